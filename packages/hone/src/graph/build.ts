@@ -1,0 +1,101 @@
+/**
+ * Builds a Graph step by step. The builder knows nothing of operators: types are given by the
+ * caller (`ops/builder.ts` infers them).
+ */
+import { invariant } from 'hone-runtime/base/diagnostics';
+import type { Tensor } from 'hone-runtime/base/tensor';
+import type { Attrs, Constant, Graph, Node, Value, ValueId, ValueType } from './types.ts';
+
+export interface NodeSpec {
+  readonly op: string;
+  readonly domain?: string;
+  readonly name?: string;
+  readonly inputs: readonly (ValueId | null)[];
+  readonly attrs: Attrs;
+  /** One per output. */
+  readonly types: readonly ValueType[];
+  /** Names of the outputs; made from the node's name where absent. */
+  readonly outputNames?: readonly (string | undefined)[];
+}
+
+export class GraphBuilder {
+  readonly #name: string;
+  readonly #values: Value[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #inputs: ValueId[] = [];
+  readonly #names = new Set<string>();
+
+  constructor(name = 'main') {
+    this.#name = name;
+  }
+
+  input(name: string, type: ValueType): ValueId {
+    const id = this.#addValue(name, type);
+    this.#inputs.push(id);
+    return id;
+  }
+
+  /** A constant in memory. */
+  constant(tensor: Tensor, name = 'const'): ValueId {
+    const type = { dtype: tensor.dtype, shape: tensor.shape };
+    return this.#addValue(name, type, { kind: 'inline', tensor });
+  }
+
+  /** A constant that stays where it is until it is read. */
+  storedConstant(constant: Constant, type: ValueType, name = 'const'): ValueId {
+    return this.#addValue(name, type, constant);
+  }
+
+  node(spec: NodeSpec): readonly ValueId[] {
+    const name = spec.name ?? `${spec.op}_${this.#nodes.length}`;
+    const outputs = spec.types.map((type, index) =>
+      this.#addValue(
+        spec.outputNames?.[index] ?? (spec.types.length === 1 ? name : `${name}_${index}`),
+        type,
+      ),
+    );
+    this.#nodes.push(
+      Object.freeze({
+        op: spec.op,
+        domain: spec.domain ?? '',
+        name,
+        inputs: Object.freeze([...spec.inputs]),
+        outputs: Object.freeze(outputs),
+        attrs: Object.freeze({ ...spec.attrs }),
+      }),
+    );
+    return outputs;
+  }
+
+  value(id: ValueId): Value {
+    const value = this.#values[id];
+    invariant(value !== undefined, `no value ${id} in graph ${this.#name}`);
+    return value;
+  }
+
+  finish(outputs: readonly ValueId[]): Graph {
+    return Object.freeze({
+      name: this.#name,
+      inputs: Object.freeze([...this.#inputs]),
+      outputs: Object.freeze([...outputs]),
+      values: Object.freeze([...this.#values]),
+      nodes: Object.freeze([...this.#nodes]),
+    });
+  }
+
+  #addValue(wanted: string, type: ValueType, constant?: Constant): ValueId {
+    let name = wanted;
+    for (let n = 1; this.#names.has(name); n++) name = `${wanted}.${n}`;
+    this.#names.add(name);
+    const id: ValueId = this.#values.length;
+    const frozenType = Object.freeze({ dtype: type.dtype, shape: Object.freeze([...type.shape]) });
+    this.#values.push(
+      Object.freeze(
+        constant === undefined
+          ? { id, name, type: frozenType }
+          : { id, name, type: frozenType, constant: Object.freeze(constant) },
+      ),
+    );
+    return id;
+  }
+}

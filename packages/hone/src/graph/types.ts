@@ -1,0 +1,65 @@
+/**
+ * The Graph form: operators on typed values.
+ *
+ * A Graph is plain frozen data. Nodes are in topological order. Every value has one producer: a
+ * node output, a graph input, or a constant. Shapes are static: symbolic dimensions are bound
+ * when a model is imported. An operator has one meaning, the newest; importers upgrade old forms.
+ */
+import type { ByteSource } from 'hone-runtime/base/io';
+import type { DType } from 'hone-runtime/base/dtype';
+import type { Tensor } from 'hone-runtime/base/tensor';
+
+/** Index into `Graph.values`. */
+export type ValueId = number & { readonly brand?: 'ValueId' };
+
+export interface ValueType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Elements known at compile time: in memory, or raw little-endian bytes still in the model file. */
+export type Constant =
+  | { readonly kind: 'inline'; readonly tensor: Tensor }
+  | { readonly kind: 'file'; readonly source: ByteSource; readonly offset: number };
+
+export interface Value {
+  readonly id: ValueId;
+  /** The name in the source model, or one made from the producing node's. Unique in the graph. */
+  readonly name: string;
+  readonly type: ValueType;
+  /** Present for constants only. */
+  readonly constant?: Constant;
+}
+
+export type AttrValue =
+  | number
+  | string
+  | readonly number[]
+  | readonly string[]
+  | Tensor
+  | Graph
+  | readonly Graph[];
+
+export type Attrs = Readonly<Record<string, AttrValue>>;
+
+export interface Node {
+  /** Operator name, as ONNX spells it. */
+  readonly op: string;
+  /** '' for ai.onnx; else the operator's domain. */
+  readonly domain: string;
+  /** The node's name in the source model; how errors and reports call it. */
+  readonly name: string;
+  /** null: an optional input that is absent. */
+  readonly inputs: readonly (ValueId | null)[];
+  readonly outputs: readonly ValueId[];
+  /** Every attribute of the operator, defaults filled in. */
+  readonly attrs: Attrs;
+}
+
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+  readonly values: readonly Value[];
+  readonly nodes: readonly Node[];
+}

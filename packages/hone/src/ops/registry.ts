@@ -1,0 +1,47 @@
+/** All operators by domain and name. Users' own operators join with `withOps`. */
+import { fail } from 'hone-runtime/base/diagnostics';
+import { GraphBuilder } from '../graph/build.ts';
+import { OpBuilder } from './builder.ts';
+import { CONTROL_OPS } from './control/index.ts';
+import type { OpDef } from './define-op.ts';
+import { MATH_OPS } from './math/index.ts';
+import { NN_OPS } from './nn/index.ts';
+import { QUANT_OPS } from './quant/index.ts';
+import { RNN_OPS } from './rnn/index.ts';
+import { TENSOR_OPS } from './tensor/index.ts';
+
+export interface Registry {
+  find(name: string, domain: string): OpDef | undefined;
+  all(): readonly OpDef[];
+}
+
+function makeRegistry(ops: readonly OpDef[]): Registry {
+  const table = new Map(ops.map((op) => [`${op.domain ?? ''}:${op.name}`, op]));
+  if (table.size !== ops.length) fail('HONE-INTERNAL-002', 'two operators share a name');
+  return {
+    find: (name, domain) => table.get(`${domain}:${name}`),
+    all: () => ops,
+  };
+}
+
+/** Every operator Hone knows. */
+export const standardRegistry: Registry = makeRegistry([
+  ...MATH_OPS,
+  ...TENSOR_OPS,
+  ...NN_OPS,
+  ...QUANT_OPS,
+  ...CONTROL_OPS,
+  ...RNN_OPS,
+]);
+
+/** The standard operators and the user's; a user's record replaces a standard one of its name. */
+export function withOps(extra: readonly OpDef[]): Registry {
+  const key = (op: OpDef): string => `${op.domain ?? ''}:${op.name}`;
+  const taken = new Set(extra.map(key));
+  return makeRegistry([...standardRegistry.all().filter((op) => !taken.has(key(op))), ...extra]);
+}
+
+/** A fresh builder over a registry. */
+export function opBuilder(name = 'main', registry: Registry = standardRegistry): OpBuilder {
+  return new OpBuilder(new GraphBuilder(name), registry.find);
+}

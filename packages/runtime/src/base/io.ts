@@ -1,0 +1,75 @@
+/**
+ * The only file access below `cli`, `runtime` and `backends`: random-access reading of bytes.
+ *
+ * Reads are split into chunks below 1 GiB because one `readSync` call cannot pass 2^31-1 bytes.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fail } from './diagnostics.ts';
+
+export interface ByteSource {
+  /** How errors name it: a path or "<memory>". */
+  readonly name: string;
+  readonly size: number;
+  /** The bytes [offset, offset + length); throws HONE-IO-002 when they are not all there. */
+  read(offset: number, length: number): Uint8Array;
+  close(): void;
+}
+
+const CHUNK_BYTES = 1 << 30;
+
+/** Opens a regular file for reading. */
+export function openFile(path: string): ByteSource {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
+    fail('HONE-IO-001', `cannot open ${path}: ${code}`, path, 'check the path and its permissions');
+  }
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
+    closeSync(fd);
+    fail('HONE-IO-001', `${path} is not a file`, path, 'give the path of a file');
+  }
+  const size = stat.size;
+  return {
+    name: path,
+    size,
+    read(offset, length) {
+      checkRange(path, size, offset, length);
+      const out = new Uint8Array(length);
+      let done = 0;
+      while (done < length) {
+        const count = readSync(fd, out, done, Math.min(CHUNK_BYTES, length - done), offset + done);
+        if (count === 0) checkRange(path, offset + done, offset, length);
+        done += count;
+      }
+      return out;
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+/** Bytes in memory as a source; reads are views, not copies. */
+export function memorySource(bytes: Uint8Array, name = '<memory>'): ByteSource {
+  return {
+    name,
+    size: bytes.byteLength,
+    read(offset, length) {
+      checkRange(name, bytes.byteLength, offset, length);
+      return bytes.subarray(offset, offset + length);
+    },
+    close: () => {},
+  };
+}
+
+function checkRange(name: string, size: number, offset: number, length: number): void {
+  if (offset < 0 || length < 0 || offset + length > size) {
+    fail(
+      'HONE-IO-002',
+      `${name} ends at byte ${size}, but bytes ${offset} to ${offset + length} are needed`,
+      name,
+      'the file is truncated or damaged: fetch or export it again',
+    );
+  }
+}
