@@ -4,7 +4,7 @@ import { at, invariant } from 'hone-runtime/base/diagnostics';
 import { elementCount, type Tensor, viewBytes } from 'hone-runtime/base/tensor';
 import type { Graph, Node, Value, ValueId } from './types.ts';
 
-export function valueOf(graph: Graph, id: ValueId): Value {
+export function valueById(graph: Graph, id: ValueId): Value {
   return at(graph.values, id);
 }
 

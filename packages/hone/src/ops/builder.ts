@@ -1,7 +1,7 @@
 /** A graph builder that knows operators: attributes get defaults, output types are inferred. */
 import { fail } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import { GraphBuilder } from '../graph/build.ts';
+import type { GraphBuilder } from '../graph/build.ts';
 import type { Attrs, AttrValue, Value, ValueId, ValueType } from '../graph/types.ts';
 import { constantTensor } from '../graph/walk.ts';
 import type { OpDef, OpInput } from './define-op.ts';

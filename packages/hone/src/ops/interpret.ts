@@ -2,7 +2,7 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, Node, ValueId, ValueType } from '../graph/types.ts';
-import { constantTensor, valueOf } from '../graph/walk.ts';
+import { constantTensor, valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from './registry.ts';
 
 /**
@@ -52,8 +52,8 @@ export function interpretAll(
     if (tensor === undefined) {
       fail(
         'HONE-INPUT-001',
-        `input ${valueOf(graph, id).name} is missing`,
-        valueOf(graph, id).name,
+        `input ${valueById(graph, id).name} is missing`,
+        valueById(graph, id).name,
         'give every input of the model',
       );
     }
@@ -62,7 +62,7 @@ export function interpretAll(
   const read = (id: ValueId): Tensor => {
     const have = known.get(id);
     if (have !== undefined) return have;
-    const tensor = constantTensor(valueOf(graph, id));
+    const tensor = constantTensor(valueById(graph, id));
     known.set(id, tensor);
     return tensor;
   };
@@ -70,7 +70,7 @@ export function interpretAll(
     const outputs = evaluateNode(
       node,
       node.inputs.map((id) => (id === null ? null : read(id))),
-      node.outputs.map((id) => valueOf(graph, id).type),
+      node.outputs.map((id) => valueById(graph, id).type),
       registry,
     );
     node.outputs.forEach((id, i) => {
