@@ -114,7 +114,18 @@ export interface AliasBody {
   readonly kind: 'alias';
 }
 
-export type StageBody = MapBody | ReduceBody | ContractBody | RoutineBody | AliasBody;
+/**
+ * The operands one after the other: operand k is copied to the output from position offsets[k]
+ * along `axis`. Fusion turns it into writes of the producers where it can. Operands agree with the
+ * output in dtype and in every other extent.
+ */
+export interface ConcatBody {
+  readonly kind: 'concat';
+  readonly axis: number;
+  readonly offsets: readonly number[];
+}
+
+export type StageBody = MapBody | ReduceBody | ContractBody | RoutineBody | ConcatBody | AliasBody;
 
 /**
  * How a buffer's elements lie in memory. `block` 1: row-major. `block` b > 1 (rank 4 only):
