@@ -13,10 +13,9 @@
  */
 import type { DType } from 'hone-runtime/base/dtype';
 import type { Expr } from '../expr/types.ts';
-import type { ReduceOp } from '../stages/types.ts';
 
 export type LoopMode = 'serial' | 'parallel' | 'unroll' | 'vector';
-export type AccumulateOp = Extract<ReduceOp, 'sum' | 'prod' | 'max' | 'min'>;
+export type AccumulateOp = 'sum' | 'prod' | 'max' | 'min';
 
 export type Stmt =
   | {
