@@ -154,10 +154,15 @@ export interface Buffer {
   readonly constant?: Constant;
 }
 
-/** A buffer under a shape of the same row-major order (reshape without a copy). */
+/**
+ * A buffer as a stage sees it. Without `offset`: the whole buffer, under any shape of the same
+ * row-major order (reshape without a copy; then the buffer is plain). With `offset`: the region of
+ * that shape at that position (a concatenation's part or a slice); ranks agree.
+ */
 export interface View {
   readonly buffer: BufferId;
   readonly shape: readonly number[];
+  readonly offset?: readonly number[];
 }
 
 export interface Stage {
@@ -168,7 +173,7 @@ export interface Stage {
   readonly ops: readonly string[];
   readonly operands: readonly View[];
   readonly outputs: readonly View[];
-  readonly body: Exclude<StageBody, AliasBody>;
+  readonly body: Exclude<StageBody, AliasBody | ConcatBody>;
 }
 
 /** Why two neighbours did not become one stage. */

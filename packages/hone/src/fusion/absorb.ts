@@ -1,0 +1,101 @@
+/**
+ * Absorption: a map joins the contraction or reduction whose result it reads, as its epilogue.
+ * The joined stage stands where the map stood, so that the map's other operands are ready.
+ */
+import { at } from 'hone-runtime/base/diagnostics';
+import { load } from '../expr/build.ts';
+import { substituteAxes } from '../expr/rewrite.ts';
+import type { Expr } from '../expr/types.ts';
+import type { View } from '../stages/types.ts';
+import {
+  type Draft,
+  dropUnusedOperands,
+  loadsOf,
+  mapBodyValues,
+  mergeOperands,
+  renumber,
+  rewriteLoads,
+  sameList,
+} from './draft.ts';
+import { isIdentityWrite } from './inline.ts';
+
+/** Why `map` cannot become the epilogue of `producer`, or null when it can. */
+export function whyNotAbsorbed(
+  producer: Draft,
+  map: Draft,
+  output: View,
+  readers: number,
+): string | null {
+  const { body } = map;
+  if (body.kind !== 'map') return 'the reader is not element-wise';
+  if (producer.body.kind !== 'contract' && producer.body.kind !== 'reduce') {
+    return `nothing joins a ${producer.body.kind} stage`;
+  }
+  if (readers > 1) return 'several stages read the result';
+  if (!sameList(body.axes, output.shape)) return 'the reader changes the shape';
+  for (const [k, view] of map.operands.entries()) {
+    if (view.buffer !== output.buffer) continue;
+    if (view.offset !== undefined || !sameList(view.shape, output.shape)) {
+      return 'a reshape lies between';
+    }
+    if (!loadsOf(body.value, k).every((node) => isIdentityIndex(node.index, output.shape))) {
+      return 'the reader moves elements';
+    }
+  }
+  if (producer.body.kind === 'contract') {
+    const plainReads = loadsOf(body.value).every((node) => isAxisOrConstant(node.index));
+    if (!plainReads) return 'an operand of the reader is indexed in another order';
+    if (producer.body.accDtype === 'i32' && body.value.dtype === 'i64') return 'integer widening';
+  }
+  return null;
+}
+
+/** index j is axis ij (or 0 where the extent is 1). */
+function isIdentityIndex(index: readonly Expr[], shape: readonly number[]): boolean {
+  return index.every(
+    (expr, i) =>
+      (expr.kind === 'axis' && expr.name === `i${i}`) || (at(shape, i) === 1 && isZero(expr)),
+  );
+}
+
+function isZero(expr: Expr): boolean {
+  return expr.kind === 'const' && Number(expr.value) === 0;
+}
+
+function isAxisOrConstant(index: readonly Expr[]): boolean {
+  return index.every((expr) => expr.kind === 'axis' || expr.kind === 'const');
+}
+
+/** The producer with the map's value as its epilogue. */
+export function absorbMap(producer: Draft, map: Draft, output: View): Draft {
+  if (map.body.kind !== 'map') throw new TypeError('only maps are absorbed');
+  const outIndexOf = producer.body;
+  if (outIndexOf.kind !== 'contract' && outIndexOf.kind !== 'reduce') {
+    throw new TypeError('only contractions and reductions absorb');
+  }
+  const { operands, table } = mergeOperands(producer.operands, map.operands);
+  const position = new Map(outIndexOf.outIndex.map((expr, i) => [`i${i}`, expr]));
+  const result = outIndexOf.kind === 'contract' ? outIndexOf.epilogue : outIndexOf.value;
+  const outputNumber = operands.findIndex((view) => view.buffer === output.buffer);
+  const moved = substituteAxes(renumber(map.body.value, table), position);
+  const value = rewriteLoads(moved, (operand, node) =>
+    operand === outputNumber ? result : load(`${operand}`, node.dtype, node.index),
+  );
+  const outIndex = map.body.outIndex.map((expr) => substituteAxes(expr, position));
+  const body =
+    outIndexOf.kind === 'contract'
+      ? { ...outIndexOf, epilogue: value, outIndex }
+      : { ...outIndexOf, value, outIndex };
+  return dropUnusedOperands({
+    nodes: [...producer.nodes, ...map.nodes],
+    ops: [...producer.ops, ...map.ops],
+    operands,
+    outputs: map.outputs,
+    body: mapBodyValues(body, (expr) => expr),
+  });
+}
+
+/** Does the producer write its output in order, so that a reader's index is its own? */
+export function writesInOrder(producer: Draft): boolean {
+  return producer.body.kind === 'contract' ? isIdentityWrite(producer.body.outIndex) : true;
+}
