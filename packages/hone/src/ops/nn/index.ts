@@ -1,4 +1,24 @@
 /** The nn operators; one line per operator or family. */
 import type { OpDef } from '../define-op.ts';
+import { conv, convInteger } from './conv.ts';
+import { gemm } from './gemm.ts';
+import { GLOBAL_POOLS } from './global-pool.ts';
+import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
+import { averagePool, lpPool, maxPool } from './pool.ts';
+import { hardmax, logSoftmax, softmax } from './softmax.ts';
 
-export const NN_OPS: readonly OpDef[] = [];
+export const NN_OPS: readonly OpDef[] = [
+  conv,
+  convInteger,
+  matMul,
+  fusedMatMul,
+  matMulInteger,
+  gemm,
+  maxPool,
+  averagePool,
+  lpPool,
+  ...GLOBAL_POOLS,
+  softmax,
+  logSoftmax,
+  hardmax,
+];
