@@ -24,7 +24,7 @@ typedef struct {
   int id;                 /* 0 to count - 1; 0 is the thread that called hone_run */
   int count;              /* workers of the pool */
   int *fault;             /* set through hone_fault */
-  struct hone_pool *pool; /* NULL when count is 1 */
+  struct hone_pool *pool;
 } hone_worker;
 
 typedef void hone_kernel(void *const *buf, const int64_t *dim, const hone_worker *w);

@@ -1,0 +1,124 @@
+/*
+ * The C interface of a compiled model.
+ *
+ * hone_open, hone_run and hone_close suffice:
+ *
+ *     hone_context *model;
+ *     if (hone_open("model.hone", NULL, &model)) { puts(hone_last_error(NULL)); return 1; }
+ *     if (hone_run(model, inputs, 1, outputs, 1)) puts(hone_last_error(model));
+ *     hone_close(model);
+ *
+ * A context runs one request at a time; a second call for it waits. Contexts made from it by
+ * hone_context_create share its weights, have their own working memory and run at the same time.
+ * Nothing is allocated during hone_run. Subnormal numbers count as zero during a run; the caller's
+ * floating-point state is restored after it.
+ */
+#ifndef HONE_H
+#define HONE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define HONE_API __declspec(dllexport)
+#else
+#define HONE_API __attribute__((visibility("default")))
+#endif
+
+#define HONE_ABI_VERSION 1
+#define HONE_MAX_RANK 8
+
+/* Element types; the numbers are those of ONNX's TensorProto.DataType. */
+enum {
+  HONE_F32 = 1,
+  HONE_U8 = 2,
+  HONE_I8 = 3,
+  HONE_U16 = 4,
+  HONE_I16 = 5,
+  HONE_I32 = 6,
+  HONE_I64 = 7,
+  HONE_BOOL = 9,
+  HONE_F16 = 10,
+  HONE_F64 = 11,
+  HONE_U32 = 12,
+  HONE_U64 = 13,
+  HONE_BF16 = 16
+};
+
+/* What the functions return; hone_last_error has the text, which begins with the stable code. */
+enum {
+  HONE_OK = 0,
+  HONE_ERROR_ARGUMENT = 1, /* HONE-INPUT-…: tensors that do not fit the model */
+  HONE_ERROR_WEIGHTS = 2,  /* HONE-RUN-002: weights missing or of another size */
+  HONE_ERROR_CPU = 3,      /* HONE-RUN-003: the processor lacks what the library was built for */
+  HONE_ERROR_MEMORY = 4,   /* HONE-RUN-004 */
+  HONE_ERROR_THREADS = 5,  /* HONE-RUN-005 */
+  HONE_ERROR_DATA = 10     /* HONE-RUN-010: data broke a rule of an operator */
+};
+
+/* Row-major elements. Data need not be aligned beyond its element type. */
+typedef struct {
+  int32_t dtype;
+  int32_t rank;
+  int64_t shape[HONE_MAX_RANK];
+  void *data;        /* an output with NULL here gets memory of the context, good until its next run */
+  uint64_t bytes;    /* of the elements; set by hone_run for outputs */
+  uint64_t capacity; /* bytes at `data` that an output may use */
+  uint32_t flags;    /* 0 */
+  uint32_t reserved; /* 0 */
+} hone_tensor;
+
+enum {
+  HONE_POISON = 1 /* fill the working memory with 0xFF before each run, to find reads of unset data */
+};
+
+typedef struct {
+  uint32_t size;    /* sizeof(hone_options) */
+  uint32_t threads; /* workers, the caller included; 0: physical cores that this process may use */
+  uint32_t group;   /* 0: own workers; else contexts of a model with the same number share workers */
+  uint32_t flags;   /* HONE_POISON */
+} hone_options;
+
+typedef struct hone_context hone_context;
+
+/* Opens a model: `path` is its directory (*.hone) or its weights file. Options may be NULL. */
+HONE_API int hone_open(const char *path, const hone_options *options, hone_context **model);
+
+/* Another context for the same weights. */
+HONE_API int hone_context_create(hone_context *from, const hone_options *options,
+                                 hone_context **context);
+
+/* Runs the model. Inputs and outputs are in the order of hone_describe. */
+HONE_API int hone_run(hone_context *context, const hone_tensor *inputs, uint32_t input_count,
+                      hone_tensor *outputs, uint32_t output_count);
+
+/* Ends a context, the one of hone_open or another, in any order; the last one frees the weights. */
+HONE_API void hone_context_destroy(hone_context *context);
+HONE_API void hone_close(hone_context *model);
+
+/* Signature, steps and sizes as JSON; constant. */
+HONE_API const char *hone_describe(void);
+
+/* Text of the context's last error; with NULL that of the calling thread's last hone_open. */
+HONE_API const char *hone_last_error(const hone_context *context);
+
+/*
+ * From now on each run adds the nanoseconds of every step to `ns_per_step`, which has
+ * hone_step_count elements; NULL ends that.
+ */
+HONE_API void hone_profile(hone_context *context, uint64_t *ns_per_step);
+HONE_API uint32_t hone_step_count(void);
+
+/* Workers of the context. */
+HONE_API uint32_t hone_thread_count(const hone_context *context);
+
+HONE_API uint32_t hone_abi_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

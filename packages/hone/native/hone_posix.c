@@ -1,0 +1,187 @@
+/*
+ * The platform file of Linux, macOS and other POSIX systems.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hone_platform.h"
+
+#define WORKER_STACK_BYTES (4u << 20)
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+/* Whole pages for `bytes`, and one more: vector loads may read past the end. */
+static size_t padded(uint64_t bytes) {
+  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  return (size_t)((bytes + page - 1) / page * page + page);
+}
+
+void *hone_map_memory(uint64_t bytes) {
+  const size_t size = padded(bytes);
+  if (size < bytes) return 0;
+  void *memory = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+#ifdef MADV_HUGEPAGE
+  madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
+int hone_map_file(const char *path, uint64_t bytes, void **memory, uint64_t *actual_bytes) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  struct stat info;
+  int error = fstat(fd, &info) ? errno : 0;
+  if (!error) *actual_bytes = (uint64_t)info.st_size;
+  if (!error && (!S_ISREG(info.st_mode) || *actual_bytes != bytes)) error = EINVAL;
+  void *area = 0;
+  if (!error) {
+    /* The file goes over the start of an empty area, which leaves the page behind it readable. */
+    area = mmap(0, padded(bytes), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (area == MAP_FAILED) {
+      error = errno;
+    } else if (bytes > 0 &&
+               mmap(area, (size_t)bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+      error = errno;
+      munmap(area, padded(bytes));
+    }
+  }
+  close(fd);
+  if (!error) *memory = area;
+  return error;
+}
+
+void hone_unmap(void *memory, uint64_t bytes) {
+  if (memory) munmap(memory, padded(bytes));
+}
+
+int hone_is_directory(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+int hone_thread_start(hone_thread *thread, void *(*body)(void *), void *argument) {
+  pthread_attr_t attributes;
+  int error = pthread_attr_init(&attributes);
+  if (error) return error;
+  pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
+  /* Signals are the host program's: its own threads take them. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  error = pthread_create(thread, &attributes, body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, 0);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+void hone_thread_join(hone_thread thread) { pthread_join(thread, 0); }
+
+uint64_t hone_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#ifdef __linux__
+
+/* Text of a small file of /proc or /sys; empty when it cannot be read. */
+static void read_text(const char *path, char *text, size_t size) {
+  text[0] = 0;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  const ssize_t count = read(fd, text, size - 1);
+  text[count > 0 ? count : 0] = 0;
+  close(fd);
+}
+
+/* Whether a processor listed before `cpu` on the same core is usable too ("0,8" or "0-1"). */
+static int shares_core(int cpu, const cpu_set_t *usable) {
+  char path[96], text[256];
+  snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+  read_text(path, text, sizeof text);
+  for (const char *at = text; *at >= '0' && *at <= '9';) {
+    char *end;
+    const long first = strtol(at, &end, 10);
+    const long last = *end == '-' ? strtol(end + 1, &end, 10) : first;
+    for (long other = first; other <= last && other < cpu; other++)
+      if (other < CPU_SETSIZE && CPU_ISSET((int)other, usable)) return 1;
+    if (*end != ',') break;
+    at = end + 1;
+  }
+  return 0;
+}
+
+/* Whole processors that the control groups of this process allow; 0 when they set no limit. */
+static int quota_cpus(void) {
+  char groups[4096], path[4352], text[64];
+  int best = 0;
+  read_text("/proc/self/cgroup", groups, sizeof groups);
+  const char *unified = strstr(groups, "0::/");
+  char group[4096] = "";
+  if (unified) sscanf(unified + 3, "%4000[^\n]", group);
+  for (;;) {
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+    read_text(path, text, sizeof text);
+    long long quota, period;
+    if (sscanf(text, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
+      const int cpus = quota < period ? 1 : (int)(quota / period);
+      if (best == 0 || cpus < best) best = cpus;
+    }
+    char *slash = strrchr(group, '/');
+    if (!slash) break;
+    *slash = 0;
+  }
+  char period_text[64];
+  read_text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", text, sizeof text);
+  read_text("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_text, sizeof period_text);
+  const long long quota = atoll(text), period = atoll(period_text);
+  if (quota > 0 && period > 0) {
+    const int cpus = quota < period ? 1 : (int)(quota / period);
+    if (best == 0 || cpus < best) best = cpus;
+  }
+  return best;
+}
+
+int hone_usable_cpus(void) {
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof usable, &usable)) return 1;
+  const int count = CPU_COUNT(&usable);
+  const int quota = quota_cpus();
+  return quota > 0 && quota < count ? quota : count;
+}
+
+int hone_default_threads(void) {
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof usable, &usable)) return 1;
+  int cores = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+    if (CPU_ISSET(cpu, &usable) && !shares_core(cpu, &usable)) cores++;
+  const int quota = quota_cpus();
+  if (quota > 0 && quota < cores) cores = quota;
+  return cores > 0 ? cores : 1;
+}
+
+#else
+
+int hone_usable_cpus(void) {
+  const long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? (int)count : 1;
+}
+
+int hone_default_threads(void) { return hone_usable_cpus(); }
+
+#endif

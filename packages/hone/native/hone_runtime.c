@@ -1,0 +1,351 @@
+/*
+ * The functions of hone.h: opening, checking tensors, and running the steps of hone_compiled.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hone.h"
+#include "hone_platform.h"
+#include "hone_pool.h"
+#include "hone_program.h"
+
+#define ERROR_BYTES 512
+
+/* Workers that the contexts of one group share. */
+typedef struct crew {
+  struct crew *next;
+  hone_pool *pool;
+  uint32_t group; /* 0: of one context only */
+  int users;
+} crew;
+
+/* What the contexts of one opened model share. */
+typedef struct {
+  hone_mutex lock; /* guards users and crews */
+  int users;
+  crew *crews;
+  uint8_t *weights;
+} model;
+
+struct hone_context {
+  model *model;
+  crew *crew;
+  uint32_t flags;
+  hone_mutex lock; /* held during a run */
+  uint8_t *arena;
+  uint8_t *own_outputs; /* memory for outputs the caller gives no buffer for */
+  uint64_t *profile;
+  int fault[2];
+  uint32_t fault_step;
+  char error[ERROR_BYTES];
+  void *pointers[]; /* of each step's buffers, one after the other: the refs of the program */
+};
+
+static __thread char open_error[ERROR_BYTES];
+
+static int report(char *error, int status, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error, ERROR_BYTES, format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+static uint64_t aligned(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static uint64_t output_area_bytes(void) {
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < hone_compiled.output_count; i++)
+    total += aligned(hone_compiled.outputs[i].bytes);
+  return total;
+}
+
+/* ---- Contexts ---- */
+
+static int join_crew(model *m, uint32_t threads, uint32_t group, crew **out) {
+  if (group != 0)
+    for (crew *c = m->crews; c; c = c->next)
+      if (c->group == group) {
+        c->users++;
+        *out = c;
+        return 0;
+      }
+  crew *c = calloc(1, sizeof *c);
+  if (!c) return HONE_ERROR_MEMORY;
+  const uint32_t count = threads ? threads : (uint32_t)hone_default_threads();
+  if (hone_pool_create((int)(count < HONE_MAX_THREADS ? count : HONE_MAX_THREADS), &c->pool)) {
+    free(c);
+    return HONE_ERROR_THREADS;
+  }
+  c->group = group;
+  c->users = 1;
+  c->next = m->crews;
+  m->crews = c;
+  *out = c;
+  return 0;
+}
+
+static void leave_crew(model *m, crew *leaving) {
+  if (!leaving || --leaving->users > 0) return;
+  crew **link = &m->crews;
+  while (*link != leaving) link = &(*link)->next;
+  *link = leaving->next;
+  hone_pool_destroy(leaving->pool);
+  free(leaving);
+}
+
+/* Takes a user off the model, and the crew it was in; the last one frees the model. */
+static void leave_model(model *m, crew *crew) {
+  pthread_mutex_lock(&m->lock);
+  leave_crew(m, crew);
+  const int last = --m->users == 0;
+  pthread_mutex_unlock(&m->lock);
+  if (!last) return;
+  hone_unmap(m->weights, hone_compiled.weights_bytes);
+  pthread_mutex_destroy(&m->lock);
+  free(m);
+}
+
+/* Frees a context, complete or not. */
+static void release(hone_context *context) {
+  hone_unmap(context->arena, hone_compiled.arena_bytes);
+  hone_unmap(context->own_outputs, output_area_bytes());
+  leave_model(context->model, context->crew);
+  pthread_mutex_destroy(&context->lock);
+  free(context);
+}
+
+static int create_context(model *m, const hone_options *options, hone_context **out, char *error) {
+  const hone_options wanted = options ? *options : (hone_options){sizeof(hone_options), 0, 0, 0};
+  if (wanted.size != sizeof(hone_options) || (wanted.flags & ~(uint32_t)HONE_POISON))
+    return report(error, HONE_ERROR_ARGUMENT,
+                  "HONE-INPUT-010: these options are not of this library's version of hone.h");
+  hone_context *c = calloc(1, sizeof *c + hone_compiled.ref_count * sizeof(void *));
+  if (!c) return report(error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
+  pthread_mutex_init(&c->lock, 0);
+  c->model = m;
+  c->flags = wanted.flags;
+  pthread_mutex_lock(&m->lock);
+  m->users++;
+  int status = join_crew(m, wanted.threads, wanted.group, &c->crew);
+  pthread_mutex_unlock(&m->lock);
+  if (!status) {
+    c->arena = hone_map_memory(hone_compiled.arena_bytes);
+    c->own_outputs = hone_map_memory(output_area_bytes());
+    if (!c->arena || !c->own_outputs) status = HONE_ERROR_MEMORY;
+  }
+  if (status) {
+    if (status == HONE_ERROR_THREADS)
+      report(error, status, "HONE-RUN-005: the system refused to start %u worker threads",
+             wanted.threads);
+    else
+      report(error, status, "HONE-RUN-004: no memory for the working set of %llu bytes",
+             (unsigned long long)hone_compiled.arena_bytes);
+    release(c);
+    return status;
+  }
+  for (uint32_t i = 0; i < hone_compiled.ref_count; i++) {
+    const hone_ref *ref = &hone_compiled.refs[i];
+    if (ref->space == HONE_ARENA) c->pointers[i] = c->arena + ref->offset;
+    if (ref->space == HONE_WEIGHTS) c->pointers[i] = m->weights + ref->offset;
+  }
+  *out = c;
+  return HONE_OK;
+}
+
+static int open_weights(model *m, const char *path, char *error) {
+  char file[4096];
+  const char *inside = hone_is_directory(path) ? hone_compiled.weights_file : "";
+  const int length = snprintf(file, sizeof file, "%s%s%s", path, *inside ? "/" : "", inside);
+  if (length < 0 || (size_t)length >= sizeof file)
+    return report(error, HONE_ERROR_WEIGHTS, "HONE-RUN-002: the path of the weights is too long");
+  uint64_t found = hone_compiled.weights_bytes;
+  void *memory = 0;
+  const int failed = hone_map_file(file, hone_compiled.weights_bytes, &memory, &found);
+  m->weights = memory;
+  if (!failed) return HONE_OK;
+  if (found != hone_compiled.weights_bytes)
+    return report(error, HONE_ERROR_WEIGHTS,
+                  "HONE-RUN-002: %.300s has %llu bytes, the library was built for %llu", file,
+                  (unsigned long long)found, (unsigned long long)hone_compiled.weights_bytes);
+  return report(error, HONE_ERROR_WEIGHTS, "HONE-RUN-002: cannot map the weights %.300s: %s", file,
+                strerror(failed));
+}
+
+int hone_open(const char *path, const hone_options *options, hone_context **out) {
+  *out = 0;
+  const char *missing = hone_cpu_missing(hone_compiled.cpu);
+  if (missing)
+    return report(open_error, HONE_ERROR_CPU,
+                  "HONE-RUN-003: this processor lacks %s, which the library was built for", missing);
+  model *m = calloc(1, sizeof *m);
+  if (!m) return report(open_error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
+  pthread_mutex_init(&m->lock, 0);
+  m->users = 1; /* this function, until it returns */
+  int status = hone_compiled.weights_bytes ? open_weights(m, path, open_error) : HONE_OK;
+  if (!status) status = create_context(m, options, out, open_error);
+  leave_model(m, 0);
+  return status;
+}
+
+int hone_context_create(hone_context *from, const hone_options *options, hone_context **out) {
+  *out = 0;
+  return create_context(from->model, options, out, from->error);
+}
+
+void hone_context_destroy(hone_context *context) {
+  if (context) release(context);
+}
+
+void hone_close(hone_context *model) { hone_context_destroy(model); }
+
+/* ---- Running ---- */
+
+/* Every worker runs every step; a fault ends the run for all of them after the same step. */
+static void run_steps(void *job, hone_worker *w) {
+  hone_context *c = job;
+  uint64_t *profile = w->id == 0 ? c->profile : 0;
+  uint64_t before = profile ? hone_now_ns() : 0;
+  for (uint32_t s = 0; s < hone_compiled.step_count; s++) {
+    const hone_step *step = &hone_compiled.steps[s];
+    /*
+     * Two fault flags in turn: when a worker reads step s's, none can be beyond step s + 1, so
+     * all of them read the same value.
+     */
+    w->fault = &c->fault[s & 1];
+    step->kernel(c->pointers + step->first_ref, hone_compiled.dims + step->first_dim, w);
+    hone_barrier(w);
+    if (__atomic_load_n(w->fault, __ATOMIC_RELAXED)) {
+      if (w->id == 0) c->fault_step = s;
+      break;
+    }
+    if (profile) {
+      const uint64_t now = hone_now_ns();
+      profile[s] += now - before;
+      before = now;
+    }
+  }
+}
+
+static int check_tensor(hone_context *c, const hone_spec *spec, const char *role,
+                        const hone_tensor *tensor) {
+  if (tensor->dtype != spec->dtype)
+    return report(c->error, HONE_ERROR_ARGUMENT, "HONE-INPUT-005: %s %.200s has dtype %d, %d is given",
+                  role, spec->name, (int)spec->dtype, (int)tensor->dtype);
+  int same = tensor->rank == spec->rank;
+  for (int axis = 0; same && axis < spec->rank; axis++)
+    same = tensor->shape[axis] == spec->shape[axis];
+  if (!same)
+    return report(c->error, HONE_ERROR_ARGUMENT,
+                  "HONE-INPUT-006: %s %.200s is given with another shape than the model's", role,
+                  spec->name);
+  return HONE_OK;
+}
+
+static int bind_outputs(hone_context *c, hone_tensor *outputs) {
+  uint64_t offset = 0;
+  for (uint32_t i = 0; i < hone_compiled.output_count; i++) {
+    const hone_spec *spec = &hone_compiled.outputs[i];
+    hone_tensor *tensor = &outputs[i];
+    if (tensor->data && tensor->capacity < spec->bytes)
+      return report(c->error, HONE_ERROR_ARGUMENT,
+                    "HONE-INPUT-007: output %.200s needs %llu bytes, its buffer has %llu",
+                    spec->name, (unsigned long long)spec->bytes,
+                    (unsigned long long)tensor->capacity);
+    if (!tensor->data) {
+      tensor->data = c->own_outputs + offset;
+      tensor->capacity = spec->bytes;
+    }
+    offset += aligned(spec->bytes);
+    tensor->dtype = spec->dtype;
+    tensor->rank = spec->rank;
+    memcpy(tensor->shape, spec->shape, sizeof tensor->shape);
+    tensor->bytes = spec->bytes;
+  }
+  return HONE_OK;
+}
+
+static int check_inputs(hone_context *c, const hone_tensor *inputs) {
+  for (uint32_t i = 0; i < hone_compiled.input_count; i++) {
+    const hone_spec *spec = &hone_compiled.inputs[i];
+    const int status = check_tensor(c, spec, "input", &inputs[i]);
+    if (status) return status;
+    if (inputs[i].bytes != spec->bytes || (!inputs[i].data && spec->bytes))
+      return report(c->error, HONE_ERROR_ARGUMENT,
+                    "HONE-INPUT-007: input %.200s needs %llu bytes, %llu are given", spec->name,
+                    (unsigned long long)spec->bytes,
+                    (unsigned long long)(inputs[i].data ? inputs[i].bytes : 0));
+  }
+  return HONE_OK;
+}
+
+static const char *fault_text(int what) {
+  switch (what) {
+    case HONE_FAULT_INDEX:
+      return "an index lies outside its axis";
+    case HONE_FAULT_DIVIDE:
+      return "an integer is divided by zero";
+    case HONE_FAULT_RANGE:
+      return "a size or count lies outside its bounds";
+    default:
+      return "the data is not what the operator accepts";
+  }
+}
+
+static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *outputs) {
+  int status = check_inputs(c, inputs);
+  if (!status) status = bind_outputs(c, outputs);
+  if (status) return status;
+  for (uint32_t i = 0; i < hone_compiled.ref_count; i++) {
+    const hone_ref *ref = &hone_compiled.refs[i];
+    if (ref->space == HONE_INPUT) c->pointers[i] = inputs[ref->offset].data;
+    if (ref->space == HONE_OUTPUT) c->pointers[i] = outputs[ref->offset].data;
+  }
+  if (c->flags & HONE_POISON) memset(c->arena, 0xff, hone_compiled.arena_bytes);
+  c->fault[0] = c->fault[1] = 0;
+  hone_pool_run(c->crew->pool, run_steps, c);
+  const int fault = c->fault[0] ? c->fault[0] : c->fault[1];
+  if (!fault) return HONE_OK;
+  return report(c->error, HONE_ERROR_DATA, "HONE-RUN-010: %s in step %u (%.200s)",
+                fault_text(fault), (unsigned)c->fault_step,
+                hone_compiled.steps[c->fault_step].label);
+}
+
+int hone_run(hone_context *context, const hone_tensor *inputs, uint32_t input_count,
+             hone_tensor *outputs, uint32_t output_count) {
+  pthread_mutex_lock(&context->lock);
+  int status;
+  if (input_count != hone_compiled.input_count || output_count != hone_compiled.output_count)
+    status = report(context->error, HONE_ERROR_ARGUMENT,
+                    "HONE-INPUT-001: the model has %u inputs and %u outputs, %u and %u are given",
+                    (unsigned)hone_compiled.input_count, (unsigned)hone_compiled.output_count,
+                    (unsigned)input_count, (unsigned)output_count);
+  else
+    status = run_locked(context, inputs, outputs);
+  pthread_mutex_unlock(&context->lock);
+  return status;
+}
+
+/* ---- Asking ---- */
+
+const char *hone_describe(void) { return hone_compiled.describe; }
+
+const char *hone_last_error(const hone_context *context) {
+  return context ? context->error : open_error;
+}
+
+void hone_profile(hone_context *context, uint64_t *ns_per_step) {
+  pthread_mutex_lock(&context->lock);
+  context->profile = ns_per_step;
+  pthread_mutex_unlock(&context->lock);
+}
+
+uint32_t hone_step_count(void) { return hone_compiled.step_count; }
+
+uint32_t hone_thread_count(const hone_context *context) {
+  return (uint32_t)hone_pool_count(context->crew->pool);
+}
+
+uint32_t hone_abi_version(void) { return HONE_ABI_VERSION; }
