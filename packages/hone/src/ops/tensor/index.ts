@@ -6,6 +6,7 @@ import { Gather, GatherElements, GatherND } from './gather.ts';
 import { ConstantOfShape, EyeLike, Range } from './generate.ts';
 import { Pad } from './pad.ts';
 import { Flatten, Identity, Reshape, Squeeze, Unsqueeze } from './reshape.ts';
+import { Resize, Upsample } from './resize.ts';
 import { Shape, Size } from './shape.ts';
 import { Slice } from './slice.ts';
 import { Split } from './split.ts';
@@ -15,6 +16,6 @@ export const TENSOR_OPS: readonly OpDef[] = [
   ...[Reshape, Flatten, Squeeze, Unsqueeze, Identity],
   ...[Transpose, Concat, Slice, Split, Pad],
   ...[Gather, GatherElements, GatherND],
-  ...[Expand, Tile],
+  ...[Expand, Tile, Resize, Upsample],
   ...[Shape, Size, ConstantOfShape, Range, EyeLike],
 ];
