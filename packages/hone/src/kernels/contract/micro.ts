@@ -1,0 +1,191 @@
+/**
+ * The micro-kernel shared by convolutions and matrix products, as loop statements: a register tile
+ * of pixels × vectors is cleared, summed over the reduction (weights in vectors, input broadcast),
+ * and written through the epilogue.
+ */
+import { axis, binary, constant, iadd, imul, index, load } from '../../expr/build.ts';
+import { rewriteExpr } from '../../expr/rewrite.ts';
+import type { Expr } from '../../expr/types.ts';
+import type { Stmt } from '../../loop/types.ts';
+import { OUTPUT } from '../addressing.ts';
+import { forLoop } from '../nest.ts';
+
+/** Names of the tile's own axes. */
+export const ROW = 'ph';
+export const COLUMN = 'pw';
+export const VECTOR = 'j';
+export const LANE = 'l';
+
+export interface MicroTile {
+  readonly th: number;
+  readonly tw: number;
+  readonly q: number;
+  readonly lanes: number;
+  /** Lanes of the last vector that exist; others are computed and not stored. */
+  readonly lastLanes: number;
+}
+
+const ACC = 'acc';
+const WEIGHTS = 'wv';
+
+function vector(tile: MicroTile, body: Stmt): Stmt {
+  return forLoop(LANE, 0, tile.lanes, 'vector', [body]);
+}
+
+function overVectors(from: number, to: number, body: Stmt): Stmt {
+  return forLoop(VECTOR, from, to, 'unroll', [body]);
+}
+
+function overPixels(tile: MicroTile, body: Stmt): Stmt {
+  return forLoop(ROW, 0, tile.th, 'unroll', [forLoop(COLUMN, 0, tile.tw, 'unroll', [body])]);
+}
+
+/** Position of this pixel's and vector's accumulator lane. */
+function accPosition(tile: MicroTile): Expr {
+  const pixel = iadd(imul(axis(ROW), tile.tw), axis(COLUMN));
+  const register = iadd(imul(pixel, tile.q), axis(VECTOR));
+  return iadd(imul(register, tile.lanes), axis(LANE));
+}
+
+/** Declares and clears the accumulators. */
+export function clearTile(tile: MicroTile): Stmt[] {
+  return [
+    {
+      kind: 'alloc',
+      buffer: ACC,
+      dtype: 'f32',
+      count: tile.th * tile.tw * tile.q * tile.lanes,
+      space: 'register',
+    },
+    overPixels(
+      tile,
+      overVectors(
+        0,
+        tile.q,
+        vector(tile, {
+          kind: 'assign',
+          buffer: ACC,
+          index: accPosition(tile),
+          value: constant('f32', 0),
+        }),
+      ),
+    ),
+  ];
+}
+
+/**
+ * One step of the reduction: acc += weights · input. `weight` is a load in terms of VECTOR and LANE;
+ * `input` a load in terms of ROW and COLUMN (and LANE for depthwise).
+ */
+export function accumulateStep(tile: MicroTile, weight: Expr, input: Expr): Stmt[] {
+  const position = iadd(imul(axis(VECTOR), tile.lanes), axis(LANE));
+  return [
+    {
+      kind: 'alloc',
+      buffer: WEIGHTS,
+      dtype: 'f32',
+      count: tile.q * tile.lanes,
+      space: 'register',
+    },
+    overVectors(
+      0,
+      tile.q,
+      vector(tile, { kind: 'assign', buffer: WEIGHTS, index: position, value: weight }),
+    ),
+    overPixels(
+      tile,
+      overVectors(
+        0,
+        tile.q,
+        vector(tile, {
+          kind: 'accumulate',
+          op: 'sum',
+          buffer: ACC,
+          index: accPosition(tile),
+          value: binary('mul', load(WEIGHTS, 'f32', [position]), input),
+        }),
+      ),
+    ),
+  ];
+}
+
+/** Writes the tile: `value` may use acc(0); both are in terms of ROW, COLUMN, VECTOR, LANE. */
+export function storeTile(tile: MicroTile, address: Expr, value: Expr): Stmt[] {
+  const store = (held: Expr): Stmt => ({
+    kind: 'assign',
+    buffer: OUTPUT,
+    index: address,
+    value: rewriteExpr(value, (node) => (node.kind === 'acc' ? held : node)),
+  });
+  const whole = tile.lastLanes === tile.lanes ? tile.q : tile.q - 1;
+  const held = load(ACC, 'f32', [accPosition(tile)]);
+  const stmts: Stmt[] = [];
+  if (whole > 0) {
+    stmts.push(overPixels(tile, overVectors(0, whole, vector(tile, store(held)))));
+  }
+  if (whole < tile.q) {
+    const spill: Stmt = {
+      kind: 'assign',
+      buffer: 'rest',
+      index: axis(LANE),
+      value: held,
+    };
+    stmts.push(
+      overPixels(
+        tile,
+        overVectors(whole, tile.q, {
+          kind: 'block',
+          comment: 'ragged last vector',
+          body: [
+            { kind: 'alloc', buffer: 'rest', dtype: 'f32', count: tile.lanes, space: 'stack' },
+            vector(tile, spill),
+            forLoop(LANE, 0, tile.lastLanes, 'serial', [store(load('rest', 'f32', [axis(LANE)]))]),
+          ],
+        }),
+      ),
+    );
+  }
+  return stmts;
+}
+
+/** Names a value for the statements behind it. */
+export function letValue(name: string, value: Expr): Stmt {
+  return { kind: 'let', name, value };
+}
+
+export interface TaskDigit {
+  readonly name: string;
+  readonly extent: number;
+}
+
+/** A parallel loop over the product of digits (first = slowest), with each digit named. */
+export function parallelTasks(digits: readonly TaskDigit[], body: readonly Stmt[]): Stmt {
+  const count = digits.reduce((product, digit) => product * digit.extent, 1);
+  const lets: Stmt[] = [];
+  let below = count;
+  for (const { name, extent } of digits) {
+    below /= extent;
+    const part = below === 1 ? axis('t') : binary('floordiv', axis('t'), index(below));
+    lets.push(letValue(name, binary('mod', part, index(extent))));
+  }
+  return forLoop('t', 0, count, 'parallel', [...lets, ...body]);
+}
+
+/** Chooses between the whole and the last tile of an axis: `index` < whole ? main : rest. */
+export function mainOrRest(
+  digit: string,
+  whole: number,
+  rest: number,
+  make: (size: 'whole' | 'rest') => readonly Stmt[],
+): Stmt[] {
+  if (rest === 0) return [...make('whole')];
+  if (whole === 0) return [...make('rest')];
+  return [
+    {
+      kind: 'if',
+      cond: binary('lt', axis(digit), index(whole)),
+      then: make('whole'),
+      else: make('rest'),
+    },
+  ];
+}
