@@ -1,0 +1,246 @@
+/**
+ * Graph → ONNX bytes.
+ *
+ * Attribute types come from the operator records; attributes equal to their default are left out,
+ * so that a file does not name attributes its opset lacks. The opset is raised to the newest one
+ * the graph's operators need. Sub-graphs of control operators take their trailing inputs from the
+ * surrounding graph by name, as ONNX wants it (see `captures` in import-control.ts).
+ */
+import { fail } from 'hone-runtime/base/diagnostics';
+import { dtypeCode } from 'hone-runtime/base/dtype';
+import type { Tensor } from 'hone-runtime/base/tensor';
+import type { AttrSpec, AttrType } from '../../ops/define-op.ts';
+import { type Registry, standardRegistry } from '../../ops/registry.ts';
+import type { AttrValue, Graph, Node, Value, ValueId } from '../../graph/types.ts';
+import { constantTensor, valueById } from '../../graph/walk.ts';
+import {
+  ATTRIBUTE,
+  ATTRIBUTE_TYPE,
+  DIM,
+  GRAPH,
+  MODEL,
+  NODE,
+  OPSET,
+  SHAPE,
+  TENSOR_TYPE,
+  TYPE,
+  VALUE_INFO,
+} from './proto.ts';
+import { WireWriter } from './wire-writer.ts';
+import { putTensor } from './write-tensor.ts';
+
+export interface ExportOptions {
+  /** Least opset of the default domain; raised where an operator of the graph is newer. Default 17. */
+  readonly opset?: number;
+  readonly producer?: string;
+  readonly registry?: Registry;
+}
+
+/** IR version that introduced each opset; index = opset - 17. */
+const IR_VERSIONS = [8, 8, 9, 9, 10, 10, 11, 11, 12, 13, 13];
+
+interface Export {
+  readonly registry: Registry;
+  /** Opset by domain. */
+  readonly opsets: ReadonlyMap<string, number>;
+}
+
+/** How values of one graph are called in the file. */
+type Naming = (id: ValueId) => string;
+
+/** A valid ONNX model of a graph. Constants are written as initializers, read where they are stored. */
+export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Array {
+  const registry = options.registry ?? standardRegistry;
+  const opsets = new Map<string, number>([['', options.opset ?? 17]]);
+  raiseOpsets(graph, registry, opsets);
+  const opset = opsets.get('') ?? 17;
+  const context: Export = { registry, opsets };
+  const writer = new WireWriter();
+  writer.int(MODEL.irVersion, opset < 17 ? 8 : (IR_VERSIONS[opset - 17] ?? 13));
+  writer.string(MODEL.producerName, options.producer ?? 'hone');
+  writer.message(MODEL.graph, (w) => {
+    putGraph(w, graph, context, (id) => valueById(graph, id).name, graph.inputs);
+  });
+  for (const [domain, version] of opsets) {
+    writer.message(MODEL.opsetImport, (w) => {
+      if (domain !== '') w.string(OPSET.domain, domain);
+      w.int(OPSET.version, version);
+    });
+  }
+  return writer.finish();
+}
+
+function raiseOpsets(graph: Graph, registry: Registry, opsets: Map<string, number>): void {
+  for (const node of graph.nodes) {
+    const since = registry.find(node.op, node.domain)?.since ?? 1;
+    opsets.set(node.domain, Math.max(opsets.get(node.domain) ?? 1, since));
+    for (const value of Object.values(node.attrs)) {
+      for (const inner of graphsOf(value)) raiseOpsets(inner, registry, opsets);
+    }
+  }
+}
+
+function putGraph(
+  writer: WireWriter,
+  graph: Graph,
+  context: Export,
+  name: Naming,
+  inputs: readonly ValueId[],
+): void {
+  for (const node of graph.nodes) {
+    writer.message(GRAPH.node, (w) => putNode(w, node, context, name));
+  }
+  writer.string(GRAPH.name, graph.name);
+  for (const value of usedConstants(graph)) {
+    const tensor = constantTensor(value);
+    writer.message(GRAPH.initializer, (w) => putTensor(w, tensor, name(value.id)));
+  }
+  for (const id of inputs) putValueInfo(writer, GRAPH.input, valueById(graph, id), name(id));
+  for (const id of graph.outputs)
+    putValueInfo(writer, GRAPH.output, valueById(graph, id), name(id));
+}
+
+function usedConstants(graph: Graph): readonly Value[] {
+  const used = new Set<ValueId>(graph.outputs);
+  for (const node of graph.nodes) for (const id of node.inputs) if (id !== null) used.add(id);
+  return graph.values.filter((value) => value.constant !== undefined && used.has(value.id));
+}
+
+function putValueInfo(writer: WireWriter, field: number, value: Value, name: string): void {
+  writer.message(field, (info) => {
+    info.string(VALUE_INFO.name, name);
+    info.message(VALUE_INFO.type, (type) => {
+      type.message(TYPE.tensor, (tensor) => {
+        tensor.int(TENSOR_TYPE.elemType, dtypeCode(value.type.dtype));
+        tensor.message(TENSOR_TYPE.shape, (shape) => {
+          for (const extent of value.type.shape) {
+            shape.message(SHAPE.dim, (dim) => dim.int(DIM.value, extent));
+          }
+        });
+      });
+    });
+  });
+}
+
+function putNode(writer: WireWriter, node: Node, context: Export, name: Naming): void {
+  const specs = context.registry.find(node.op, node.domain)?.attrs ?? {};
+  const captures = typeof node.attrs['captures'] === 'number' ? node.attrs['captures'] : 0;
+  const formal = node.inputs.slice(0, node.inputs.length - captures);
+  const captured = node.inputs.slice(formal.length);
+  while (formal.length > 0 && formal.at(-1) === null) formal.pop();
+  for (const id of formal) writer.string(NODE.input, id === null ? '' : name(id));
+  for (const id of node.outputs) writer.string(NODE.output, name(id));
+  writer.string(NODE.name, node.name);
+  writer.string(NODE.op, node.op);
+  for (const [key, value] of Object.entries(node.attrs)) {
+    if (key === 'captures' && graphsIn(node).length > 0) continue;
+    if (isDefault(value, specs[key])) continue;
+    const type = specs[key]?.type ?? guessType(key, value, node);
+    writer.message(NODE.attribute, (w) =>
+      putAttribute(w, key, type, value, (w2, inner) => {
+        const outer = captured.map((id) => (id === null ? '' : name(id)));
+        putSubgraph(w2, inner, context, `${node.name}/`, outer);
+      }),
+    );
+  }
+  if (node.domain !== '') writer.string(NODE.domain, node.domain);
+}
+
+/** A sub-graph's values get a prefix, because ONNX forbids that they shadow outer ones. */
+function putSubgraph(
+  writer: WireWriter,
+  graph: Graph,
+  context: Export,
+  prefix: string,
+  outer: readonly string[],
+): void {
+  const formal = graph.inputs.slice(0, graph.inputs.length - outer.length);
+  const captured = new Map(graph.inputs.slice(formal.length).map((id, i) => [id, outer[i] ?? '']));
+  const name: Naming = (id) => captured.get(id) ?? `${prefix}${valueById(graph, id).name}`;
+  putGraph(writer, graph, context, name, formal);
+}
+
+function putAttribute(
+  writer: WireWriter,
+  name: string,
+  type: AttrType,
+  value: AttrValue,
+  putGraphValue: (writer: WireWriter, graph: Graph) => void,
+): void {
+  writer.string(ATTRIBUTE.name, name);
+  switch (type) {
+    case 'int':
+      writer.int(ATTRIBUTE.i, value as number);
+      break;
+    case 'float':
+      writer.float(ATTRIBUTE.f, value as number);
+      break;
+    case 'string':
+      writer.string(ATTRIBUTE.s, value as string);
+      break;
+    case 'ints':
+      for (const item of value as readonly number[]) writer.int(ATTRIBUTE.ints, item);
+      break;
+    case 'floats':
+      for (const item of value as readonly number[]) writer.float(ATTRIBUTE.floats, item);
+      break;
+    case 'strings':
+      for (const item of value as readonly string[]) writer.string(ATTRIBUTE.strings, item);
+      break;
+    case 'tensor':
+      writer.message(ATTRIBUTE.t, (w) => putTensor(w, value as Tensor));
+      break;
+    case 'graph':
+      writer.message(ATTRIBUTE.g, (w) => putGraphValue(w, value as Graph));
+      break;
+    case 'graphs':
+      for (const graph of value as readonly Graph[]) {
+        writer.message(ATTRIBUTE.graphs, (w) => putGraphValue(w, graph));
+      }
+      break;
+    default:
+      throw type satisfies never;
+  }
+  writer.int(ATTRIBUTE.type, ATTRIBUTE_TYPE[type]);
+}
+
+function isDefault(value: AttrValue, spec: AttrSpec | undefined): boolean {
+  const normal = spec?.default;
+  if (normal === undefined || spec?.required) return false;
+  if (!Array.isArray(normal) || !Array.isArray(value)) return Object.is(normal, value);
+  const other = value as readonly (number | string)[];
+  return normal.length === other.length && normal.every((item, i) => item === other[i]);
+}
+
+/** The type of an attribute no record describes; a whole number counts as an integer. */
+function guessType(name: string, value: AttrValue, node: Node): AttrType {
+  if (typeof value === 'string') return 'string';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  if (isGraph(value)) return 'graph';
+  if (!Array.isArray(value)) return 'tensor';
+  const items = value as readonly (number | string | Graph)[];
+  const first = items[0];
+  if (typeof first === 'string') return 'strings';
+  if (typeof first === 'number') return items.every(Number.isInteger) ? 'ints' : 'floats';
+  if (first !== undefined) return 'graphs';
+  return fail(
+    'HONE-ONNX-030',
+    `node ${node.name} (${node.op}): the type of the empty attribute ${name} is not known`,
+    node.name,
+    'leave the attribute out, or register the operator',
+  );
+}
+
+function graphsIn(node: Node): readonly Graph[] {
+  return Object.values(node.attrs).flatMap(graphsOf);
+}
+
+function graphsOf(value: AttrValue): readonly Graph[] {
+  if (isGraph(value)) return [value];
+  if (!Array.isArray(value)) return [];
+  return (value as readonly unknown[]).filter((item): item is Graph => isGraph(item));
+}
+
+function isGraph(value: unknown): value is Graph {
+  return typeof value === 'object' && value !== null && 'nodes' in value && 'values' in value;
+}
