@@ -1,8 +1,21 @@
 /** The nn operators; one line per operator or family. */
 import type { OpDef } from '../define-op.ts';
+import { batchNormalization } from './batch-norm.ts';
 import { conv, convInteger } from './conv.ts';
+import { dropout } from './dropout.ts';
 import { gemm } from './gemm.ts';
 import { GLOBAL_POOLS } from './global-pool.ts';
+import {
+  groupNormalization,
+  instanceNormalization,
+  meanVarianceNormalization,
+} from './instance-norm.ts';
+import {
+  layerNormalization,
+  rmsNormalization,
+  simplifiedLayerNormalization,
+} from './layer-norm.ts';
+import { lpNormalization, lrn } from './lp-norm.ts';
 import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
 import { averagePool, lpPool, maxPool } from './pool.ts';
 import { hardmax, logSoftmax, softmax } from './softmax.ts';
@@ -21,4 +34,14 @@ export const NN_OPS: readonly OpDef[] = [
   softmax,
   logSoftmax,
   hardmax,
+  batchNormalization,
+  layerNormalization,
+  rmsNormalization,
+  simplifiedLayerNormalization,
+  instanceNormalization,
+  groupNormalization,
+  meanVarianceNormalization,
+  lpNormalization,
+  lrn,
+  dropout,
 ];
