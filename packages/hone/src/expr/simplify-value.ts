@@ -36,7 +36,8 @@ function simplifyUnary(op: UnaryOp, node: Extract<Expr, { kind: 'unary' }>): Exp
   const { x } = node;
   if (x.kind === 'unary' && op === 'neg' && x.op === 'neg') return x.x;
   if (x.kind === 'unary' && op === 'not' && x.op === 'not') return x.x;
-  if (x.kind === 'unary' && op === 'abs' && (x.op === 'abs' || x.op === 'neg')) {
+  const signed = dtypeKind(x.dtype) !== 'uint';
+  if (x.kind === 'unary' && op === 'abs' && signed && (x.op === 'abs' || x.op === 'neg')) {
     return x.op === 'abs' ? x : Object.freeze({ ...node, x: x.x });
   }
   if (!isConst(x) || typeof x.value === 'bigint') return node;

@@ -9,6 +9,7 @@
 import { addAffine, asAffine, fromAffine, type OpaqueTerms } from './affine.ts';
 import { constant, index, select, unary } from './build.ts';
 import { interval, isBounded, type Ranges } from './interval.ts';
+import { printExpr } from './print.ts';
 import { mapChildren } from './rewrite.ts';
 import { floorDiv, floorMod, recombine } from './simplify-division.ts';
 import { isConst, simplifyCast, simplifyValue } from './simplify-value.ts';
@@ -79,9 +80,8 @@ function simplifyInteger(node: BinaryNode, ranges: Ranges): Expr {
       const divisor = b.kind === 'const' ? Number(b.value) : 0;
       const [lo, hi] = interval(a, ranges);
       // Wrapped sums cannot be taken apart, and truncation equals flooring only from 0 up.
-      if (divisor <= 0 || !Number.isSafeInteger(divisor)) return node;
-      if (lo === Number.NEGATIVE_INFINITY || hi === Number.POSITIVE_INFINITY) return node;
-      if (truncates && lo < 0) return node;
+      const known = divisor > 0 && Number.isSafeInteger(divisor) && isBounded([lo, hi]);
+      if (!known || (truncates && lo < 0)) return decided(node, ranges);
       const quotient = op === 'div' || op === 'floordiv';
       return quotient ? floorDiv(a, divisor, ranges) : floorMod(a, divisor, ranges);
     }
@@ -150,7 +150,7 @@ function simplifySelect(expr: Extract<Expr, { kind: 'select' }>, ranges: Ranges)
   if (isConst(cond)) return simplifyExpr(Number(cond.value) !== 0 ? expr.a : expr.b, ranges);
   const a = simplifyExpr(expr.a, assume(cond, true, ranges));
   const b = simplifyExpr(expr.b, assume(cond, false, ranges));
-  if (isConst(a) && isConst(b) && a.dtype === b.dtype && Object.is(a.value, b.value)) return a;
+  if (a.kind === b.kind && printExpr(a) === printExpr(b)) return a;
   if (expr.dtype === 'bool' && isConst(a) && isConst(b)) {
     return Number(a.value) !== 0 ? cond : simplifyExpr(unary('not', cond), ranges);
   }
