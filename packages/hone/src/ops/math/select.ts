@@ -1,4 +1,4 @@
-/** Where, Clip, Identity. */
+/** Where and Clip. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import { cast, select } from '../../expr/build.ts';
@@ -133,21 +133,4 @@ const clip = defineOp({
   ],
 });
 
-const identity = defineOp({
-  kind: 'core',
-  name: 'Identity',
-  doc: 'The input itself.',
-  since: 25,
-  attrs: {},
-  infer: (ctx) => [inputType(ctx, 0)],
-  lower: (ctx) =>
-    inputType(ctx, 0).dtype === 'string' ? 'strings have no compiled form' : [{ kind: 'alias' }],
-  reference: (inputs) => [given(inputs, 0)],
-  cases: () => [
-    { inputs: [uniform([2, 3])] },
-    { note: 'i64', inputs: [i64([2], [1, 2])] },
-    { note: 'empty', inputs: [f32([0, 2], [])] },
-  ],
-});
-
-export const SELECTION: readonly OpDef[] = [where, clip, identity];
+export const SELECTION: readonly OpDef[] = [where, clip];
