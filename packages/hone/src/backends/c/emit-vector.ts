@@ -1,0 +1,430 @@
+/**
+ * Statements of a vector loop as C over vector types. A value is either scalar (the same in all
+ * lanes) or a vector in computing form: f32, f16 and bf16 as float lanes; i8, u8, i16, u16 and i32
+ * as int32 lanes; u32 as uint32 lanes; bool as a mask of all ones or zeros. What has no such form
+ * (64-bit lanes, gathers) is left to a scalar loop: `undefined` is returned.
+ */
+import type { DType } from 'hone-runtime/base/dtype';
+import { isFloat } from 'hone-runtime/base/dtype';
+import { index as indexConst } from '../../expr/build.ts';
+import { children, rewriteExpr } from '../../expr/rewrite.ts';
+import type { BinaryOp, Expr } from '../../expr/types.ts';
+import { affineOf, strideOf } from '../../loop/affine.ts';
+import { type CExpr, callOf, infix, literal, PREC, primary, ternary, wrap } from './c-text.ts';
+import { bufferInfo, bufferName, type Context, registerPosition } from './emit-context.ts';
+import { affineText, indexExpr, isNumber, scalarExpr } from './emit-scalar.ts';
+
+type Node<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
+
+/** The lanes being written: axis = lo + 0 … lo + width - 1. */
+export interface LaneAxis {
+  readonly axis: string;
+  readonly width: number;
+  readonly lo: Expr;
+}
+
+/** Thrown and caught inside this module: the expression has no vector form. */
+class NotVectorError extends Error {}
+
+function notVector(why: string): never {
+  throw new NotVectorError(why);
+}
+
+/** Runs a translation; undefined when something has no vector form. */
+export function tryVector<T>(translate: () => T): T | undefined {
+  try {
+    return translate();
+  } catch (error) {
+    if (error instanceof NotVectorError) return undefined;
+    throw error;
+  }
+}
+
+type Rep = 'f32' | 'i32' | 'u32';
+
+/** Form of lanes for a dtype. */
+export function repOf(dtype: DType): Rep {
+  switch (dtype) {
+    case 'f32':
+    case 'f16':
+    case 'bf16':
+      return 'f32';
+    case 'i8':
+    case 'u8':
+    case 'i16':
+    case 'u16':
+    case 'i32':
+    case 'bool':
+      return 'i32';
+    case 'u32':
+      return 'u32';
+    default:
+      return notVector(`${dtype} lanes`);
+  }
+}
+
+export function vectorType(dtype: DType, width: number): string {
+  return `hone_${repOf(dtype)}x${width}`;
+}
+
+/** Does the value differ between lanes? */
+export function varies(context: Context, lane: LaneAxis, expr: Expr): boolean {
+  if (expr.kind === 'axis') {
+    const value = context.substitutions.get(expr.name);
+    return value === undefined ? expr.name === lane.axis : varies(context, lane, value);
+  }
+  if (expr.kind === 'const' || expr.kind === 'acc') return false;
+  switch (expr.kind) {
+    case 'load':
+      return expr.index.some((part) => varies(context, lane, part));
+    case 'unary':
+    case 'cast':
+      return varies(context, lane, expr.x);
+    case 'bound':
+      return varies(context, lane, expr.x) || varies(context, lane, expr.extent);
+    case 'binary':
+      return varies(context, lane, expr.a) || varies(context, lane, expr.b);
+    case 'select':
+      return [expr.cond, expr.a, expr.b].some((part) => varies(context, lane, part));
+    default:
+      return expr satisfies never;
+  }
+}
+
+/** Replaces lane-dependent lets and puts the lane axis at its first position. */
+export function atFirstLane(context: Context, lane: LaneAxis, expr: Expr): Expr {
+  return rewriteExpr(inlineLets(context, expr), (node) =>
+    node.kind === 'axis' && node.name === lane.axis ? lane.lo : node,
+  );
+}
+
+function inlineLets(context: Context, expr: Expr): Expr {
+  if (context.substitutions.size === 0) return expr;
+  return rewriteExpr(expr, (node) =>
+    node.kind === 'axis' ? (context.substitutions.get(node.name) ?? node) : node,
+  );
+}
+
+/** A value in all lanes, as a vector (scalars are broadcast). `guard`: mask of lanes that count. */
+export function vectorExpr(
+  context: Context,
+  lane: LaneAxis,
+  expr: Expr,
+  guard: CExpr | undefined,
+): CExpr {
+  if (varies(context, lane, expr)) return laneExpr(context, lane, expr, guard);
+  return splat(context, lane, expr, guard);
+}
+
+function helper(lane: LaneAxis, name: string, ...args: readonly CExpr[]): CExpr {
+  return callOf(`hone_${name}x${lane.width}`, ...args);
+}
+
+function splat(
+  context: Context,
+  lane: LaneAxis,
+  expr: Expr,
+  guard: CExpr | undefined,
+): CExpr {
+  const rep = repOf(expr.dtype);
+  const x = uniformExpr(context, lane, expr, guard);
+  const value = expr.dtype === 'bool' ? { text: `-(${x.text})`, prec: PREC.unary } : x;
+  return helper(lane, `splat_${rep}`, value);
+}
+
+/** A vector operand of C's own operators, which broadcast scalars themselves. */
+function operand(context: Context, lane: LaneAxis, expr: Expr, guard: CExpr | undefined): CExpr {
+  if (varies(context, lane, expr)) return laneExpr(context, lane, expr, guard);
+  return uniformExpr(context, lane, expr, guard);
+}
+
+/** A value equal in all lanes; what it reads is read only if some lane needs it. */
+function uniformExpr(
+  context: Context,
+  lane: LaneAxis,
+  expr: Expr,
+  guard: CExpr | undefined,
+): CExpr {
+  const x = scalarExpr(context, expr);
+  if (guard === undefined || !readsMemory(context, expr)) return x;
+  return ternary(helper(lane, 'any_i32', guard), x, literal(expr.dtype, 0));
+}
+
+function readsMemory(context: Context, expr: Expr): boolean {
+  if (context.temps.has(expr)) return false;
+  if (expr.kind === 'load' || expr.kind === 'bound') return true;
+  return children(expr).some((child) => readsMemory(context, child));
+}
+
+function laneExpr(
+  context: Context,
+  lane: LaneAxis,
+  expr: Expr,
+  guard: CExpr | undefined,
+): CExpr {
+  const temp = context.temps.get(expr);
+  if (temp !== undefined) return primary(temp);
+  switch (expr.kind) {
+    case 'load':
+      return laneLoad(context, lane, expr, guard);
+    case 'unary':
+      return laneUnary(context, lane, expr, guard);
+    case 'binary':
+      return laneBinary(context, lane, expr, guard);
+    case 'select':
+      return laneSelect(context, lane, expr, guard);
+    case 'cast':
+      return laneCast(context, lane, expr, guard);
+    default:
+      return notVector(expr.kind);
+  }
+}
+
+/** The position of lane 0 in memory, when the lanes are neighbours. */
+export function memoryPosition(context: Context, lane: LaneAxis, index: Expr): CExpr {
+  const inlined = inlineLets(context, index);
+  if (strideOf(affineOf(inlined), lane.axis) !== 1) return notVector('gather');
+  return indexExpr(context, atFirstLane(context, lane, inlined));
+}
+
+/** The register a position lies in, when the lanes fill it exactly. */
+export function registerText(context: Context, lane: LaneAxis, buffer: string, index: Expr): CExpr {
+  if (lane.width !== context.fn.lanes) return notVector('part of a register');
+  const inlined = inlineLets(context, index);
+  if (strideOf(affineOf(inlined), lane.axis) !== 1) return notVector('lanes of a register');
+  const position = registerPosition(context, atFirstLane(context, lane, inlined), undefined);
+  if (position === undefined || position.lane !== 0) return notVector('position in a register');
+  return primary(`${bufferName(buffer)}[${affineText(context, position.register).text}]`);
+}
+
+function laneLoad(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'load'>,
+  guard: CExpr | undefined,
+): CExpr {
+  const index = expr.index[0] ?? indexConst(0);
+  repOf(expr.dtype);
+  if (bufferInfo(context, expr.source).space === 'register') {
+    return registerText(context, lane, expr.source, index);
+  }
+  const at = memoryPosition(context, lane, index);
+  const pointer = primary(`&${bufferName(expr.source)}[${at.text}]`);
+  if (guard === undefined) return helper(lane, `load_${expr.dtype}`, pointer);
+  return helper(lane, `load_masked_${expr.dtype}`, pointer, guard);
+}
+
+function laneUnary(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'unary'>,
+  guard: CExpr | undefined,
+): CExpr {
+  const x = laneExpr(context, lane, expr.x, guard);
+  const dtype = expr.x.dtype;
+  const { op } = expr;
+  if (op === 'not') return wrapped(lane, dtype, { text: `~${wrap(x, PREC.unary)}`, prec: PREC.unary });
+  if (isFloat(dtype)) {
+    repOf(dtype);
+    if (op === 'neg') return { text: `-${wrap(x, PREC.primary)}`, prec: PREC.unary };
+    return rounded(lane, dtype, helper(lane, `${op}_f32`, x));
+  }
+  if (op === 'floor' || op === 'ceil' || op === 'round' || op === 'trunc') return x;
+  if (dtype === 'bool') return notVector(`${op} of bool`);
+  if (op === 'neg' || op === 'abs' || op === 'sign') {
+    return wrapped(lane, dtype, helper(lane, `${op}_${repOf(dtype)}`, x));
+  }
+  return notVector(`${op} of ${dtype}`);
+}
+
+const FLOAT_INFIX: Partial<Record<BinaryOp, readonly [string, number]>> = {
+  add: ['+', PREC.add],
+  sub: ['-', PREC.add],
+  mul: ['*', PREC.mul],
+  div: ['/', PREC.mul],
+};
+
+const COMPARE: Partial<Record<BinaryOp, readonly [string, number]>> = {
+  lt: ['<', PREC.compare],
+  le: ['<=', PREC.compare],
+  gt: ['>', PREC.compare],
+  ge: ['>=', PREC.compare],
+  eq: ['==', PREC.equal],
+  ne: ['!=', PREC.equal],
+};
+
+const BITWISE: Partial<Record<BinaryOp, readonly [string, number]>> = {
+  and: ['&', PREC.bitand],
+  or: ['|', PREC.bitor],
+  xor: ['^', PREC.bitxor],
+};
+
+function laneBinary(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'binary'>,
+  guard: CExpr | undefined,
+): CExpr {
+  const { op } = expr;
+  const dtype = expr.a.dtype;
+  const compare = COMPARE[op];
+  if (dtype === 'i64' && compare !== undefined) return compareLane(context, lane, expr);
+  const rep = repOf(dtype);
+  const both = (): [CExpr, CExpr] => [
+    vectorExpr(context, lane, expr.a, guard),
+    vectorExpr(context, lane, expr.b, guard),
+  ];
+  if (compare !== undefined) {
+    // The result of comparing unsigned or float lanes is a signed mask already.
+    return infix(compare[0], compare[1], ...both());
+  }
+  const bitwise = BITWISE[op];
+  if (bitwise !== undefined && !isFloat(dtype)) {
+    const [a, b] = both();
+    return { text: `${wrap(a, PREC.add)} ${bitwise[0]} ${wrap(b, PREC.add)}`, prec: bitwise[1] };
+  }
+  if (dtype === 'bool') {
+    if (op !== 'mul' && op !== 'min' && op !== 'add' && op !== 'max') return notVector(op);
+    const [a, b] = both();
+    const [sign, prec] = op === 'mul' || op === 'min' ? ['&', PREC.bitand] : ['|', PREC.bitor];
+    return { text: `${wrap(a, PREC.add)} ${sign} ${wrap(b, PREC.add)}`, prec: Number(prec) };
+  }
+  if (isFloat(dtype)) return rounded(lane, dtype, floatBinary(context, lane, expr, guard));
+  const known = ['add', 'sub', 'mul', 'min', 'max', 'shl', 'shr'].includes(op);
+  if (!known) return notVector(`${op} of ${dtype}`);
+  const [a, b] = both();
+  const suffix = op === 'shl' || op === 'shr' ? dtype : rep;
+  return wrapped(lane, dtype, helper(lane, `${op}_${suffix}`, a, b));
+}
+
+function floatBinary(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'binary'>,
+  guard: CExpr | undefined,
+): CExpr {
+  const { op } = expr;
+  const plain = FLOAT_INFIX[op];
+  if (plain !== undefined) {
+    const a = operand(context, lane, expr.a, guard);
+    const b = operand(context, lane, expr.b, guard);
+    return infix(plain[0], plain[1], a, b);
+  }
+  const a = vectorExpr(context, lane, expr.a, guard);
+  const b = vectorExpr(context, lane, expr.b, guard);
+  if (op === 'min' || op === 'max') {
+    if (isNumber(expr.b)) return helper(lane, `${op}_const_f32`, a, b);
+    if (isNumber(expr.a)) return helper(lane, `${op}_const_f32`, b, a);
+  }
+  if (!['min', 'max', 'pow', 'mod', 'fmod', 'floordiv'].includes(op)) return notVector(op);
+  return helper(lane, `${op}_f32`, a, b);
+}
+
+/** i64 comparison whose sides differ by ±lane + something the same in all lanes. */
+function compareLane(context: Context, lane: LaneAxis, expr: Node<'binary'>): CExpr {
+  const difference = affineOf(
+    inlineLets(context, { kind: 'binary', dtype: 'i64', op: 'sub', a: expr.a, b: expr.b }),
+  );
+  const stride = strideOf(difference, lane.axis);
+  if (stride !== 1 && stride !== -1) return notVector('comparison of i64 lanes');
+  // a - b = ±lane + rest, so compare ±lane with -rest.
+  const rest = {
+    constant: -difference.constant,
+    terms: difference.terms
+      .filter(({ atom }) => !(atom.kind === 'axis' && atom.name === lane.axis))
+      .map(({ atom, factor }) => ({ atom, factor: -factor })),
+  };
+  const lo = affineOf(lane.lo);
+  const bound = {
+    constant: rest.constant - stride * lo.constant,
+    terms: [
+      ...rest.terms,
+      ...lo.terms.map(({ atom, factor }) => ({ atom, factor: -stride * factor })),
+    ],
+  };
+  const limit = callOf('hone_lane_limit', affineText(context, bound));
+  const iota = primary(`hone_iota_i32x${lane.width}()`);
+  const lanes = stride === 1 ? iota : { text: `-${iota.text}`, prec: PREC.unary };
+  const [sign, prec] = COMPARE[expr.op] as readonly [string, number];
+  return infix(sign, prec, lanes, helper(lane, 'splat_i32', limit));
+}
+
+function laneSelect(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'select'>,
+  guard: CExpr | undefined,
+): CExpr {
+  if (!varies(context, lane, expr.cond)) {
+    const cond = scalarExpr(context, expr.cond);
+    return ternary(
+      cond,
+      vectorExpr(context, lane, expr.a, guard),
+      vectorExpr(context, lane, expr.b, guard),
+    );
+  }
+  const cond = laneExpr(context, lane, expr.cond, guard);
+  const inverse: CExpr = { text: `~${wrap(cond, PREC.unary)}`, prec: PREC.unary };
+  const both = (mask: CExpr): CExpr =>
+    guard === undefined
+      ? mask
+      : { text: `${wrap(guard, PREC.add)} & ${wrap(mask, PREC.add)}`, prec: PREC.bitand };
+  return helper(
+    lane,
+    `select_${repOf(expr.dtype)}`,
+    cond,
+    vectorExpr(context, lane, expr.a, both(cond)),
+    vectorExpr(context, lane, expr.b, both(inverse)),
+  );
+}
+
+function laneCast(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'cast'>,
+  guard: CExpr | undefined,
+): CExpr {
+  const from = expr.x.dtype;
+  const to = expr.dtype;
+  if (from === 'i64') return castOfLane(context, lane, expr);
+  const x = laneExpr(context, lane, expr.x, guard);
+  const source = repOf(from);
+  const target = repOf(to);
+  if (from === 'bool') return to === 'bool' ? x : helper(lane, `cvt_bool_${target}`, x);
+  if (to === 'bool') {
+    const zero = literal(source === 'f32' ? 'f32' : 'i32', 0);
+    return infix('!=', PREC.equal, x, helper(lane, `splat_${source}`, zero));
+  }
+  if (source === 'f32' && target === 'f32') return to === 'f32' ? x : rounded(lane, to, x);
+  if (source === 'f32') return helper(lane, `cvt_f32_${to}`, x);
+  if (target === 'f32') return rounded(lane, to, helper(lane, `cvt_${source}_f32`, x));
+  const same = source === target ? x : castTo(`hone_${target}x${lane.width}`, x);
+  return wrapped(lane, to, same);
+}
+
+/** cast(±lane + rest): counting lanes. */
+function castOfLane(context: Context, lane: LaneAxis, expr: Node<'cast'>): CExpr {
+  const form = affineOf(inlineLets(context, expr.x));
+  const stride = strideOf(form, lane.axis);
+  if (stride === undefined || expr.dtype !== 'f32') {
+    return notVector('conversion of i64 lanes');
+  }
+  const base = indexExpr(context, atFirstLane(context, lane, expr.x));
+  const iota = helper(lane, 'cvt_i32_f32', primary(`hone_iota_i32x${lane.width}()`));
+  const scaled = stride === 1 ? iota : infix('*', PREC.mul, iota, literal('f32', stride));
+  return infix('+', PREC.add, castTo('float', base), scaled);
+}
+
+function castTo(type: string, x: CExpr): CExpr {
+  return { text: `(${type})${wrap(x, PREC.unary)}`, prec: PREC.unary };
+}
+
+function rounded(lane: LaneAxis, dtype: DType, x: CExpr): CExpr {
+  return dtype === 'f16' || dtype === 'bf16' ? helper(lane, `round_${dtype}`, x) : x;
+}
+
+/** Brings int32 lanes back into the range of a small integer type. */
+function wrapped(lane: LaneAxis, dtype: DType, x: CExpr): CExpr {
+  const small = dtype === 'i8' || dtype === 'u8' || dtype === 'i16' || dtype === 'u16';
+  return small ? helper(lane, `wrap_${dtype}`, x) : x;
+}
