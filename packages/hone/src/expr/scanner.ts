@@ -9,6 +9,8 @@ const SPACE = /(?:\s|;[^\n]*)*/y;
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_.]*/y;
 const STRING = /"(?:[^"\\]|\\.)*"/y;
 const NUMBER = /-?(?:inf|nan|\d+\.?\d*(?:e[+-]?\d+)?)/y;
+const INTEGER = /-?\d+/y;
+const VALUE_NAME = /[A-Za-z0-9_./]+/y;
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.]*$/;
 
 export class Scanner {
@@ -71,6 +73,12 @@ export class Scanner {
     return this.peekString() ? this.string() : this.identifier();
   }
 
+  /** A value's name after its `%`: letters, digits, `_`, `.`, `/`; or quoted. */
+  valueName(): string {
+    if (this.peekString()) return this.string();
+    return this.#match(VALUE_NAME) ?? this.fail('expected a name');
+  }
+
   /** A number, or a bigint where an `n` follows; undefined when none is next. */
   acceptNumber(): number | bigint | undefined {
     const start = this.#position;
@@ -87,6 +95,14 @@ export class Scanner {
     }
     this.#skip();
     return parseNumber(text);
+  }
+
+  /** An integer of any size, with or without the `n`. */
+  bigint(): bigint {
+    const text = this.#matchRaw(INTEGER) ?? this.fail('expected an integer');
+    if (this.#text[this.#position] === 'n') this.#position++;
+    this.#skip();
+    return BigInt(text);
   }
 
   number(): number {
