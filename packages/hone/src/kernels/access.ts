@@ -35,8 +35,15 @@ export function hasHalo(buffer: Buffer): boolean {
   return buffer.layout.halo.some((width) => width > 0);
 }
 
+/**
+ * Do elements lie in row-major order? Also true for blocked [n, c, 1, 1] of whole blocks, which
+ * has the same bytes.
+ */
 export function isPlain(buffer: Buffer): boolean {
-  return buffer.layout.block === 1 && !hasHalo(buffer);
+  if (hasHalo(buffer)) return false;
+  const { block } = buffer.layout;
+  const [, c, h, w] = buffer.shape;
+  return block === 1 || ((c ?? 0) % block === 0 && h === 1 && w === 1);
 }
 
 /** The flat position of `logical` (one expression per dimension of the view). */

@@ -24,7 +24,9 @@ function simplifyOne(stmt: Stmt, ranges: Ranges): Stmt {
       const lo = s(stmt.lo);
       const hi = s(stmt.hi);
       const from = interval(lo, ranges)[0];
-      const to = interval(hi, ranges)[1] - 1;
+      const end = interval(hi, ranges)[1] - 1;
+      // The last value a stepping axis takes.
+      const to = from + Math.floor((end - from) / stmt.step) * stmt.step;
       const inner = new Map([...ranges, [stmt.axis, [from, Math.max(from, to)] as const]]);
       return { ...stmt, lo, hi, body: simplifyAll(stmt.body, inner) };
     }

@@ -66,7 +66,7 @@ export function isDepthwise(spec: ConvSpec): boolean {
 
 /** Few input channels of a plain image: read planar rather than padded to a block. */
 export function readsPlanar(spec: ConvSpec, target: Target): boolean {
-  return spec.group === 1 && spec.ic * 4 <= target.lanes && spec.ic <= 4;
+  return spec.group === 1 && spec.ic <= 4 && spec.ic < target.lanes;
 }
 
 /** Why a convolution cannot use the blocked rows whatever its layouts, or null. */
@@ -113,7 +113,9 @@ function whyNotEpilogue(
     if (isImage) return;
     if (names.every((name) => name === 'i1') && buffer.role === 'constant') return;
     if (names.length === 0) return;
-    if (view.shape.length === 4 && view.shape[2] === 1 && view.shape[3] === 1) return;
+    const perChannel = view.shape.length === 4 && view.shape[2] === 1 && view.shape[3] === 1;
+    // Lanes past the last channel are read too: only our own buffers have room behind them.
+    if (perChannel && buffer.role === 'temp') return;
     reason = `operand ${buffer.name} of the epilogue is neither an image nor per channel`;
   });
   return reason;

@@ -1,0 +1,82 @@
+/**
+ * Places temporary buffers in one arena: offsets from lifetimes, largest first, at the lowest place
+ * that is free for the whole lifetime. Deterministic: ties by buffer number.
+ */
+import { at } from 'hone-runtime/base/diagnostics';
+import { bufferBytes } from '../kernels/index.ts';
+import type { Buffer, BufferId, StageGraph } from '../stages/types.ts';
+
+/** Cache line: every buffer begins on one, and has one behind it that may be read. */
+export const ALIGN_BYTES = 64;
+
+export interface MemoryPlan {
+  readonly offsets: ReadonlyMap<BufferId, number>;
+  readonly arenaBytes: number;
+  /** Most bytes alive at once: no plan can do with less. */
+  readonly liveBytes: number;
+}
+
+interface Life {
+  readonly buffer: Buffer;
+  readonly bytes: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Bytes a buffer takes, rounded up, with the room behind it. */
+export function slotBytes(buffer: Buffer): number {
+  return Math.ceil(bufferBytes(buffer) / ALIGN_BYTES) * ALIGN_BYTES + ALIGN_BYTES;
+}
+
+export function planMemory(graph: StageGraph): MemoryPlan {
+  const lives = lifetimes(graph);
+  const placed: { life: Life; offset: number }[] = [];
+  const offsets = new Map<BufferId, number>();
+  let arenaBytes = 0;
+  const bySize = [...lives].sort((a, b) => b.bytes - a.bytes || a.buffer.id - b.buffer.id);
+  for (const life of bySize) {
+    const rivals = placed
+      .filter(({ life: other }) => life.first <= other.last && other.first <= life.last)
+      .sort((a, b) => a.offset - b.offset);
+    let offset = 0;
+    for (const rival of rivals) {
+      if (offset + life.bytes <= rival.offset) break;
+      offset = Math.max(offset, rival.offset + rival.life.bytes);
+    }
+    placed.push({ life, offset });
+    offsets.set(life.buffer.id, offset);
+    arenaBytes = Math.max(arenaBytes, offset + life.bytes);
+  }
+  return { offsets, arenaBytes, liveBytes: peakLive(graph, lives) };
+}
+
+function lifetimes(graph: StageGraph): Life[] {
+  const first = new Map<BufferId, number>();
+  const last = new Map<BufferId, number>();
+  graph.stages.forEach((stage, time) => {
+    for (const view of [...stage.operands, ...stage.outputs]) {
+      if (!first.has(view.buffer)) first.set(view.buffer, time);
+      last.set(view.buffer, time);
+    }
+  });
+  return graph.buffers
+    .filter((buffer) => buffer.role === 'temp' && first.has(buffer.id))
+    .map((buffer) => ({
+      buffer,
+      bytes: slotBytes(buffer),
+      first: at([first.get(buffer.id) ?? 0], 0),
+      last: at([last.get(buffer.id) ?? 0], 0),
+    }));
+}
+
+function peakLive(graph: StageGraph, lives: readonly Life[]): number {
+  let peak = 0;
+  for (let time = 0; time < graph.stages.length; time++) {
+    const alive = lives.filter((life) => life.first <= time && time <= life.last);
+    peak = Math.max(
+      peak,
+      alive.reduce((sum, life) => sum + life.bytes, 0),
+    );
+  }
+  return peak;
+}

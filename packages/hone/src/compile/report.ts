@@ -1,0 +1,31 @@
+/** report.json: what was made of the model, stage by stage. Stable keys; read by explain and advise. */
+import type { FusionNote } from '../stages/types.ts';
+
+export interface StageReport {
+  readonly id: number;
+  /** Names of the nodes, joined; also the label of the program's step. */
+  readonly label: string;
+  readonly nodes: readonly string[];
+  readonly ops: readonly string[];
+  /** C symbol. */
+  readonly kernel: string;
+  /** Row of the kernel table. */
+  readonly row: string;
+  /** Why this row. */
+  readonly why: string;
+  readonly flops: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+export interface Report {
+  readonly stages: readonly StageReport[];
+  /** Why neighbours were not fused. */
+  readonly notes: readonly FusionNote[];
+  readonly arenaBytes: number;
+  /** Largest live set: the least an arena could be. */
+  readonly liveBytes: number;
+  readonly weightsBytes: number;
+  readonly parameterBytes: number;
+  readonly flops: number;
+}

@@ -1,0 +1,251 @@
+/**
+ * Gives every buffer its layout: blocked where convolutions work on it, with a halo as wide as its
+ * widest reader needs; plain elsewhere. Inserts reorder stages (copies into another layout) only
+ * where a convolution cannot be given the layout it needs.
+ *
+ * Element-wise stages, pooling and reductions read and write any layout, so a blocked region spreads
+ * through them at no cost. Model inputs, outputs and constants stay plain.
+ */
+import { at } from 'hone-runtime/base/diagnostics';
+import type { Target } from 'hone-runtime/target/types';
+import { axis, load } from '../expr/build.ts';
+import { visitExpr } from '../expr/rewrite.ts';
+import type {
+  Buffer,
+  BufferId,
+  ContractBody,
+  ConvSpec,
+  Layout,
+  Stage,
+  StageGraph,
+  View,
+} from '../stages/types.ts';
+import { haloNeeded, readsPlanar, whyNotBlocked } from './contract/index.ts';
+
+type Halo = readonly [number, number, number, number];
+const NO_HALO: Halo = [0, 0, 0, 0];
+
+interface Conv {
+  readonly body: ContractBody;
+  readonly spec: ConvSpec;
+  readonly planar: boolean;
+  readonly halo: Halo;
+}
+
+export function assignLayouts(graph: StageGraph, target: Target): StageGraph {
+  const convs = new Map<number, Conv>();
+  for (const stage of graph.stages) {
+    const conv = asBlockedConv(stage, graph, target);
+    if (conv !== null) convs.set(stage.id, conv);
+  }
+  if (convs.size === 0) return graph;
+  const canBlock = blockable(graph, target.lanes);
+  const blocked = spread(graph, convs, canBlock);
+  const halos = halosOf(graph, convs, blocked);
+  const buffers = graph.buffers.map((buffer): Buffer => {
+    if (blocked.has(buffer.id)) {
+      const halo = halos.get(buffer.id) ?? NO_HALO;
+      return { ...buffer, layout: { block: target.lanes, halo } };
+    }
+    return buffer;
+  });
+  return insertReorders({ ...graph, buffers }, convs, target.lanes);
+}
+
+function asBlockedConv(stage: Stage, graph: StageGraph, target: Target): Conv | null {
+  const { body } = stage;
+  if (body.kind !== 'contract' || body.spec.kind !== 'conv') return null;
+  if (whyNotBlocked(stage, graph.buffers, body, body.spec, target) !== null) return null;
+  const planar = readsPlanar(body.spec, target);
+  return { body, spec: body.spec, planar, halo: haloNeeded(body.spec) };
+}
+
+/** Buffers that may be blocked: own memory, rank 4, every view an aligned region or the whole. */
+function blockable(graph: StageGraph, block: number): ReadonlySet<BufferId> {
+  const can = new Set<BufferId>();
+  for (const buffer of graph.buffers) {
+    if (buffer.role === 'temp' && buffer.shape.length === 4) can.add(buffer.id);
+  }
+  for (const stage of graph.stages) {
+    for (const view of [...stage.operands, ...stage.outputs]) {
+      const buffer = at(graph.buffers, view.buffer);
+      if (!can.has(buffer.id)) continue;
+      const offset = view.offset?.[1] ?? 0;
+      const sameShape = view.shape.every((extent, i) => extent === buffer.shape[i]);
+      const reshaped = view.offset === undefined && !sameShape;
+      const isRoutine = stage.body.kind === 'routine';
+      const vector = isVector(buffer, block);
+      if (isRoutine || (reshaped && !vector) || offset % block !== 0) can.delete(buffer.id);
+    }
+  }
+  return can;
+}
+
+/** [n, c, 1, 1] with whole blocks lies in memory as the plain layout does. */
+function isVector(buffer: Buffer, block: number): boolean {
+  const [, c, h, w] = buffer.shape;
+  return buffer.shape.length === 4 && h === 1 && w === 1 && (c ?? 0) % block === 0;
+}
+
+/** Blocked buffers: what convolutions touch, and what element-wise stages make of it. */
+function spread(
+  graph: StageGraph,
+  convs: ReadonlyMap<number, Conv>,
+  canBlock: ReadonlySet<BufferId>,
+): ReadonlySet<BufferId> {
+  const blocked = new Set<BufferId>();
+  const mark = (view: View): void => {
+    if (canBlock.has(view.buffer)) blocked.add(view.buffer);
+  };
+  for (const stage of graph.stages) {
+    const conv = convs.get(stage.id);
+    if (conv === undefined) continue;
+    if (!conv.planar) mark(at(stage.operands, 0));
+    for (const view of [...imageOperands(stage), ...stage.outputs]) mark(view);
+  }
+  // Forward: an element-wise result of blocked operands is blocked.
+  for (const stage of graph.stages) {
+    if (convs.has(stage.id) || stage.body.kind === 'contract' || stage.body.kind === 'routine') {
+      continue;
+    }
+    if (!keepsChannels(stage)) continue;
+    const reads = stage.operands.filter((view) => view.shape.length === 4);
+    const sizes = reads.map((view) => view.shape.reduce((a, b) => a * b, 1));
+    const largest = Math.max(0, ...sizes);
+    const main = reads.filter((_, i) => sizes[i] === largest);
+    if (main.some((view) => blocked.has(view.buffer))) for (const v of stage.outputs) mark(v);
+  }
+  return blocked;
+}
+
+/** Does the stage write channel i1 from channel i1 of its image operands? */
+function keepsChannels(stage: Stage): boolean {
+  const { body } = stage;
+  if (body.kind !== 'map' && body.kind !== 'reduce') return false;
+  const channel = body.outIndex[1];
+  if (channel?.kind !== 'axis' || !channel.name.startsWith('i')) return false;
+  if (at(stage.outputs, 0).shape.length !== 4) return false;
+  let keeps = true;
+  const exprs =
+    body.kind === 'map' ? [body.value] : [body.value, ...body.steps.map((s) => s.value)];
+  for (const expr of exprs) {
+    visitExpr(expr, (node) => {
+      if (node.kind !== 'load') return;
+      const view = at(stage.operands, Number(node.source));
+      if (view.shape.length !== 4 || view.shape[1] === 1) return;
+      const read = node.index[1];
+      if (read?.kind !== 'axis' || read.name !== channel.name) keeps = false;
+    });
+  }
+  return keeps;
+}
+
+function imageOperands(stage: Stage): View[] {
+  const { shape } = at(stage.outputs, 0);
+  return stage.operands
+    .slice(2)
+    .filter((view) => view.shape.length === 4 && view.shape.every((e, i) => e === shape[i]));
+}
+
+function halosOf(
+  graph: StageGraph,
+  convs: ReadonlyMap<number, Conv>,
+  blocked: ReadonlySet<BufferId>,
+): ReadonlyMap<BufferId, Halo> {
+  const halos = new Map<BufferId, Halo>();
+  for (const stage of graph.stages) {
+    const conv = convs.get(stage.id);
+    if (conv === undefined || conv.planar) continue;
+    const view = at(stage.operands, 0);
+    if (!blocked.has(view.buffer)) continue;
+    halos.set(view.buffer, widest(halos.get(view.buffer) ?? NO_HALO, conv.halo));
+  }
+  return halos;
+}
+
+function widest(a: Halo, b: Halo): Halo {
+  return [
+    Math.max(a[0], b[0]),
+    Math.max(a[1], b[1]),
+    Math.max(a[2], b[2]),
+    Math.max(a[3], b[3]),
+  ];
+}
+
+function covers(layout: Layout, wanted: Layout): boolean {
+  return layout.block === wanted.block && wanted.halo.every((w, i) => at(layout.halo, i) >= w);
+}
+
+/** Copies into the layout a convolution needs, shared by the stages that need the same. */
+function insertReorders(
+  graph: StageGraph,
+  convs: ReadonlyMap<number, Conv>,
+  block: number,
+): StageGraph {
+  const buffers = [...graph.buffers];
+  const stages: Stage[] = [];
+  const made = new Map<string, View>();
+  const addBuffer = (like: Buffer, shape: readonly number[], layout: Layout): Buffer => {
+    const count = buffers.length;
+    const { constant: _, ...rest } = like;
+    const name = `${like.name}/reordered.${count}`;
+    const buffer: Buffer = { ...rest, id: count, name, shape, layout, role: 'temp' };
+    buffers.push(buffer);
+    return buffer;
+  };
+  const push = (stage: Omit<Stage, 'id'>): void => {
+    stages.push({ ...stage, id: stages.length });
+  };
+  const reordered = (view: View, layout: Layout, stage: Stage): View => {
+    const buffer = at(buffers, view.buffer);
+    const aligned = (view.offset?.[1] ?? 0) % Math.max(1, layout.block) === 0;
+    const spatial = (view.offset?.[2] ?? 0) === 0 && (view.offset?.[3] ?? 0) === 0;
+    const isWhole = buffer.shape.length === 4 && view.shape.length === 4;
+    if (isWhole && aligned && spatial && covers(buffer.layout, layout)) return view;
+    const key = JSON.stringify([view, layout]);
+    const have = made.get(key);
+    if (have !== undefined) return have;
+    const target = addBuffer(buffer, view.shape, layout);
+    const out: View = { buffer: target.id, shape: view.shape };
+    push(copyStage(view, out, buffer.dtype, stage));
+    made.set(key, out);
+    return out;
+  };
+  for (const stage of graph.stages) {
+    const conv = convs.get(stage.id);
+    if (conv === undefined) {
+      push(stage);
+      continue;
+    }
+    const image: Layout = { block, halo: NO_HALO };
+    const input: Layout = { block: conv.planar ? 1 : block, halo: conv.halo };
+    const operands = stage.operands.map((view, k) => {
+      if (k === 0) return reordered(view, input, stage);
+      const isImage = imageOperands(stage).includes(view);
+      return isImage && k > 1 ? reordered(view, image, stage) : view;
+    });
+    const output = at(stage.outputs, 0);
+    const outputBuffer = at(buffers, output.buffer);
+    if (outputBuffer.layout.block === block) {
+      push({ ...stage, operands });
+      continue;
+    }
+    const temp = addBuffer(outputBuffer, output.shape, image);
+    const view: View = { buffer: temp.id, shape: output.shape };
+    push({ ...stage, operands, outputs: [view] });
+    push(copyStage(view, output, outputBuffer.dtype, stage));
+  }
+  return { ...graph, buffers, stages };
+}
+
+function copyStage(from: View, to: View, dtype: Buffer['dtype'], of: Stage): Omit<Stage, 'id'> {
+  const axes = from.shape.map((_, i) => axis(`i${i}`));
+  return {
+    nodes: of.nodes,
+    ops: ['Reorder'],
+    operands: [from],
+    outputs: [to],
+    body: { kind: 'map', axes: from.shape, outIndex: axes, value: load('0', dtype, axes) },
+  };
+}
+
