@@ -2,6 +2,7 @@
 import type { OpDef } from '../define-op.ts';
 import { batchNormalization } from './batch-norm.ts';
 import { conv, convInteger } from './conv.ts';
+import { convTranspose } from './conv-transpose.ts';
 import { dropout } from './dropout.ts';
 import { gemm } from './gemm.ts';
 import { GLOBAL_POOLS } from './global-pool.ts';
@@ -23,6 +24,7 @@ import { hardmax, logSoftmax, softmax } from './softmax.ts';
 export const NN_OPS: readonly OpDef[] = [
   conv,
   convInteger,
+  convTranspose,
   matMul,
   fusedMatMul,
   matMulInteger,
