@@ -3,19 +3,19 @@ import { type DType, isFloat, isInteger } from 'hone-runtime/base/dtype';
 import { cast } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import { int, intAttr, shapeError } from '../checks.ts';
-import type { InferContext, OpDef } from '../define-op.ts';
+import { defineOp, type InferContext, type OpDef } from '../define-op.ts';
 import { defineBinary } from './binary-family.ts';
 import { FLOATS, NUMBERS } from './dtypes.ts';
-import { f32, i64, tensor } from './samples.ts';
+import { f32, i64, specials, tensor, uniform } from './samples.ts';
 import { add, apply, call, choose, div, eq, isLiteral, lt, mul } from './scalar.ts';
 import { alignBroadcast, slopePerChannel } from './upgrades.ts';
 
 const POW_BASES: readonly DType[] = [...FLOATS, 'i32', 'i64'];
-const EXACT = 0n;
+const ZERO = 0n;
 
 /** Integer division truncates; by zero it gives 0, as compiled code does. */
 function divideBig(a: bigint, b: bigint): bigint {
-  return b === EXACT ? EXACT : a / b;
+  return b === ZERO ? ZERO : a / b;
 }
 
 /** Remainder with the sign of the divisor (`floored`) or of the dividend. */
@@ -25,23 +25,28 @@ function remainder(a: number, b: number, floored: boolean): number {
 }
 
 function remainderBig(a: bigint, b: bigint, floored: boolean): bigint {
-  if (b === EXACT) return EXACT;
+  if (b === ZERO) return ZERO;
   const rest = a % b;
-  return floored && rest !== EXACT && rest < EXACT !== b < EXACT ? rest + b : rest;
+  return floored && rest !== ZERO && rest < ZERO !== b < ZERO ? rest + b : rest;
+}
+
+/** IEEE power, as C and numpy have it: 1 to any power is 1, where JavaScript says NaN. */
+function power(a: number, b: number): number {
+  return a === 1 || (a === -1 && Math.abs(b) === Number.POSITIVE_INFINITY) ? 1 : a ** b;
 }
 
 /** Negative exponents: 1 and -1 keep their powers, anything else truncates to 0. */
 function powerBig(a: bigint, b: bigint): bigint {
-  if (b >= EXACT) return BigInt.asIntN(64, modularPower(a, b));
+  if (b >= ZERO) return BigInt.asIntN(64, modularPower(a, b));
   if (a === 1n) return 1n;
-  if (a === -1n) return b % 2n === EXACT ? 1n : -1n;
-  return EXACT;
+  if (a === -1n) return b % 2n === ZERO ? 1n : -1n;
+  return ZERO;
 }
 
 function modularPower(base: bigint, exponent: bigint): bigint {
   let result = 1n;
   let square = BigInt.asUintN(64, base);
-  for (let rest = exponent; rest > EXACT; rest >>= 1n) {
+  for (let rest = exponent; rest > ZERO; rest >>= 1n) {
     if (rest & 1n) result = BigInt.asUintN(64, result * square);
     square = BigInt.asUintN(64, square * square);
   }
@@ -73,6 +78,20 @@ function checkSlope(ctx: InferContext): void {
   const fits = skip >= 0 && slope.every((extent, i) => extent === 1 || extent === x[i + skip]);
   if (!fits) shapeError(ctx, `slope [${slope.join(',')}] does not broadcast to [${x.join(',')}]`);
 }
+
+const prelu = defineBinary({
+  name: 'PRelu',
+  doc: 'x, or slope · x where x is negative; the slope broadcasts to x.',
+  since: 16,
+  dtypes: [...FLOATS, 'i32', 'i64', 'u32', 'u64'],
+  upgrade: slopePerChannel,
+  check: checkSlope,
+  scalar: () => ({
+    number: (x, slope) => (x < 0 ? x * slope : x),
+    big: (x, slope) => (x < ZERO ? x * slope : x),
+  }),
+  expr: (x, slope) => choose(lt(x, 0), mul(x, slope), x),
+});
 
 export const ARITHMETIC: readonly OpDef[] = [
   defineBinary({
@@ -131,8 +150,8 @@ export const ARITHMETIC: readonly OpDef[] = [
     upgrade: alignBroadcast,
     scalar: (_, dtype) =>
       isInteger(dtype)
-        ? { number: (a, b) => Math.trunc(a ** b), big: powerBig }
-        : { number: (a, b) => a ** b },
+        ? { number: (a, b) => Math.trunc(power(a, b)), big: powerBig }
+        : { number: power },
     expr: powExpr,
     cases: () => [
       { note: 'integer base', inputs: [i64([3], [-3, 2, 10]), i64([3], [3, 40, 0])] },
@@ -140,6 +159,8 @@ export const ARITHMETIC: readonly OpDef[] = [
       { note: 'integer exponent', inputs: [f32([3], [1.5, -2, 3]), i64([], [3])] },
       { note: 'f16', inputs: [tensor('f16', [3], [1.5, 2, 3]), f32([], [0.5])] },
       { note: 'square', inputs: [f32([3], [1.5, -2, 3]), f32([1], [2])] },
+      { note: 'special values', inputs: [specials(), f32([2, 1], [0, -0.5])] },
+      { note: 'root of special values', inputs: [specials(), f32([], [0.5])] },
       { note: 'root', inputs: [f32([3], [1.5, 0, 3]), f32([1], [0.5])] },
     ],
     secondRange: [-2, 2],
@@ -171,17 +192,18 @@ export const ARITHMETIC: readonly OpDef[] = [
       },
     ],
   }),
-  defineBinary({
-    name: 'PRelu',
-    doc: 'x, or slope · x where x is negative; the slope broadcasts to x.',
-    since: 16,
-    dtypes: [...FLOATS, 'i32', 'i64', 'u32', 'u64'],
-    upgrade: slopePerChannel,
-    check: checkSlope,
-    scalar: () => ({
-      number: (x, s) => (x < 0 ? x * s : x),
-      big: (x, s) => (x < EXACT ? x * s : x),
-    }),
-    expr: (x, slope) => choose(lt(x, 0), mul(x, slope), x),
+  defineOp({
+    ...prelu,
+    // A slope may only broadcast to x, so the usual pairs do not all fit.
+    cases: () => [
+      { note: 'same shapes', inputs: [uniform([2, 3]), uniform([2, 3], 0, 1, 'f32', 2)] },
+      { note: 'last axis', inputs: [uniform([2, 3]), uniform([3], 0, 1)] },
+      { note: 'per channel', inputs: [uniform([2, 3, 2]), uniform([3, 1], 0, 1)] },
+      { note: 'one slope', inputs: [uniform([2, 3]), f32([1], [0.25])] },
+      { note: 'i32', inputs: [tensor('i32', [3], [-2, 0, 5]), tensor('i32', [], [3])] },
+      { note: 'f16', inputs: [uniform([5], -2, 2, 'f16'), uniform([1], 0, 1, 'f16')] },
+      { note: 'NaN', inputs: [specials(), f32([], [0.5])] },
+      { note: 'empty', inputs: [f32([0, 3], []), f32([3], [1, 2, 3])] },
+    ],
   }),
 ];

@@ -51,8 +51,9 @@ function targetType(ctx: InferContext): DType {
   return dtype;
 }
 
-/** [lowest, highest] of an integer dtype. */
+/** [lowest, highest] of an integer dtype or bool. */
 export function integerLimits(dtype: DType): readonly [bigint, bigint] {
+  if (dtype === 'bool') return [0n, 1n];
   const bits = BigInt(8 * dtypeBytes(dtype));
   return dtype.startsWith('u')
     ? [0n, (1n << bits) - 1n]

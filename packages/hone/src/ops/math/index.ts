@@ -6,6 +6,7 @@ import { ARITHMETIC } from './arithmetic.ts';
 import { CONVERSIONS } from './cast.ts';
 import { SCANS } from './cumulative.ts';
 import { LOGIC } from './logic.ts';
+import { MICROSOFT } from './microsoft.ts';
 import { REDUCTIONS } from './reduce.ts';
 import { SELECTION } from './select.ts';
 import { UNARY_OPERATORS } from './unary.ts';
@@ -22,4 +23,5 @@ export const MATH_OPS: readonly OpDef[] = [
   ...REDUCTIONS,
   ...ARG_REDUCTIONS,
   ...SCANS,
+  ...MICROSOFT,
 ];

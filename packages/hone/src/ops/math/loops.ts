@@ -5,7 +5,7 @@
  * Nothing here knows of expressions or stages.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import { type DType, isInteger } from 'hone-runtime/base/dtype';
+import { type DType, isFloat, isInteger } from 'hone-runtime/base/dtype';
 import {
   allocateData,
   elementCount,
@@ -138,7 +138,7 @@ export function reduceLoop(
     which.map((axis) => at(from, axis));
   const outer = gridOffsets(pick(input.shape, kept), pick(strides, kept));
   const inner = gridOffsets(pick(input.shape, axes), pick(strides, axes));
-  if (fn.big !== undefined && isInteger(input.dtype)) {
+  if (fn.big !== undefined && !isFloat(input.dtype)) {
     const values = toBigInts(input);
     const big = fn.big;
     const result = [...outer].map((base) =>
