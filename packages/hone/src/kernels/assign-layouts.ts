@@ -164,12 +164,7 @@ function halosOf(
 }
 
 function widest(a: Halo, b: Halo): Halo {
-  return [
-    Math.max(a[0], b[0]),
-    Math.max(a[1], b[1]),
-    Math.max(a[2], b[2]),
-    Math.max(a[3], b[3]),
-  ];
+  return [Math.max(a[0], b[0]), Math.max(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])];
 }
 
 function covers(layout: Layout, wanted: Layout): boolean {
@@ -248,4 +243,3 @@ function copyStage(from: View, to: View, dtype: Buffer['dtype'], of: Stage): Omi
     body: { kind: 'map', axes: from.shape, outIndex: axes, value: load('0', dtype, axes) },
   };
 }
-
