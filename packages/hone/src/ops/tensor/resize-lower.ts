@@ -16,6 +16,7 @@ import type { DType } from 'hone-runtime/base/dtype';
 import type { StageBody } from '../../stages/types.ts';
 import { mapBody, outAxes, reduceAxesOf } from '../lower.ts';
 import { allOf, ifloordiv, imod } from './bodies.ts';
+import { cubicFar, cubicNear } from './cubic.ts';
 import { gcd, isIdentity, nearestTable, positionOf, type ResizeAxis } from './resize-axes.ts';
 
 export interface ResizeLowering {
@@ -173,21 +174,6 @@ function cubicTaps(i: Expr, item: ResizeAxis, plan: ResizeLowering, work: DType)
   });
   const sum = kept.reduce((a, b) => binary('add', a, b));
   return taps.map(({ at }, k) => ({ at, weight: binary('div', kept[k] as Expr, sum) }));
-}
-
-/** Cubic kernel at distances up to 1. */
-function cubicNear(x: Expr, a: number): Expr {
-  const c = (value: number): Expr => constant(x.dtype, value);
-  const inner = binary('sub', binary('mul', c(a + 2), x), c(a + 3));
-  return binary('add', binary('mul', binary('mul', inner, x), x), c(1));
-}
-
-/** Cubic kernel at distances from 1 to 2. */
-function cubicFar(x: Expr, a: number): Expr {
-  const c = (value: number): Expr => constant(x.dtype, value);
-  const inner = binary('sub', binary('mul', c(a), x), c(5 * a));
-  const middle = binary('add', binary('mul', inner, x), c(8 * a));
-  return binary('sub', binary('mul', middle, x), c(4 * a));
 }
 
 function lowerTaps(plan: ResizeLowering): readonly StageBody[] {

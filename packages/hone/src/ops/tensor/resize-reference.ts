@@ -7,6 +7,7 @@ import {
   type Tensor,
   toNumbers,
 } from 'hone-runtime/base/tensor';
+import { cubicWeight } from './cubic.ts';
 import { eachPosition, flatOf, gatherBy } from './elements.ts';
 import { isIdentity, nearestTable, positionOf, type ResizeAxis } from './resize-axes.ts';
 import type { ResizeLowering } from './resize-lower.ts';
@@ -84,8 +85,7 @@ function weightsAt(item: ResizeAxis, i: number, plan: ResizeLowering): [number, 
 
 function kernel(x: number, { mode, cubicA: a }: ResizeLowering): number {
   if (mode !== 'cubic') return Math.max(0, 1 - x);
-  if (x <= 1) return (a + 2) * x ** 3 - (a + 3) * x ** 2 + 1;
-  return x < 2 ? a * x ** 3 - 5 * a * x ** 2 + 8 * a * x - 4 * a : 0;
+  return cubicWeight(x, a);
 }
 
 function withExtrapolation(out: Tensor, plan: ResizeLowering): Tensor {

@@ -1,0 +1,113 @@
+/** NonMaxSuppression. */
+import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import type { Attrs } from '../../graph/types.ts';
+import { constantInput, inputType, int, intAttr, shapeError } from '../checks.ts';
+import { defineOp } from '../define-op.ts';
+import { typesOf } from './data-sized.ts';
+
+interface Box {
+  readonly top: number;
+  readonly left: number;
+  readonly bottom: number;
+  readonly right: number;
+}
+
+function boxAt(boxes: Float64Array, at: number, center: boolean): Box {
+  const [a, b, c, d] = boxes.subarray(4 * at, 4 * at + 4) as unknown as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (center) return { left: a - c / 2, right: a + c / 2, top: b - d / 2, bottom: b + d / 2 };
+  return {
+    top: Math.min(a, c),
+    bottom: Math.max(a, c),
+    left: Math.min(b, d),
+    right: Math.max(b, d),
+  };
+}
+
+/** Area shared by two boxes over the area they cover together. */
+function overlap(a: Box, b: Box): number {
+  const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+  const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+  if (height <= 0 || width <= 0) return 0;
+  const area = (box: Box): number => (box.bottom - box.top) * (box.right - box.left);
+  const shared = height * width;
+  return shared / (area(a) + area(b) - shared);
+}
+
+function suppress(inputs: readonly (Tensor | null)[], attrs: Attrs): Tensor {
+  const [boxes, scores] = inputs as [Tensor, Tensor];
+  const scalar = (position: number): number | undefined => {
+    const tensor = inputs[position];
+    return tensor && tensor.data.length > 0 ? toNumbers(tensor)[0] : undefined;
+  };
+  const most = scalar(2) ?? 0;
+  const limit = scalar(3) ?? 0;
+  const least = scalar(4) ?? Number.NEGATIVE_INFINITY;
+  const [batches, count] = boxes.shape as [number, number];
+  const classes = scores.shape[1] as number;
+  const center = intAttr(attrs, 'center_point_box') !== 0;
+  const corners = toNumbers(boxes);
+  const values = toNumbers(scores);
+  const found: number[] = [];
+  for (let batch = 0; batch < batches; batch++) {
+    for (let kind = 0; kind < classes; kind++) {
+      const score = (i: number): number => values[(batch * classes + kind) * count + i] as number;
+      const order = Array.from({ length: count }, (_, i) => i)
+        .filter((i) => score(i) > least)
+        .sort((i, j) => score(j) - score(i) || i - j);
+      const kept: Box[] = [];
+      for (const i of order) {
+        if (kept.length >= most) break;
+        const box = boxAt(corners, batch * count + i, center);
+        if (kept.some((other) => overlap(box, other) > limit)) continue;
+        kept.push(box);
+        found.push(batch, kind, i);
+      }
+    }
+  }
+  return fromNumbers('i64', [found.length / 3, 3], found);
+}
+
+export const NonMaxSuppression = defineOp({
+  kind: 'host',
+  name: 'NonMaxSuppression',
+  doc: 'Chooses boxes by score, leaving out those that overlap a chosen one too much.',
+  since: 11,
+  attrs: { center_point_box: int(0) },
+  reason: 'output size depends on data',
+  infer: (ctx) => {
+    const boxes = inputType(ctx, 0).shape;
+    const scores = inputType(ctx, 1).shape;
+    const fits =
+      boxes.length === 3 &&
+      scores.length === 3 &&
+      boxes[2] === 4 &&
+      boxes[0] === scores[0] &&
+      boxes[1] === scores[2];
+    if (!fits) shapeError(ctx, `boxes [${boxes.join(',')}], scores [${scores.join(',')}]`);
+    const inputs = ctx.inputs.map((input, i) =>
+      input === null ? null : constantInput(ctx, i, 'the number of boxes'),
+    );
+    return typesOf([suppress(inputs, ctx.attrs)]);
+  },
+  reference: (inputs, attrs) => [suppress(inputs, attrs)],
+  cases: () => {
+    const boxes = fromNumbers(
+      'f32',
+      [1, 4, 4],
+      [0, 0, 1, 1, 0, 0.1, 1, 1.1, 0, 10, 1, 11, 0, 100, 1, 101],
+    );
+    const scores = fromNumbers('f32', [1, 1, 4], [0.9, 0.75, 0.6, 0.3]);
+    const one = (value: number): Tensor => fromNumbers('f32', [1], [value]);
+    const most = fromNumbers('i64', [1], [3]);
+    return [
+      { inputs: [boxes, scores, most, one(0.5), one(0.4)] },
+      { note: 'no limits', inputs: [boxes, scores] },
+      { note: 'centers', inputs: [boxes, scores, most, one(0.5)], attrs: { center_point_box: 1 } },
+    ];
+  },
+});
