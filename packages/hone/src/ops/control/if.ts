@@ -1,0 +1,81 @@
+/** If: one of two sub-graphs. */
+import { at } from 'hone-runtime/base/diagnostics';
+import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
+import type { Graph, ValueType } from '../../graph/types.ts';
+import { constantInput, inputType, requireDType, shapeError } from '../checks.ts';
+import { type CompositeOp, defineOp, type InferContext, type TestCase } from '../define-op.ts';
+import { CAPTURES, graphAttr, inlineGraph, typesOf } from './subgraph.ts';
+import { branchCases } from './cases.ts';
+
+/** The branch taken, where the condition is known at compile time. */
+function knownBranch(ctx: InferContext): 'then_branch' | 'else_branch' | undefined {
+  const condition = ctx.inputs[0];
+  if (condition === null || condition === undefined || condition.constant === null)
+    return undefined;
+  return isTrue(constantInput(ctx, 0, 'the condition')) ? 'then_branch' : 'else_branch';
+}
+
+function isTrue(condition: Tensor | null | undefined): boolean {
+  return condition !== null && condition !== undefined && condition.data[0] === 1;
+}
+
+function outputTypes(ctx: InferContext): readonly ValueType[] {
+  const types = (name: string): readonly ValueType[] => {
+    const graph: Graph = graphAttr(ctx, ctx.attrs, name);
+    return typesOf(graph, graph.outputs);
+  };
+  const known = knownBranch(ctx);
+  if (known !== undefined) return types(known);
+  const [yes, no] = [types('then_branch'), types('else_branch')];
+  if (yes.length !== no.length) {
+    shapeError(ctx, `the branches have ${yes.length} and ${no.length} outputs`);
+  }
+  yes.forEach((type, i) => {
+    const other = at(no, i);
+    if (type.dtype !== other.dtype || type.shape.join() !== other.shape.join()) {
+      shapeError(
+        ctx,
+        `output ${i} is ${type.dtype}[${type.shape.join(',')}] in one branch and ${other.dtype}[${other.shape.join(',')}] in the other, and the condition depends on input data`,
+      );
+    }
+  });
+  return yes;
+}
+
+export const ifOp: CompositeOp = defineOp({
+  kind: 'composite',
+  name: 'If',
+  doc: 'One of two sub-graphs; where the condition is not constant both are computed.',
+  since: 25,
+  attrs: {
+    ...CAPTURES,
+    then_branch: { type: 'graph', required: true },
+    else_branch: { type: 'graph', required: true },
+  },
+  infer: (ctx) => {
+    const condition = inputType(ctx, 0);
+    requireDType(ctx, condition, ['bool'], 'the condition');
+    if (elementCount(condition.shape) !== 1) {
+      shapeError(ctx, `the condition has shape [${condition.shape.join(',')}]`);
+    }
+    return outputTypes(ctx);
+  },
+  decompose: (b, inputs, ctx) => {
+    const [condition, ...captures] = inputs.map((id) => id ?? b.scalar(0));
+    const branch = (name: string): readonly number[] =>
+      inlineGraph(b, graphAttr(ctx, ctx.attrs, name), captures, `${ctx.node}/${name}`);
+    const known = knownBranch(ctx);
+    if (known !== undefined) return branch(known);
+    if (condition === undefined) return 'it has no condition';
+    const [yes, no] = [branch('then_branch'), branch('else_branch')];
+    // A condition of shape [1] must not add an axis to a scalar.
+    const scalar = b.op('Reshape', [condition, b.ints([])]);
+    return yes.map((id, i) => b.op('Where', [scalar, id, at(no, i)]));
+  },
+  reference: (inputs, attrs, ctx) => {
+    const branch = isTrue(inputs[0]) ? 'then_branch' : 'else_branch';
+    const captured = inputs.slice(1).map((tensor) => tensor ?? fromNumbers('f32', [], [0]));
+    return ctx.run(graphAttr({ node: ctx.node, op: 'If' }, attrs, branch), captured);
+  },
+  cases: (): readonly TestCase[] => branchCases(),
+});

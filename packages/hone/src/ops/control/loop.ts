@@ -1,0 +1,154 @@
+/** Loop: a sub-graph repeated a number of times, or while a condition holds. */
+import { at, fail } from 'hone-runtime/base/diagnostics';
+import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import type { Graph, ValueType } from '../../graph/types.ts';
+import { intAttr, inputType, shapeError } from '../checks.ts';
+import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
+import { loopCases } from './cases.ts';
+import { stack, stackNodes, withAxis } from './stacks.ts';
+import { alwaysTrue, CAPTURES, graphAttr, inlineGraph, typesOf, UNROLL_LIMIT } from './subgraph.ts';
+
+/** Stops a condition that never becomes false in the interpreter. */
+const ITERATION_LIMIT = 1_000_000;
+
+interface LoopParts {
+  readonly body: Graph;
+  /** Values carried from one iteration to the next. */
+  readonly carried: number;
+  readonly captures: number;
+}
+
+function partsOf(ctx: InferContext): LoopParts {
+  const body = graphAttr(ctx, ctx.attrs, 'body');
+  const captures = intAttr(ctx.attrs, 'captures');
+  const carried = ctx.inputs.length - 2 - captures;
+  if (body.inputs.length !== 2 + carried + captures || body.outputs.length < 1 + carried) {
+    shapeError(
+      ctx,
+      `the body has ${body.inputs.length} inputs and ${body.outputs.length} outputs, but ${carried} values are carried`,
+    );
+  }
+  return { body, carried, captures };
+}
+
+/** The number of iterations, where it is known at compile time. */
+function knownTrips(ctx: InferContext, body: Graph): number | undefined {
+  const [trips, condition] = ctx.inputs;
+  if (condition !== null && condition !== undefined) {
+    if (condition.constant === null) return undefined;
+    if (condition.constant().data[0] !== 1) return 0;
+  }
+  if (trips === null || trips === undefined || trips.constant === null) return undefined;
+  const limit = Math.max(0, toNumbers(trips.constant())[0] ?? 0);
+  return limit === 0 || alwaysTrue(body, at(body.outputs, 0), [at(body.inputs, 1)])
+    ? limit
+    : undefined;
+}
+
+function inferLoop(ctx: InferContext): readonly ValueType[] {
+  const { body, carried } = partsOf(ctx);
+  const results = typesOf(body, body.outputs.slice(1));
+  for (let i = 0; i < carried; i++) {
+    const [start, next] = [inputType(ctx, 2 + i), at(results, i)];
+    if (start.dtype !== next.dtype || start.shape.join() !== next.shape.join()) {
+      shapeError(
+        ctx,
+        `carried value ${i} begins as ${start.dtype}[${start.shape.join(',')}], but an iteration makes it ${next.dtype}[${next.shape.join(',')}]; shapes that change are not supported`,
+      );
+    }
+  }
+  const stacked = results.slice(carried);
+  if (stacked.length === 0) return results;
+  const trips = knownTrips(ctx, body);
+  if (trips === undefined) {
+    fail(
+      'HONE-SHAPE-002',
+      `node ${ctx.node} (Loop): the number of iterations depends on the model's input data`,
+      ctx.node,
+      'data-dependent shapes are not supported yet: export the model with fixed sizes',
+    );
+  }
+  return [
+    ...results.slice(0, carried),
+    ...stacked.map(({ dtype, shape }) => ({ dtype, shape: withAxis(shape, 0, trips) })),
+  ];
+}
+
+export const loop: CompositeOp = defineOp({
+  kind: 'composite',
+  name: 'Loop',
+  doc: 'A sub-graph repeated; compiled by writing the iterations out where their number is known.',
+  since: 25,
+  attrs: { ...CAPTURES, body: { type: 'graph', required: true } },
+  infer: inferLoop,
+  decompose: (b, inputs, ctx) => {
+    const { body, carried } = partsOf(ctx);
+    const trips = knownTrips(ctx, body);
+    if (trips === undefined) return 'the number of iterations depends on input data';
+    const nodes = trips * body.nodes.length;
+    if (nodes > UNROLL_LIMIT) return `writing out ${trips} iterations would take ${nodes} nodes`;
+    const given = inputs.map((id) => id ?? b.scalar(1, 'bool'));
+    const captures = given.slice(2 + carried);
+    let state = given.slice(2, 2 + carried);
+    const collected = body.outputs.slice(1 + carried).map((): number[] => []);
+    for (let t = 0; t < trips; t++) {
+      const results = inlineGraph(
+        b,
+        body,
+        [b.scalar(t, 'i64'), b.scalar(1, 'bool'), ...state, ...captures],
+        `${ctx.node}/${t}`,
+      );
+      state = results.slice(1, 1 + carried);
+      collected.forEach((list, k) => {
+        list.push(at(results, 1 + carried + k));
+      });
+    }
+    const stacked = collected.map((list, k) => {
+      if (list.length > 0) return stackNodes(b, list, 0);
+      const { dtype, shape } = at(ctx.outputs, carried + k);
+      return b.constant(fromNumbers(dtype, shape, []));
+    });
+    return [...state, ...stacked];
+  },
+  reference: (inputs, attrs, ctx) => {
+    const node = { node: ctx.node, op: 'Loop' };
+    const body = graphAttr(node, attrs, 'body');
+    const carried = inputs.length - 2 - intAttr(attrs, 'captures');
+    const [trips, condition] = inputs;
+    const limit =
+      trips === null || trips === undefined ? Number.POSITIVE_INFINITY : (toNumbers(trips)[0] ?? 0);
+    let goOn = condition === null || condition === undefined || condition.data[0] === 1;
+    let state = inputs.slice(2, 2 + carried) as readonly Tensor[];
+    const captures = inputs.slice(2 + carried) as readonly Tensor[];
+    const collected = body.outputs.slice(1 + carried).map((): Tensor[] => []);
+    for (let t = 0; goOn && t < limit; t++) {
+      if (t >= ITERATION_LIMIT) {
+        fail(
+          'HONE-RUN-011',
+          `node ${ctx.node} (Loop): no end after ${ITERATION_LIMIT} iterations`,
+          ctx.node,
+          'check the loop condition',
+        );
+      }
+      const [next, ...results] = ctx.run(body, [
+        fromNumbers('i64', [], [t]),
+        fromNumbers('bool', [], [1]),
+        ...state,
+        ...captures,
+      ]);
+      goOn = next?.data[0] === 1;
+      state = results.slice(0, carried);
+      collected.forEach((list, k) => {
+        list.push(at(results, carried + k));
+      });
+    }
+    return [
+      ...state,
+      ...collected.map((list, k) => {
+        const { dtype, shape } = at(ctx.outputTypes, carried + k);
+        return stack(list, 0, { dtype, shape: [list.length, ...shape.slice(1)] });
+      }),
+    ];
+  },
+  cases: () => loopCases(),
+});
