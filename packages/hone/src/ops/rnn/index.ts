@@ -1,4 +1,7 @@
 /** The rnn operators; one line per operator or family. */
 import type { OpDef } from '../define-op.ts';
+import { gru } from './gru.ts';
+import { lstm } from './lstm.ts';
+import { simpleRnn } from './simple-rnn.ts';
 
-export const RNN_OPS: readonly OpDef[] = [];
+export const RNN_OPS: readonly OpDef[] = [simpleRnn, gru, lstm];
