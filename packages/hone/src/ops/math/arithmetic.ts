@@ -53,6 +53,15 @@ function modularPower(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
+/** a / b; by a literal power of two it is a product, which is faster and the same number. */
+function divExpr(a: Expr, b: Expr): Expr {
+  if (b.kind === 'const' && isFloat(b.dtype)) {
+    const exponent = Math.log2(Math.abs(Number(b.value)));
+    if (Number.isInteger(exponent) && Math.abs(exponent) <= 100) return mul(a, 1 / Number(b.value));
+  }
+  return apply('div', a, b);
+}
+
 /** x ** y; common literal exponents become products and roots. */
 function powExpr(x: Expr, y: Expr): Expr {
   if (isInteger(x.dtype)) {
@@ -138,8 +147,11 @@ export const ARITHMETIC: readonly OpDef[] = [
     dtypes: NUMBERS,
     upgrade: alignBroadcast,
     scalar: () => ({ number: (a, b) => a / b, big: divideBig }),
-    expr: (a, b) => apply('div', a, b),
-    cases: () => [{ note: 'by zero', inputs: [f32([3], [1, -1, 0]), f32([1], [0])] }],
+    expr: divExpr,
+    cases: () => [
+      { note: 'by zero', inputs: [f32([3], [1, -1, 0]), f32([1], [0])] },
+      { note: 'by a power of two', inputs: [uniform([4]), f32([], [-8])] },
+    ],
   }),
   defineBinary({
     name: 'Pow',

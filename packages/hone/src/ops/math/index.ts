@@ -5,6 +5,7 @@ import { ARG_REDUCTIONS } from './arg-reduce.ts';
 import { ARITHMETIC } from './arithmetic.ts';
 import { CONVERSIONS } from './cast.ts';
 import { SCANS } from './cumulative.ts';
+import { EINSUM } from './einsum.ts';
 import { LOGIC } from './logic.ts';
 import { MICROSOFT } from './microsoft.ts';
 import { REDUCTIONS } from './reduce.ts';
@@ -24,4 +25,5 @@ export const MATH_OPS: readonly OpDef[] = [
   ...ARG_REDUCTIONS,
   ...SCANS,
   ...MICROSOFT,
+  ...EINSUM,
 ];
