@@ -64,7 +64,8 @@ export function allocateData(dtype: DType, count: number): TypedArray {
 /** Reads raw little-endian bytes as elements; copies when the bytes are not aligned for the dtype. */
 export function viewBytes(dtype: DType, bytes: Uint8Array): TypedArray {
   const size = dtypeBytes(dtype);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Not slice(): on a Node Buffer that is a view.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const count = Math.floor(bytes.byteLength / size);
   const { buffer, byteOffset } = aligned;
   switch (dtype) {

@@ -160,3 +160,13 @@ export function typedField(dtype: DType): number {
       return TENSOR.int32Data;
   }
 }
+
+/** How the elements of each typed field of a TensorProto are encoded when they are not packed. */
+export const TENSOR_ELEMENT_WIRES: Readonly<Record<number, 0 | 1 | 2 | 5>> = {
+  [TENSOR.floatData]: 5,
+  [TENSOR.int32Data]: 0,
+  [TENSOR.stringData]: 2,
+  [TENSOR.int64Data]: 0,
+  [TENSOR.doubleData]: 1,
+  [TENSOR.uint64Data]: 0,
+};
