@@ -1,0 +1,114 @@
+/** Compiled graph → C → library → artifact folder. */
+import type { ArtifactContents } from 'hone-runtime/artifact/write';
+import { writeArtifact as writeFolder } from 'hone-runtime/artifact/write';
+import type { Json } from 'hone-runtime/artifact/json';
+import {
+  type BuildResult,
+  buildLibrary,
+  publicHeader,
+  weightsFileName,
+} from '../backends/c/build.ts';
+import { findToolchain, type Toolchain } from '../backends/c/toolchain.ts';
+import { libraryExtension } from '../backends/c/toolchain-flags.ts';
+import { printGraph } from '../graph/print.ts';
+import type { CompileOptions } from './options.ts';
+import type { CompiledGraph } from './pipeline.ts';
+import { kernelUnits } from './units.ts';
+import { HONE_VERSION } from './version.ts';
+
+/** What was compiled: goes into the manifest. */
+export interface SourceModel {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A model compiled to machine code, not yet written anywhere. */
+export interface CompiledModel extends CompiledGraph {
+  readonly source: SourceModel;
+  readonly build: BuildResult;
+  readonly toolchain: Toolchain;
+  /** What the importer and the compiler want the user to know. */
+  readonly notes: readonly string[];
+  readonly options: Json;
+}
+
+const TIMEOUT_MS = 300_000;
+
+/** Builds the library of a compiled graph. */
+export async function buildModel(
+  compiled: CompiledGraph,
+  source: SourceModel,
+  notes: readonly string[],
+  options: CompileOptions,
+): Promise<CompiledModel> {
+  const toolchain = findToolchain();
+  const { program, target } = compiled;
+  const say = options.onProgress ?? ((): void => {});
+  const build = await buildLibrary({
+    program,
+    kernelSources: kernelUnits(compiled.kernels, program.name),
+    target,
+    toolchain,
+    describeJson: JSON.stringify({
+      name: program.name,
+      target: target.name,
+      inputs: program.inputs,
+      outputs: program.outputs,
+    }),
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    onProgress: (done, total) => say(`compiled ${done} of ${total} C files`),
+  });
+  return { ...compiled, source, build, toolchain, notes, options: recorded(options) };
+}
+
+/** Options that shape the result, as the manifest records them. */
+function recorded(options: CompileOptions): Json {
+  const { shapes, dims, batch, fuse } = options;
+  return JSON.parse(JSON.stringify({ shapes, dims, batch, fuse })) as Json;
+}
+
+/** Writes the artifact folder, whole or not at all; an artifact that was there is replaced. */
+export async function writeArtifact(model: CompiledModel, directory: string): Promise<void> {
+  const { program, target, build, source, toolchain } = model;
+  const weights = weightsFileName(target);
+  const contents: ArtifactContents = {
+    name: program.name,
+    inputs: program.inputs,
+    outputs: program.outputs,
+    source,
+    compiler: {
+      hone: HONE_VERSION,
+      toolchain: toolchain.id,
+      options: model.options as ArtifactContents['compiler']['options'],
+    },
+    libraries: [
+      {
+        target: target.name,
+        library: build.library,
+        extension: libraryExtension(target),
+        ...(program.weightsBytes === 0 ? {} : { weights }),
+        arenaBytes: program.arenaBytes,
+      },
+    ],
+    weights: program.weightsBytes === 0 ? [] : [{ path: weights, pieces: weightPieces(model) }],
+    header: publicHeader(),
+    sources: build.sources,
+    graph: printGraph(model.graph),
+    report: JSON.parse(JSON.stringify(model.report)) as Json,
+    choices: {},
+  };
+  writeFolder(directory, contents);
+}
+
+/** The blob in order, gaps as zeros. */
+function* weightPieces(model: CompiledModel): Iterable<Uint8Array> {
+  const { parts, bytes } = model.weights;
+  let end = 0;
+  for (const { offset, data } of parts) {
+    if (offset > end) yield new Uint8Array(offset - end);
+    yield data;
+    end = offset + data.byteLength;
+  }
+  if (bytes > end) yield new Uint8Array(bytes - end);
+}
