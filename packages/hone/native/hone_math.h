@@ -39,11 +39,11 @@ HONE_INLINE int64_t hone_trips(int64_t lo, int64_t hi, int64_t step) {
 }
 
 // A checked index taken from data: negative values count from the end. Outside, the run fails
-// with fault 10 and the index is 0.
+// with a fault and the index is 0.
 HONE_INLINE int64_t hone_bound(int64_t x, int64_t extent, const hone_worker *worker) {
   const int64_t index = x < 0 ? (int64_t)((uint64_t)x + (uint64_t)extent) : x;
   if (index >= 0 && index < extent) return index;
-  *worker->fault = 10;
+  hone_fault(worker, HONE_FAULT_INDEX);
   return 0;
 }
 
@@ -54,7 +54,7 @@ HONE_INLINE int32_t hone_lane_limit(int64_t x) {
 
 // --- integers ---------------------------------------------------------------------------------
 // Arithmetic wraps. Division by zero gives 0; floordiv and mod round toward minus infinity;
-// shifts by the width or more give 0.
+// shifts by the width or more give 0 (-1 for a negative number shifted right).
 
 #define HONE_INT_COMMON(N, T, U, W, BITS)                                                          \
   HONE_INLINE T hone_add_##N(T a, T b) { return (T)((U)a + (U)b); }                                \
@@ -67,7 +67,7 @@ HONE_INLINE int32_t hone_lane_limit(int64_t x) {
     return (U)b >= BITS ? (T)0 : (T)((W)(U)a << ((U)b & (BITS - 1)));                              \
   }                                                                                                \
   HONE_INLINE T hone_shr_##N(T a, T b) {                                                           \
-    return (U)b >= BITS ? (T)0 : (T)(a >> ((U)b & (BITS - 1)));                                    \
+    return (T)((U)b >= BITS ? (a < 0 ? -1 : 0) : a >> ((U)b & (BITS - 1)));                        \
   }                                                                                                \
   HONE_INLINE T hone_pow_##N(T a, T b) {                                                           \
     T result = 1;                                                                                  \
@@ -139,8 +139,8 @@ HONE_CVT_ALL(f64, double)
 // min and max give NaN when either side is NaN. With a constant on one side (never NaN) a single
 // compare does: it must be the constant that is taken only when the comparison holds.
 #define HONE_FLOAT_COMMON(N, T)                                                                    \
-  HONE_INLINE T hone_min_##N(T a, T b) { return (a < b) | (a != a) ? a : b; }                      \
-  HONE_INLINE T hone_max_##N(T a, T b) { return (a > b) | (a != a) ? a : b; }                      \
+  HONE_INLINE T hone_min_##N(T a, T b) { return ((a < b) | (a != a)) ? a : b; }                    \
+  HONE_INLINE T hone_max_##N(T a, T b) { return ((a > b) | (a != a)) ? a : b; }                    \
   HONE_INLINE T hone_min_const_##N(T x, T c) { return c < x ? c : x; }                             \
   HONE_INLINE T hone_max_const_##N(T x, T c) { return c > x ? c : x; }                             \
   HONE_INLINE int hone_isnan_##N(T x) { return x != x; }                                           \
@@ -217,3 +217,96 @@ HONE_INLINE void hone_store_f16(uint16_t *p, float x) { *p = hone_f32_to_f16(x);
 HONE_INLINE float hone_round_bf16(float x) { return hone_bf16_to_f32(hone_f32_to_bf16(x)); }
 HONE_INLINE float hone_round_f16(float x) { return hone_f16_to_f32(hone_f32_to_f16(x)); }
 
+// --- rounding, square root, remainders ----------------------------------------------------------
+
+#if defined(__SSE4_1__) || defined(__aarch64__) || defined(__wasm__)
+#define HONE_ROUND_BUILTIN 1
+#define HONE_ROUNDING(N, T, S, LIMIT)                                                              \
+  HONE_INLINE T hone_round_##N(T x) { return __builtin_rint##S(x); }                               \
+  HONE_INLINE T hone_floor_##N(T x) { return __builtin_floor##S(x); }                              \
+  HONE_INLINE T hone_ceil_##N(T x) { return __builtin_ceil##S(x); }                                \
+  HONE_INLINE T hone_trunc_##N(T x) { return __builtin_trunc##S(x); }
+#else
+// Adding and subtracting 2^(mantissa bits) rounds to nearest even; larger values are whole.
+#define HONE_ROUNDING(N, T, S, LIMIT)                                                              \
+  HONE_INLINE T hone_round_##N(T x) {                                                              \
+    const T a = x < 0 ? -x : x;                                                                    \
+    const T r = a < (T)LIMIT ? (a + (T)LIMIT) - (T)LIMIT : a;                                      \
+    return __builtin_copysign##S(r, x);                                                            \
+  }                                                                                                \
+  HONE_INLINE T hone_floor_##N(T x) {                                                              \
+    const T r = hone_round_##N(x);                                                                 \
+    return r > x ? r - 1 : r;                                                                      \
+  }                                                                                                \
+  HONE_INLINE T hone_ceil_##N(T x) {                                                               \
+    const T r = hone_round_##N(x);                                                                 \
+    return __builtin_copysign##S(r < x ? r + 1 : r, x);                                            \
+  }                                                                                                \
+  HONE_INLINE T hone_trunc_##N(T x) {                                                              \
+    const T a = x < 0 ? -x : x;                                                                    \
+    return __builtin_copysign##S(hone_floor_##N(a), x);                                            \
+  }
+#endif
+HONE_ROUNDING(f32, float, f, 0x1p23)
+HONE_ROUNDING(f64, double, , 0x1p52)
+
+HONE_INLINE float hone_sqrt_f32(float x) { return __builtin_sqrtf(x); }
+HONE_INLINE double hone_sqrt_f64(double x) { return __builtin_sqrt(x); }
+
+HONE_INLINE float hone_floordiv_f32(float a, float b) { return hone_floor_f32(a / b); }
+HONE_INLINE double hone_floordiv_f64(double a, double b) { return hone_floor_f64(a / b); }
+
+// The exact remainder with the sign of a: by subtracting b·2^k, largest k first.
+HONE_INLINE double hone_fmod_f64(double a, double b) {
+  double rest = a < 0 ? -a : a;
+  const double size = b < 0 ? -b : b;
+  if (!(size > 0) || !(rest < (double)HONE_INF)) return (double)HONE_NAN;
+  if (rest < size) return a;
+  double part = size;
+  while (part <= rest * 0.5) part += part;
+  for (; part >= size; part *= 0.5) {
+    if (rest >= part) rest -= part;
+  }
+  return __builtin_copysign(rest, a);
+}
+HONE_INLINE double hone_mod_f64(double a, double b) {
+  const double rest = hone_fmod_f64(a, b);
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+HONE_INLINE float hone_fmod_f32(float a, float b) { return (float)hone_fmod_f64(a, b); }
+HONE_INLINE float hone_mod_f32(float a, float b) {
+  const float rest = hone_fmod_f32(a, b);
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+// --- elementary functions of scalars -------------------------------------------------------------
+
+HONE_INLINE int32_t hone_as_i32(float x) { return (int32_t)hone_bits_f32(x); }
+HONE_INLINE float hone_as_f32(int32_t x) { return hone_from_bits_f32((uint32_t)x); }
+HONE_INLINE int64_t hone_as_i64(double x) { return (int64_t)hone_bits_f64(x); }
+HONE_INLINE double hone_as_f64(int64_t x) { return hone_from_bits_f64((uint64_t)x); }
+HONE_INLINE float hone_splat_f32(float x) { return x; }
+HONE_INLINE double hone_splat_f64(double x) { return x; }
+HONE_INLINE float hone_select_f32(int m, float a, float b) { return m ? a : b; }
+HONE_INLINE double hone_select_f64(int64_t m, double a, double b) { return m ? a : b; }
+HONE_INLINE double hone_cvt_f32_f64(float x) { return x; }
+HONE_INLINE float hone_cvt_f64_f32(double x) { return (float)x; }
+
+#define HONE_N(name) hone_##name
+#define D double
+#define L int64_t
+#define UL uint64_t
+#define F float
+#define I int32_t
+#define U uint32_t
+#include "hone_math_f64.h"
+#include "hone_math_f32.h"
+#undef HONE_N
+#undef D
+#undef L
+#undef UL
+#undef F
+#undef I
+#undef U
+
+#endif
