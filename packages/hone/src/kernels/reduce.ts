@@ -155,7 +155,7 @@ function lanesSchedule(parts: Parts): Stmt[] {
   ];
   return nestLoops(
     dropUnits(loops),
-    withUnits(parts.axes, withUnits(loops, [...body, over(store)])),
+    withUnits(parts.axes.slice(position + 1), withUnits(loops, [...body, over(store)])),
   );
 }
 
