@@ -1,5 +1,8 @@
-/** ScatterElements and ScatterND: writes at positions that are data. */
-import { isBig } from 'hone-runtime/base/dtype';
+/**
+ * ScatterElements and ScatterND: writes at positions that are data. Compiled, they are the routines
+ * `scatter_elements_…` and `scatter_nd_…` of native/routines.h.
+ */
+import { dtypeBytes, isBig } from 'hone-runtime/base/dtype';
 import {
   elementCount,
   fromNumbers,
@@ -20,6 +23,7 @@ import {
   typeError,
 } from '../checks.ts';
 import { defineOp, type InferContext } from '../define-op.ts';
+import { compiled } from './bodies.ts';
 import {
   checkedIndex,
   eachPosition,
@@ -42,6 +46,13 @@ function checkScatter(ctx: InferContext): void {
   if (reduction !== 'none' && (dtype === 'string' || dtype === 'bool')) {
     typeError(ctx, `reduction ${reduction} of ${dtype}`);
   }
+}
+
+/** The routine's last name: the reduction and what it works on. */
+function variant(ctx: InferContext): string {
+  const reduction = textAttr(ctx.attrs, 'reduction');
+  const { dtype } = inputType(ctx, 0);
+  return reduction === 'none' ? `none_b${dtypeBytes(dtype)}` : `${reduction}_${dtype}`;
 }
 
 /** A copy of the data with one way to combine an update into it. */
@@ -86,12 +97,11 @@ function combine(reduction: string, old: Element, value: Element): Element {
 const list = (shape: number[], values: number[]): Tensor => fromNumbers('i64', shape, values);
 
 export const ScatterElements = defineOp({
-  kind: 'host',
+  kind: 'core',
   name: 'ScatterElements',
   doc: 'A copy of the data with single elements replaced, or combined with, by position.',
   since: 18,
   attrs: { axis: int(0), reduction: text('none') },
-  reason: 'writes at positions that are data have no routine yet',
   infer: (ctx) => {
     checkScatter(ctx);
     const type = inputType(ctx, 0);
@@ -113,6 +123,15 @@ export const ScatterElements = defineOp({
     }
     return [type];
   },
+  lower: (ctx) =>
+    compiled(ctx, () => {
+      const { shape } = inputType(ctx, 0);
+      const indices = inputType(ctx, 1);
+      const axis = normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), shape.length);
+      const wide = indices.dtype === 'i64' ? 1 : 0;
+      const dims = [wide, shape.length, axis, ...shape, ...indices.shape];
+      return [{ kind: 'routine', routine: `scatter_elements_${variant(ctx)}`, dims, scalars: [] }];
+    }),
   reference: ([data, indices, updates], attrs, ctx) => {
     const [into, where, what] = [data, indices, updates] as [Tensor, Tensor, Tensor];
     const rank = into.shape.length;
@@ -174,12 +193,11 @@ export const Scatter = defineOp({
 });
 
 export const ScatterND = defineOp({
-  kind: 'host',
+  kind: 'core',
   name: 'ScatterND',
   doc: 'A copy of the data with slices replaced, or combined with, by tuples of indices.',
   since: 18,
   attrs: { reduction: text('none') },
-  reason: 'writes at positions that are data have no routine yet',
   infer: (ctx) => {
     checkScatter(ctx);
     const type = inputType(ctx, 0);
@@ -194,6 +212,16 @@ export const ScatterND = defineOp({
     }
     return [type];
   },
+  lower: (ctx) =>
+    compiled(ctx, () => {
+      const { shape } = inputType(ctx, 0);
+      const indices = inputType(ctx, 1).shape;
+      const tuple = indices.at(-1) as number;
+      const tuples = elementCount(indices.slice(0, -1));
+      const slice = elementCount(shape.slice(tuple));
+      const dims = [tuples, tuple, slice, elementCount(shape), ...shape.slice(0, tuple)];
+      return [{ kind: 'routine', routine: `scatter_nd_${variant(ctx)}`, dims, scalars: [] }];
+    }),
   reference: ([data, indices, updates], attrs, ctx) => {
     const [into, where, what] = [data, indices, updates] as [Tensor, Tensor, Tensor];
     const tuple = where.shape.at(-1) as number;

@@ -1,7 +1,8 @@
-/** TopK. */
+/** TopK: the routine `topk_<dtype>` of native/routines.h. */
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { constantInts, inputType, int, intAttr, normalizeAxis, shapeError } from '../checks.ts';
 import { defineOp, type InferContext } from '../define-op.ts';
+import { compiled } from './bodies.ts';
 import { type Element, elementsOf, newElements, tensorOf } from './elements.ts';
 import { attrToInput } from './reshape.ts';
 
@@ -16,13 +17,19 @@ function outShape(ctx: InferContext): number[] {
   return shape.map((size, i) => (i === axis ? k : size));
 }
 
+/** Order of the larger first; NaN counts as larger than any number. */
+function descending(a: Element, b: Element): number {
+  if (a > b) return -1;
+  if (a < b) return 1;
+  return Number(Number.isNaN(b)) - Number(Number.isNaN(a));
+}
+
 export const TopK = defineOp({
-  kind: 'host',
+  kind: 'core',
   name: 'TopK',
   doc: 'The k largest (or smallest) elements along an axis and their positions; of equals, the first.',
   since: 11,
   attrs: { axis: int(-1), largest: int(1), sorted: int(1) },
-  reason: 'sorting has no routine yet',
   upgrade: (b, node) => attrToInput(b, node, 'k', 1),
   infer: (ctx) => {
     const shape = outShape(ctx);
@@ -31,6 +38,17 @@ export const TopK = defineOp({
       { dtype: 'i64', shape },
     ];
   },
+  lower: (ctx) =>
+    compiled(ctx, () => {
+      const { dtype, shape } = inputType(ctx, 0);
+      const axis = normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), shape.length);
+      const k = outShape(ctx)[axis] as number;
+      const outer = elementCount(shape.slice(0, axis));
+      const inner = elementCount(shape.slice(axis + 1));
+      const largest = intAttr(ctx.attrs, 'largest') !== 0 ? 1 : 0;
+      const dims = [outer, shape[axis] as number, inner, k, largest];
+      return [{ kind: 'routine', routine: `topk_${dtype}`, dims, scalars: [] }];
+    }),
   reference: ([x, count], attrs) => {
     const source = x as Tensor;
     const rank = source.shape.length;
@@ -50,9 +68,7 @@ export const TopK = defineOp({
       for (let i = 0; i < inner; i++) {
         const at = (p: number): number => (o * extent + p) * inner + i;
         const order = Array.from({ length: extent }, (_, p) => p).sort((p, q) => {
-          const [a, b] = [values[at(p)] as Element, values[at(q)] as Element];
-          if (a === b) return p - q;
-          return a < b ? sign : -sign;
+          return sign * descending(values[at(p)] as Element, values[at(q)] as Element) || p - q;
         });
         for (let p = 0; p < k; p++) {
           const from = order[p] as number;
@@ -69,8 +85,14 @@ export const TopK = defineOp({
     const two = fromNumbers('i64', [1], [2]);
     return [
       { inputs: [x, two], outputs: 2 },
+      { note: 'all of them', inputs: [x, fromNumbers('i64', [1], [4])], outputs: 2 },
       { note: 'smallest', inputs: [x, two], attrs: { largest: 0 }, outputs: 2 },
       { note: 'axis 0', inputs: [x, two], attrs: { axis: 0 }, outputs: 2 },
+      {
+        note: 'NaN',
+        inputs: [fromNumbers('f32', [4], [1, Number.NaN, 2, Number.NaN]), two],
+        outputs: 2,
+      },
       { note: 'i64', inputs: [fromNumbers('i64', [3], [5, 9, 9]), two], outputs: 2 },
     ];
   },

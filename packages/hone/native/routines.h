@@ -1,0 +1,219 @@
+// Hand-written routines: what loops over expressions do not say (sorting, scattered writes).
+//
+// A routine stage named NAME calls
+//     hone_rt_NAME(buf, dim, scalar, w)
+// with the stage's operands, then its outputs, in `buf`, and the body's `dims` and `scalars`. Every
+// worker calls it at once. The records in ops/tensor say which dims a routine takes.
+#ifndef HONE_ROUTINES_H
+#define HONE_ROUTINES_H
+
+#include "hone_kernel.h"
+#include "hone_math.h"
+
+#define HONE_RT static __attribute__((unused))
+#define HONE_RT_ARGS void *const *buf, const int64_t *dim, const double *scalar, const hone_worker *w
+
+// The part of 0 … n that this worker does.
+HONE_RT int64_t hone_rt_lo(int64_t n, const hone_worker *w) { return n * w->id / w->count; }
+HONE_RT int64_t hone_rt_hi(int64_t n, const hone_worker *w) { return n * (w->id + 1) / w->count; }
+
+// --- TopK ---------------------------------------------------------------------------------------
+// topk_<dtype>: operands x, k (not read); outputs values, positions (i64).
+// dim: outer, extent, inner, k (at most extent), largest (0 or 1).
+// Of equal elements the first comes first; NaN counts as larger than any number.
+//
+// The positions found so far are a heap in the output itself, the one to be dropped next on top.
+// Sorting the heap in place leaves the positions in order.
+
+#define HONE_RT_TOPK(N, S, K, KEY)                                                                 \
+  HONE_RT int hone_rt_before_##N(const S *x, int64_t step, int64_t p, int64_t q, int largest) {    \
+    const K a = KEY(x[p * step]), b = KEY(x[q * step]);                                            \
+    const int less = (a < b) | ((b != b) & (a == a)), more = (b < a) | ((a != a) & (b == b));      \
+    return largest ? more || (!less && p < q) : less || (!more && p < q);                          \
+  }                                                                                                \
+  HONE_RT void hone_rt_sift_##N(const S *x, int64_t *heap, int64_t step, int64_t at,               \
+                                int64_t count, int largest) {                                      \
+    for (;;) {                                                                                     \
+      int64_t last = at;                                                                           \
+      for (int64_t c = 2 * at + 1; c < 2 * at + 3 && c < count; c++) {                             \
+        if (hone_rt_before_##N(x, step, heap[last * step], heap[c * step], largest)) last = c;     \
+      }                                                                                            \
+      if (last == at) return;                                                                      \
+      const int64_t moved = heap[at * step];                                                       \
+      heap[at * step] = heap[last * step];                                                         \
+      heap[last * step] = moved;                                                                   \
+      at = last;                                                                                   \
+    }                                                                                              \
+  }                                                                                                \
+  HONE_RT void hone_rt_topk_##N(HONE_RT_ARGS) {                                                    \
+    const int64_t outer = dim[0], extent = dim[1], inner = dim[2], k = dim[3];                     \
+    const int largest = dim[4] != 0;                                                               \
+    (void)scalar;                                                                                  \
+    if (k == 0) return;                                                                            \
+    const int64_t hi = hone_rt_hi(outer * inner, w);                                               \
+    for (int64_t row = hone_rt_lo(outer * inner, w); row < hi; row++) {                            \
+      const int64_t o = row / inner, i = row % inner;                                              \
+      const S *const x = (const S *)buf[0] + o * extent * inner + i;                               \
+      S *const values = (S *)buf[2] + o * k * inner + i;                                           \
+      int64_t *const heap = (int64_t *)buf[3] + o * k * inner + i;                                 \
+      for (int64_t p = 0; p < k; p++) heap[p * inner] = p;                                         \
+      for (int64_t p = k / 2; p > 0; p--) hone_rt_sift_##N(x, heap, inner, p - 1, k, largest);     \
+      for (int64_t p = k; p < extent; p++) {                                                       \
+        if (!hone_rt_before_##N(x, inner, p, heap[0], largest)) continue;                          \
+        heap[0] = p;                                                                               \
+        hone_rt_sift_##N(x, heap, inner, 0, k, largest);                                           \
+      }                                                                                            \
+      for (int64_t rest = k - 1; rest > 0; rest--) {                                               \
+        const int64_t worst = heap[0];                                                             \
+        heap[0] = heap[rest * inner];                                                              \
+        heap[rest * inner] = worst;                                                                \
+        hone_rt_sift_##N(x, heap, inner, 0, rest, largest);                                        \
+      }                                                                                            \
+      for (int64_t p = 0; p < k; p++) values[p * inner] = x[heap[p * inner] * inner];              \
+    }                                                                                              \
+  }
+
+#define HONE_RT_SAME(x) (x)
+HONE_RT_TOPK(f32, float, float, HONE_RT_SAME)
+HONE_RT_TOPK(f64, double, double, HONE_RT_SAME)
+HONE_RT_TOPK(f16, uint16_t, float, hone_f16_to_f32)
+HONE_RT_TOPK(bf16, uint16_t, float, hone_bf16_to_f32)
+HONE_RT_TOPK(i8, int8_t, int8_t, HONE_RT_SAME)
+HONE_RT_TOPK(i16, int16_t, int16_t, HONE_RT_SAME)
+HONE_RT_TOPK(i32, int32_t, int32_t, HONE_RT_SAME)
+HONE_RT_TOPK(i64, int64_t, int64_t, HONE_RT_SAME)
+HONE_RT_TOPK(u8, uint8_t, uint8_t, HONE_RT_SAME)
+HONE_RT_TOPK(u16, uint16_t, uint16_t, HONE_RT_SAME)
+HONE_RT_TOPK(u32, uint32_t, uint32_t, HONE_RT_SAME)
+HONE_RT_TOPK(u64, uint64_t, uint64_t, HONE_RT_SAME)
+
+// --- ScatterElements, ScatterND -----------------------------------------------------------------
+// Operands data, indices, updates; output: a copy of the data, then the updates in their order.
+// Names: scatter_elements_<what> and scatter_nd_<what>, where <what> is none_b<bytes of an element>
+// or <reduction>_<dtype>.
+//
+// scatter_elements: dim: indices are i64 (1) or i32 (0), rank, axis, the data's extents, the
+// indices' extents. scatter_nd (indices i64): dim: number of tuples, indices in a tuple, elements
+// in a slice, elements in all, and the extents that the tuples index.
+//
+// Negative indices count from the end; one outside its extent is a fault, and its update is left
+// out.
+
+HONE_RT int hone_rt_index(int64_t *index, int64_t extent, const hone_worker *w) {
+  const int64_t x = *index < 0 && *index >= -extent ? *index + extent : *index;
+  *index = x;
+  if (x >= 0 && x < extent) return 1;
+  hone_fault(w, HONE_FAULT_INDEX);
+  return 0;
+}
+
+// Where update number `u` of ScatterElements goes; -1 where its index is outside.
+HONE_RT int64_t hone_rt_element(const void *indices, const int64_t *dim, int64_t u,
+                                const hone_worker *w) {
+  const int64_t rank = dim[1], axis = dim[2], *const extent = dim + 3, *const part = extent + rank;
+  int64_t at = 0, stride = 1, rest = u;
+  for (int64_t i = rank - 1; i >= 0; i--) {
+    int64_t position = rest % part[i];
+    rest /= part[i];
+    if (i == axis) {
+      position = dim[0] != 0 ? ((const int64_t *)indices)[u] : ((const int32_t *)indices)[u];
+      if (!hone_rt_index(&position, extent[i], w)) return -1;
+    }
+    at += position * stride;
+    stride *= extent[i];
+  }
+  return at;
+}
+
+// Where the slice of tuple number `t` of ScatterND begins; -1 where an index is outside.
+HONE_RT int64_t hone_rt_slice(const int64_t *indices, const int64_t *dim, int64_t t,
+                              const hone_worker *w) {
+  const int64_t count = dim[1], *const extent = dim + 4;
+  int64_t at = 0;
+  for (int64_t k = 0; k < count; k++) {
+    int64_t position = indices[t * count + k];
+    if (!hone_rt_index(&position, extent[k], w)) return -1;
+    at = at * extent[k] + position;
+  }
+  return at * dim[2];
+}
+
+HONE_RT int64_t hone_rt_product(const int64_t *extent, int64_t rank) {
+  int64_t product = 1;
+  for (int64_t i = 0; i < rank; i++) product *= extent[i];
+  return product;
+}
+
+// Worker 0 writes single elements, so that equal positions keep their order; slices are shared out
+// by columns, which keeps it too.
+#define HONE_RT_SCATTER(WHAT, T, COMBINE)                                                          \
+  HONE_RT void hone_rt_scatter_copy_##WHAT(const T *data, T *out, int64_t n, const hone_worker *w) {\
+    const int64_t hi = hone_rt_hi(n, w);                                                           \
+    for (int64_t i = hone_rt_lo(n, w); i < hi; i++) out[i] = data[i];                              \
+    hone_barrier(w);                                                                               \
+  }                                                                                                \
+  HONE_RT void hone_rt_scatter_elements_##WHAT(HONE_RT_ARGS) {                                     \
+    const T *const updates = (const T *)buf[2];                                                    \
+    T *const out = (T *)buf[3];                                                                    \
+    const int64_t rank = dim[1];                                                                   \
+    (void)scalar;                                                                                  \
+    hone_rt_scatter_copy_##WHAT((const T *)buf[0], out, hone_rt_product(dim + 3, rank), w);        \
+    const int64_t count = w->id == 0 ? hone_rt_product(dim + 3 + rank, rank) : 0;                  \
+    for (int64_t u = 0; u < count; u++) {                                                          \
+      const int64_t at = hone_rt_element(buf[1], dim, u, w);                                       \
+      if (at >= 0) out[at] = COMBINE(out[at], updates[u]);                                         \
+    }                                                                                              \
+  }                                                                                                \
+  HONE_RT void hone_rt_scatter_nd_##WHAT(HONE_RT_ARGS) {                                           \
+    const T *const updates = (const T *)buf[2];                                                    \
+    T *const out = (T *)buf[3];                                                                    \
+    const int64_t slice = dim[2];                                                                  \
+    (void)scalar;                                                                                  \
+    hone_rt_scatter_copy_##WHAT((const T *)buf[0], out, dim[3], w);                                \
+    const int64_t lo = hone_rt_lo(slice, w), hi = hone_rt_hi(slice, w);                            \
+    if (lo == hi) return;                                                                          \
+    for (int64_t t = 0; t < dim[0]; t++) {                                                         \
+      const int64_t at = hone_rt_slice((const int64_t *)buf[1], dim, t, w);                        \
+      if (at < 0) continue;                                                                        \
+      for (int64_t i = lo; i < hi; i++) {                                                          \
+        out[at + i] = COMBINE(out[at + i], updates[t * slice + i]);                                \
+      }                                                                                            \
+    }                                                                                              \
+  }
+
+#define HONE_RT_TAKE(old, update) (update)
+HONE_RT_SCATTER(none_b1, uint8_t, HONE_RT_TAKE)
+HONE_RT_SCATTER(none_b2, uint16_t, HONE_RT_TAKE)
+HONE_RT_SCATTER(none_b4, uint32_t, HONE_RT_TAKE)
+HONE_RT_SCATTER(none_b8, uint64_t, HONE_RT_TAKE)
+
+#define HONE_RT_SCATTER_ALL(N, T)                                                                  \
+  HONE_RT_SCATTER(add_##N, T, hone_add_##N)                                                        \
+  HONE_RT_SCATTER(mul_##N, T, hone_mul_##N)                                                        \
+  HONE_RT_SCATTER(min_##N, T, hone_min_##N)                                                        \
+  HONE_RT_SCATTER(max_##N, T, hone_max_##N)
+HONE_RT_SCATTER_ALL(f32, float)
+HONE_RT_SCATTER_ALL(f64, double)
+HONE_RT_SCATTER_ALL(i8, int8_t)
+HONE_RT_SCATTER_ALL(i16, int16_t)
+HONE_RT_SCATTER_ALL(i32, int32_t)
+HONE_RT_SCATTER_ALL(i64, int64_t)
+HONE_RT_SCATTER_ALL(u8, uint8_t)
+HONE_RT_SCATTER_ALL(u16, uint16_t)
+HONE_RT_SCATTER_ALL(u32, uint32_t)
+HONE_RT_SCATTER_ALL(u64, uint64_t)
+
+#define HONE_RT_HALF(OP, N)                                                                        \
+  HONE_INLINE uint16_t hone_rt_##OP##_##N(uint16_t a, uint16_t b) {                                \
+    return hone_f32_to_##N(hone_##OP##_f32(hone_##N##_to_f32(a), hone_##N##_to_f32(b)));           \
+  }                                                                                                \
+  HONE_RT_SCATTER(OP##_##N, uint16_t, hone_rt_##OP##_##N)
+#define HONE_RT_HALVES(N)                                                                          \
+  HONE_RT_HALF(add, N)                                                                             \
+  HONE_RT_HALF(mul, N)                                                                             \
+  HONE_RT_HALF(min, N)                                                                             \
+  HONE_RT_HALF(max, N)
+HONE_RT_HALVES(f16)
+HONE_RT_HALVES(bf16)
+
+#endif
