@@ -1,12 +1,15 @@
 /**
  * Replaces composite operators by what they decompose into, until only core operators are left.
  * New nodes carry the origin's name, so that reports speak of the user's model.
+ *
+ * Refuses (HONE-COMPILE-001, naming every such node) composites whose record says that this use
+ * has no compiled form. Guarantees that no composite is left.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
-import type { Graph, Node } from '../graph/types.ts';
+import type { Graph, Node, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { inputOf } from '../ops/builder.ts';
-import { type Pass, type PassContext, type Rebuild, rebuildGraph } from './pass.ts';
+import { type Pass, type PassContext, type Rebuild, rewriteGraph } from './pass.ts';
 
 /** Decompositions may use composites; deeper nesting than this is a cycle among records. */
 const MAX_ROUNDS = 12;
@@ -16,36 +19,37 @@ export const decompose: Pass = { name: 'decompose', run: decomposeAll };
 function decomposeAll(graph: Graph, ctx: PassContext): Graph {
   let current = graph;
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const isComposite = (node: Node): boolean =>
-      ctx.registry.find(node.op, node.domain)?.kind === 'composite';
-    if (!current.nodes.some(isComposite)) return current;
-    current = rebuildGraph(current, ctx, (node, r) => {
-      if (isComposite(node)) expand(node, r, ctx);
-      else r.keep(node);
+    const refused: string[] = [];
+    const next = rewriteGraph(current, ctx, (node, r) => {
+      const outputs = expand(node, r, ctx);
+      if (typeof outputs !== 'string') return outputs;
+      refused.push(`${node.name} (${node.op}: ${outputs})`);
+      return undefined;
     });
+    if (refused.length > 0) {
+      fail(
+        'HONE-COMPILE-001',
+        `${refused.length} node(s) have no compiled form: ${refused.slice(0, 8).join('; ')}`,
+        refused[0]?.split(' (')[0],
+        'see docs/operators.md; `hone analyze` lists every node',
+      );
+    }
+    if (next === current) return current;
+    current = next;
   }
   return fail('HONE-INTERNAL-003', 'operators decompose into each other without end');
 }
 
-function expand(node: Node, r: Rebuild, ctx: PassContext): void {
+function expand(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] | string | undefined {
   const def = ctx.registry.find(node.op, node.domain);
-  if (def?.kind !== 'composite') return;
+  if (def?.kind !== 'composite') return undefined;
   const inputs = node.inputs.map((id) => (id === null ? null : r.map(id)));
-  const result = def.decompose(r.b, inputs, {
+  return def.decompose(r.b, inputs, {
     node: node.name,
     op: node.op,
     attrs: node.attrs,
-    inputs: node.inputs.map((id) => (id === null ? null : inputOf(valueById(r.old, id)))),
+    inputs: inputs.map((id) => (id === null ? null : inputOf(r.b.graph.value(id)))),
     outputs: node.outputs.map((id) => valueById(r.old, id).type),
     outputCount: node.outputs.length,
   });
-  if (typeof result === 'string') {
-    fail(
-      'HONE-COMPILE-001',
-      `node ${node.name} (${node.op}) has no compiled form: ${result}`,
-      node.name,
-      'see docs/operators.md; `hone analyze` lists every node',
-    );
-  }
-  r.replace(node, result);
 }

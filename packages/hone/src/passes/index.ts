@@ -14,5 +14,9 @@ export function runPasses(
   ctx: PassContext,
   passes: readonly Pass[] = STANDARD_PASSES,
 ): Graph {
-  return passes.reduce((current, pass) => pass.run(current, ctx), graph);
+  return passes.reduce((current, pass) => {
+    const next = pass.run(current, ctx);
+    ctx.afterPass?.(pass.name, next);
+    return next;
+  }, graph);
 }
