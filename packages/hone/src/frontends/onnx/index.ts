@@ -1,6 +1,10 @@
 /** The ONNX front end: model files in, model files out. */
+export { analyzeOnnx, type OnnxAnalysis, type OperatorUse, type Support } from './analyze.ts';
+export { type ShapeOptions, shapeText } from './bind-shapes.ts';
 export { type ExportOptions, exportOnnx } from './export.ts';
+export { type ImportOptions, type ImportResult, importOnnx } from './import.ts';
 export { NEWEST_OPSET, openOnnx, readOnnx } from './read-model.ts';
+export { type OnnxSignature, type SignatureValue, signatureOf } from './signature.ts';
 export { readTensorProto } from './tensor-proto.ts';
-export type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './types.ts';
+export type { OnnxDim, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './types.ts';
 export { writeTensorProto } from './write-tensor.ts';

@@ -1,0 +1,155 @@
+/**
+ * Sub-graphs: `If` with a constant condition is inlined; sub-graphs of other nodes become Graphs.
+ *
+ * ONNX sub-graphs read values around them by name. Here such values are passed explicitly: a node
+ * with sub-graphs gets them as extra inputs at the end, every one of its sub-graphs gets inputs
+ * for them at the end, in the same order, and the attribute `captures` says how many they are.
+ * Constants around a sub-graph are copied into it instead.
+ */
+import { fail } from 'hone-runtime/base/diagnostics';
+import { GraphBuilder } from '../../graph/build.ts';
+import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
+import { OpBuilder } from '../../ops/builder.ts';
+import { graphsOf } from './analyze.ts';
+import { initializersOf, lookUp, type Scope } from './import-scope.ts';
+import { dtypeOf } from './tensor-elements.ts';
+import type { OnnxGraph, OnnxNode, OnnxValueInfo } from './types.ts';
+
+/** Imports the nodes of a scope; given by the importer. */
+export type ImportGraph = (scope: Scope, graph: OnnxGraph) => readonly ValueId[];
+
+export interface Subgraphs {
+  /** One per graph of the node's attributes, in order. */
+  readonly graphs: ReadonlyMap<OnnxGraph, Graph>;
+  /** Values to append to the node's inputs. */
+  readonly captures: readonly ValueId[];
+}
+
+/** Turns every sub-graph of a node into a Graph. */
+export function importSubgraphs(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (ValueId | null)[],
+  importGraph: ImportGraph,
+): Subgraphs {
+  const sources = graphsOf(node);
+  const captured = new Map<string, ValueId>();
+  const constants = new Map<string, ValueId>();
+  for (const free of new Set(sources.flatMap((graph) => [...freeNames(graph)]))) {
+    const id = outerValue(scope, free);
+    if (id === undefined) continue;
+    if (scope.builder.graph.value(id).constant === undefined) captured.set(free, id);
+    else constants.set(free, id);
+  }
+  const graphs = new Map<OnnxGraph, Graph>();
+  for (const source of sources) {
+    const types = formalTypes(scope, node, name, source, inputs);
+    const builder = new OpBuilder(new GraphBuilder(source.name || name), scope.state.registry.find);
+    const inner: Scope = {
+      ...scope,
+      builder,
+      values: new Map(),
+      initializers: initializersOf(source),
+      finalNames: new Map(),
+      prefix: '',
+      parent: null,
+      depth: scope.depth + 1,
+    };
+    source.inputs.forEach((info, i) => {
+      const type = types[i];
+      if (type !== undefined) inner.values.set(info.name, builder.graph.input(info.name, type));
+    });
+    for (const [free, id] of captured) {
+      inner.values.set(free, builder.graph.input(free, scope.builder.typeOf(id)));
+    }
+    for (const [free, id] of constants) {
+      if (inner.values.has(free)) continue;
+      const { constant, type } = scope.builder.graph.value(id);
+      if (constant === undefined) continue;
+      inner.values.set(free, builder.graph.storedConstant(constant, type, free));
+    }
+    graphs.set(source, builder.graph.finish(importGraph(inner, source)));
+  }
+  return { graphs, captures: [...captured.values()] };
+}
+
+function outerValue(scope: Scope, name: string): ValueId | undefined {
+  return name === '' ? undefined : lookUp(scope, name);
+}
+
+/** Names a graph reads but does not define. */
+export function freeNames(graph: OnnxGraph): ReadonlySet<string> {
+  const free = new Set<string>();
+  const defined = new Set<string>([
+    ...graph.inputs.map((info) => info.name),
+    ...initializersOf(graph).keys(),
+  ]);
+  for (const node of graph.nodes) {
+    for (const name of node.inputs) if (!defined.has(name)) free.add(name);
+    for (const inner of graphsOf(node)) {
+      for (const name of freeNames(inner)) if (!defined.has(name)) free.add(name);
+    }
+    for (const name of node.outputs) defined.add(name);
+  }
+  for (const { name } of graph.outputs) if (!defined.has(name)) free.add(name);
+  free.delete('');
+  return free;
+}
+
+/** Types of a sub-graph's own inputs, from the operands its operator passes to it. */
+function formalTypes(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  graph: OnnxGraph,
+  inputs: readonly (ValueId | null)[],
+): readonly ValueType[] {
+  const stored = initializersOf(graph);
+  const typeOf = (id: ValueId | null | undefined): ValueType | undefined =>
+    id == null ? undefined : scope.builder.typeOf(id);
+  const given = (index: number): ValueType | undefined => {
+    if (node.op === 'Loop' && node.domain === '') {
+      if (index === 0) return { dtype: 'i64', shape: [] };
+      if (index === 1) return { dtype: 'bool', shape: [] };
+      return typeOf(inputs[index]);
+    }
+    if (node.op === 'Scan' && node.domain === '') return scanType(node, index, inputs, typeOf);
+    return undefined;
+  };
+  return graph.inputs.map((info, index) => {
+    const type = given(index) ?? declaredType(info);
+    if (type !== undefined && !stored.has(info.name)) return type;
+    return fail(
+      'HONE-ONNX-023',
+      `node ${name} (${node.op}): the type of its sub-graph's input ${info.name} is not known`,
+      name,
+      'export the model with fixed shapes',
+    );
+  });
+}
+
+/** State variables pass as they are; scanned inputs lose their scan axis. */
+function scanType(
+  node: OnnxNode,
+  index: number,
+  inputs: readonly (ValueId | null)[],
+  typeOf: (id: ValueId | null | undefined) => ValueType | undefined,
+): ValueType | undefined {
+  const attribute = (name: string) => node.attributes.find((item) => item.name === name);
+  const scans = attribute('num_scan_inputs');
+  const type = typeOf(inputs[index]);
+  if (scans?.kind !== 'int' || type === undefined) return undefined;
+  const scanned = index - (inputs.length - scans.value);
+  if (scanned < 0) return type;
+  const axes = attribute('scan_input_axes');
+  const axis = axes?.kind === 'ints' ? (axes.value[scanned] ?? 0) : 0;
+  const at = axis < 0 ? axis + type.shape.length : axis;
+  return { dtype: type.dtype, shape: type.shape.filter((_, i) => i !== at) };
+}
+
+function declaredType({ type, name }: OnnxValueInfo): ValueType | undefined {
+  if (type.kind !== 'tensor' || type.shape === null) return undefined;
+  if (type.shape.some((dim) => typeof dim !== 'number')) return undefined;
+  return { dtype: dtypeOf(type.dataType, `input ${name}`), shape: type.shape as number[] };
+}

@@ -1,0 +1,354 @@
+/**
+ * Imports the nodes of a scope in one forward pass: inputs are resolved, old opsets upgraded,
+ * functions and constant branches inlined, constant inputs folded, types inferred.
+ *
+ * Whatever a node holds, the outcome is values in the builder or a coded error naming the node.
+ */
+import { fail, HoneError } from 'hone-runtime/base/diagnostics';
+import { dtypeBytes } from 'hone-runtime/base/dtype';
+import { elementCount } from 'hone-runtime/base/tensor';
+import type { AttrValue, Graph, ValueId, ValueType } from '../../graph/types.ts';
+import { constantTensor } from '../../graph/walk.ts';
+import { completeAttrs, inputOf } from '../../ops/builder.ts';
+import type { OpDef } from '../../ops/define-op.ts';
+import { evaluateNode } from '../../ops/interpret.ts';
+import { collectOperators, functionKey, graphsOf, nodeName } from './analyze.ts';
+import {
+  type CallerAttributes,
+  checkAttributes,
+  plainAttribute,
+  resolveAttributes,
+} from './attributes.ts';
+import { MAX_ELEMENTS } from './bind-shapes.ts';
+import { shouldFold } from './fold.ts';
+import { importSubgraphs } from './import-control.ts';
+import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
+import { importSpecial, isBypassed } from './import-special.ts';
+import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxNode } from './types.ts';
+import { failUnsupported } from './unsupported.ts';
+
+const MAX_DEPTH = 64;
+const EXPORT_AGAIN = 'the model is not valid ONNX: export it again';
+
+/** Imports a graph's nodes and gives its outputs. */
+export function importGraph(scope: Scope, graph: OnnxGraph): readonly ValueId[] {
+  importNodes(scope, graph.nodes);
+  return graph.outputs.map(({ name }) => resolve(scope, name, `the output list of ${graph.name}`));
+}
+
+export function importNodes(scope: Scope, nodes: readonly OnnxNode[]): void {
+  if (scope.depth > MAX_DEPTH) {
+    fail(
+      'HONE-ONNX-022',
+      `${scope.prefix}: functions and sub-graphs nest more than ${MAX_DEPTH} deep`,
+      scope.prefix,
+      'the model calls itself or is damaged',
+    );
+  }
+  nodes.forEach((node, index) => {
+    if (--scope.state.nodesLeft < 0) {
+      fail(
+        'HONE-ONNX-022',
+        'the model has too many nodes once its functions are inlined',
+        scope.state.model.source.name,
+        'split the model',
+      );
+    }
+    const name = uniqueName(scope, `${scope.prefix}${nodeName(node, index)}`);
+    try {
+      const outputs = importNode(scope, node, name);
+      node.outputs.forEach((output, i) => {
+        const id = outputs[i];
+        if (output !== '' && id !== undefined) define(scope, output, id, name);
+      });
+    } catch (cause) {
+      throw asHoneError(cause, node, name);
+    }
+  });
+}
+
+/** A reference or an inference that trips over an invalid node is still an error about the node. */
+function asHoneError(cause: unknown, node: OnnxNode, name: string): HoneError {
+  if (cause instanceof HoneError) return cause;
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new HoneError({
+    code: 'HONE-ONNX-016',
+    message: `node ${name} (${node.op}): its inputs or attributes do not fit the operator (${detail})`,
+    subject: name,
+    cure: EXPORT_AGAIN,
+    cause,
+  });
+}
+
+function uniqueName(scope: Scope, wanted: string): string {
+  const { nodeNames } = scope.state;
+  let name = wanted;
+  for (let n = 1; nodeNames.has(name); n++) name = `${wanted}.${n}`;
+  nodeNames.add(name);
+  return name;
+}
+
+function importNode(scope: Scope, node: OnnxNode, name: string): readonly (ValueId | undefined)[] {
+  const inputs = node.inputs.map((input) =>
+    input === '' ? null : resolve(scope, input, `node ${name} (${node.op})`),
+  );
+  const attributes = resolveAttributes(node, scope.callerAttributes, name);
+  const called = scope.state.functions.get(functionKey(node));
+  if (called !== undefined) return inlineFunction(scope, node, name, inputs, attributes, called);
+  const special = importSpecial(scope, node, name, inputs, attributes);
+  if (special !== undefined) return special;
+  if (node.op === 'If' && node.domain === '') {
+    const branch = constantBranch(scope, node, inputs);
+    if (branch !== undefined) return inlineBranch(scope, node, name, branch);
+  }
+  return importOperator(scope, node, name, inputs, attributes);
+}
+
+function importOperator(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  given: readonly (ValueId | null)[],
+  attributes: readonly OnnxAttribute[],
+): readonly (ValueId | undefined)[] {
+  const { builder, state } = scope;
+  let def = state.registry.find(node.op, node.domain);
+  if (def === undefined)
+    return failUnsupported(collectOperators(state.model, { nodes: [node] }, state.registry, true));
+  let inputs = given;
+  let attrs: Record<string, AttrValue> = {};
+  for (const attribute of attributes) {
+    const value = plainAttribute(attribute, state.model.external, name);
+    if (value !== undefined) attrs[attribute.name] = value;
+  }
+  // An optimisation hint of opset 1 without meaning.
+  delete attrs['consumed_inputs'];
+  const opset = scope.opsets.get(node.domain) ?? 1;
+  if (def.upgrade !== undefined && opset < def.since) {
+    const old = { name, op: node.op, opset, inputs, attrs };
+    const upgraded = def.upgrade(builder, old);
+    inputs = upgraded.inputs;
+    attrs = { ...upgraded.attrs };
+    if (upgraded.op !== undefined && upgraded.op !== def.name) {
+      def = state.registry.find(upgraded.op, node.domain) ?? def;
+    }
+  }
+  if (graphsOf(node).length > 0) {
+    ({ inputs, attrs } = withSubgraphs(scope, node, name, def, inputs, attrs));
+  }
+  checkAttributes(def, attrs, name);
+  return addNode(scope, node, name, def, inputs, attrs);
+}
+
+function addNode(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  def: OpDef,
+  inputs: readonly (ValueId | null)[],
+  attrs: Record<string, AttrValue>,
+): readonly ValueId[] {
+  const { builder, state } = scope;
+  const values = inputs.map((id) => (id === null ? null : builder.graph.value(id)));
+  const full = completeAttrs(def, attrs, name);
+  const wanted = wantedOutputs(node);
+  const types = def.infer({
+    node: name,
+    op: def.name,
+    inputs: values.map((value) => (value === null ? null : inputOf(value))),
+    attrs: full,
+    outputCount: wanted.length,
+  });
+  checkTypes(types, wanted.length, def, name);
+  const outputNames = types.map((_, i) => {
+    const output = wanted[i];
+    return output ? finalName(scope, output) : undefined;
+  });
+  const spec = { op: def.name, domain: def.domain ?? '', name, inputs, attrs: full };
+  const present = values.filter((value) => value !== null);
+  const known = present.every((value) => value.constant !== undefined);
+  const operands = present.map((value) => value.type);
+  if (known && shouldFold(def.name, operands, types, state.folding)) {
+    const tensors = values.map((value) => (value === null ? null : constantTensor(value)));
+    const results = evaluateNode({ ...spec, outputs: [] }, tensors, types, state.registry);
+    return results.map((tensor, i) => builder.constant(tensor, outputNames[i] ?? `${name}_${i}`));
+  }
+  return builder.graph.node({ ...spec, types, outputNames });
+}
+
+/** The names of a node's outputs up to the last one that is named. */
+function wantedOutputs(node: OnnxNode): readonly string[] {
+  let count = node.outputs.length;
+  while (count > 1 && node.outputs[count - 1] === '') count--;
+  return node.outputs.slice(0, Math.max(1, count));
+}
+
+function checkTypes(types: readonly ValueType[], wanted: number, def: OpDef, name: string): void {
+  if (types.length < wanted) {
+    fail(
+      'HONE-ONNX-016',
+      `node ${name} (${def.name}): the model asks for ${wanted} outputs, the operator has ${types.length}`,
+      name,
+      EXPORT_AGAIN,
+    );
+  }
+  for (const { dtype, shape } of types) {
+    const sane =
+      shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0) &&
+      elementCount(shape) * Math.max(1, dtypeBytes(dtype)) <= MAX_ELEMENTS;
+    if (sane) continue;
+    fail(
+      'HONE-SHAPE-011',
+      `node ${name} (${def.name}): a result of shape [${shape.join(',')}] is not possible or too large`,
+      name,
+      'check the shapes the model was exported with, or the --shape you gave',
+    );
+  }
+}
+
+function withSubgraphs(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  def: OpDef,
+  inputs: readonly (ValueId | null)[],
+  attrs: Record<string, AttrValue>,
+): { inputs: readonly (ValueId | null)[]; attrs: Record<string, AttrValue> } {
+  const { graphs, captures } = importSubgraphs(scope, node, name, inputs, importGraph);
+  const out = { ...attrs };
+  const graphOf = (source: OnnxGraph): Graph => graphs.get(source) as Graph;
+  for (const attribute of node.attributes) {
+    if (attribute.kind === 'graph') out[attribute.name] = graphOf(attribute.value);
+    else if (attribute.kind === 'graphs') out[attribute.name] = attribute.value.map(graphOf);
+  }
+  if (captures.length === 0) return { inputs, attrs: out };
+  if (def.attrs['captures'] === undefined) {
+    fail(
+      'HONE-ONNX-023',
+      `node ${name} (${node.op}): its sub-graph reads values around it, which the operator's record does not take`,
+      name,
+      'export the model without control flow',
+    );
+  }
+  out['captures'] = captures.length;
+  return { inputs: [...inputs, ...captures], attrs: out };
+}
+
+/** The branch of an `If` that is always taken. */
+function constantBranch(
+  scope: Scope,
+  node: OnnxNode,
+  inputs: readonly (ValueId | null)[],
+): OnnxGraph | undefined {
+  const [condition] = inputs;
+  if (condition == null) return undefined;
+  const value = scope.builder.graph.value(condition);
+  if (value.constant === undefined || value.type.dtype !== 'bool') return undefined;
+  const taken = constantTensor(value).data[0] === 0 ? 'else_branch' : 'then_branch';
+  const attribute = node.attributes.find((item) => item.name === taken);
+  return attribute?.kind === 'graph' ? attribute.value : undefined;
+}
+
+function inlineBranch(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  branch: OnnxGraph,
+): readonly ValueId[] {
+  const { state } = scope;
+  const { unsupported } = collectOperators(state.model, branch, state.registry, false);
+  if (unsupported.length > 0) failUnsupported({ unsupported });
+  const outputs = branch.outputs.map((output) => output.name);
+  return importGraph(
+    {
+      ...scope,
+      values: new Map(),
+      initializers: initializersOf(branch),
+      finalNames: innerNames(scope, node, outputs, branch.nodes),
+      prefix: `${name}/`,
+      parent: scope,
+      depth: scope.depth + 1,
+    },
+    branch,
+  );
+}
+
+function inlineFunction(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (ValueId | null)[],
+  attributes: readonly OnnxAttribute[],
+  called: OnnxFunction,
+): readonly (ValueId | undefined)[] {
+  if (inputs.length > called.inputs.length) {
+    const message = `node ${name}: function ${called.name} takes ${called.inputs.length} inputs, not ${inputs.length}`;
+    fail('HONE-ONNX-016', message, name, EXPORT_AGAIN);
+  }
+  const values = new Map<string, ValueId>();
+  const absent = new Set<string>();
+  called.inputs.forEach((formal, i) => {
+    const id = inputs[i];
+    if (id == null) absent.add(formal);
+    else values.set(formal, id);
+  });
+  const caller: CallerAttributes = new Map(
+    [...called.attributeDefaults, ...attributes].map((attribute) => [attribute.name, attribute]),
+  );
+  const inner: Scope = {
+    ...scope,
+    values,
+    initializers: new Map(),
+    finalNames: innerNames(scope, node, called.outputs, called.nodes),
+    prefix: `${name}/`,
+    opsets: called.opsets.size > 0 ? called.opsets : scope.opsets,
+    callerAttributes: caller,
+    parent: null,
+    depth: scope.depth + 1,
+  };
+  // An argument that is not given is absent wherever the body passes it on.
+  const given = (item: OnnxNode): OnnxNode =>
+    item.inputs.some((input) => absent.has(input))
+      ? { ...item, inputs: item.inputs.map((input) => (absent.has(input) ? '' : input)) }
+      : item;
+  importNodes(inner, absent.size === 0 ? called.nodes : called.nodes.map(given));
+  return node.outputs.map((output, i) => {
+    const formal = called.outputs[i];
+    if (output === '') return undefined;
+    return resolve(inner, formal ?? '', `function ${called.name}, called by node ${name},`);
+  });
+}
+
+/** Names of the values behind an inlined node's outputs: those the outputs have outside. */
+function innerNames(
+  scope: Scope,
+  node: OnnxNode,
+  inner: readonly string[],
+  nodes: readonly OnnxNode[],
+): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  inner.forEach((name, i) => {
+    const outer = node.outputs[i];
+    if (outer) names.set(name, finalName(scope, outer));
+  });
+  return throughBypassed(names, nodes);
+}
+
+/**
+ * Extends names of outputs to the values that reach them through nodes that vanish, so that the
+ * remaining producer makes a value of the right name.
+ */
+export function throughBypassed(
+  names: Map<string, string>,
+  nodes: readonly OnnxNode[],
+): ReadonlyMap<string, string> {
+  const made = new Set(nodes.flatMap((node) => node.outputs));
+  for (const node of nodes.toReversed()) {
+    const [output] = node.outputs;
+    const [input] = node.inputs;
+    if (!isBypassed(node) || output === undefined || input === undefined) continue;
+    const name = names.get(output);
+    if (name !== undefined && made.has(input) && !names.has(input)) names.set(input, name);
+  }
+  return names;
+}

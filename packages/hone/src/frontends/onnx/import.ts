@@ -1,0 +1,92 @@
+/**
+ * ONNX model → Graph.
+ *
+ * The Graph has static shapes and only operators of the registry, in their newest meaning; shape
+ * arithmetic, functions, constant branches and pass-through nodes are gone. Large constants stay
+ * in the model's files: keep the model open as long as the graph is used.
+ */
+import { fail } from 'hone-runtime/base/diagnostics';
+import type { Graph, ValueId } from '../../graph/types.ts';
+import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
+import { collectOperators, functionTable } from './analyze.ts';
+import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
+import { newFoldBudget } from './fold.ts';
+import { importNodes, throughBypassed } from './import-nodes.ts';
+import { initializersOf, resolve, type Scope } from './import-scope.ts';
+import { failUnsupported } from './unsupported.ts';
+import type { OnnxGraph, OnnxModel } from './types.ts';
+
+export interface ImportOptions extends ShapeOptions {
+  readonly registry?: Registry;
+}
+
+export interface ImportResult {
+  readonly graph: Graph;
+  /** What was assumed, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** Nodes after inlining, at most. */
+const MAX_NODES = 500_000;
+
+export function importOnnx(model: OnnxModel, options: ImportOptions = {}): ImportResult {
+  const registry = options.registry ?? standardRegistry;
+  const { graph } = model;
+  const { unsupported } = collectOperators(model, graph, registry, false);
+  if (unsupported.length > 0) failUnsupported({ unsupported });
+  const bound = bindInputs(graph, model.source.name, options);
+  const builder = opBuilder(graph.name || 'main', registry);
+  const values = new Map<string, ValueId>();
+  for (const { name } of realInputs(graph)) {
+    const type = bound.types.get(name);
+    if (type !== undefined) values.set(name, builder.graph.input(name, type));
+  }
+  const notes = [...bound.notes];
+  const scope: Scope = {
+    state: {
+      model,
+      registry,
+      functions: functionTable(model),
+      notes,
+      folding: newFoldBudget(),
+      nodesLeft: MAX_NODES,
+      nodeNames: new Set(),
+    },
+    builder,
+    values,
+    initializers: initializersOf(graph),
+    finalNames: outputNames(graph),
+    prefix: '',
+    opsets: model.opsets,
+    callerAttributes: null,
+    parent: null,
+    depth: 0,
+  };
+  importNodes(scope, graph.nodes);
+  const outputs = graph.outputs.map(({ name }) => namedOutput(scope, name));
+  if (outputs.length === 0 || new Set(outputs).size < outputs.length) {
+    fail(
+      'HONE-ONNX-021',
+      `${model.source.name} has ${outputs.length === 0 ? 'no outputs' : 'an output twice'}`,
+      model.source.name,
+      'the model is not valid ONNX: export it again',
+    );
+  }
+  return { graph: builder.graph.finish(outputs), notes };
+}
+
+/** Outputs keep their names even where the nodes that made them vanish. */
+function outputNames(graph: OnnxGraph): ReadonlyMap<string, string> {
+  return throughBypassed(new Map(graph.outputs.map(({ name }) => [name, name])), graph.nodes);
+}
+
+/** The value of an output, under the output's name. */
+function namedOutput(scope: Scope, name: string): ValueId {
+  const id = resolve(scope, name, `the list of outputs`);
+  const value = scope.builder.graph.value(id);
+  if (value.name === name) return id;
+  if (value.constant !== undefined) {
+    return scope.builder.graph.storedConstant(value.constant, value.type, name);
+  }
+  return scope.builder.op('Identity', [id], {}, { outputNames: [name] });
+}
