@@ -1,0 +1,91 @@
+/** `hone inspect`: inputs, outputs and contents of a model or an artifact. */
+import { openArtifact } from 'hone-runtime/artifact/read';
+import { openOnnx } from '../../frontends/onnx/index.ts';
+import type { Invocation, Outcome } from '../command.ts';
+import { detectModel } from '../model-path.ts';
+import { modelSignature } from '../model-signature.ts';
+import { specJson, specLine } from '../specs.ts';
+import { formatBytes } from '../table.ts';
+
+export async function run({ args }: Invocation): Promise<Outcome> {
+  const path = args[0] ?? '';
+  return detectModel(path) === 'artifact' ? inspectArtifact(path) : inspectModel(path);
+}
+
+function inspectModel(path: string): Outcome {
+  const model = openOnnx(path);
+  try {
+    const { inputs, outputs } = modelSignature(model);
+    const opsets = Object.fromEntries(
+      [...model.opsets].map(([domain, version]) => [domain === '' ? 'ai.onnx' : domain, version]),
+    );
+    const producer = [model.producer, model.producerVersion]
+      .filter((part) => part !== '')
+      .join(' ');
+    const { nodes, name } = model.graph;
+    const size = model.source.size;
+    return {
+      json: {
+        kind: 'model',
+        path,
+        inputs: inputs.map(specJson),
+        outputs: outputs.map(specJson),
+        model: {
+          name,
+          producer,
+          ir_version: model.irVersion,
+          opsets,
+          nodes: nodes.length,
+          size_bytes: size,
+        },
+      },
+      text: [
+        `${path}: ONNX model "${name}", ${nodes.length} nodes, ${formatBytes(size)}`,
+        `  written by ${producer || 'an unnamed program'}; ${Object.entries(opsets)
+          .map(([domain, version]) => `${domain} opset ${version}`)
+          .join(', ')}`,
+        ...inputs.map((spec) => `  input   ${specLine(spec)}`),
+        ...outputs.map((spec) => `  output  ${specLine(spec)}`),
+      ],
+    };
+  } finally {
+    model.close();
+  }
+}
+
+function inspectArtifact(path: string): Outcome {
+  const { manifest } = openArtifact(path);
+  const weightsBytes = manifest.files
+    .filter((file) => file.path.startsWith('weights/'))
+    .reduce((sum, file) => sum + file.bytes, 0);
+  const arenaBytes = Math.max(0, ...manifest.libraries.map((library) => library.arenaBytes));
+  const { source, compiler } = manifest;
+  return {
+    json: {
+      kind: 'artifact',
+      path,
+      inputs: manifest.inputs.map(specJson),
+      outputs: manifest.outputs.map(specJson),
+      artifact: {
+        name: manifest.name,
+        targets: manifest.libraries.map((library) => library.target),
+        arena_bytes: arenaBytes,
+        weights_bytes: weightsBytes,
+        files: manifest.files.map(({ path: file, bytes, sha256 }) => ({
+          path: file,
+          bytes,
+          sha256,
+        })),
+        compiler,
+        model: source,
+      },
+    },
+    text: [
+      `${path}: artifact of "${source.name}", for ${manifest.libraries.map((library) => library.target).join(', ')}`,
+      `  ${formatBytes(weightsBytes)} of weights, ${formatBytes(arenaBytes)} of working memory; compiled by hone ${compiler.hone} with ${compiler.toolchain}`,
+      ...manifest.inputs.map((spec) => `  input   ${specLine(spec)}`),
+      ...manifest.outputs.map((spec) => `  output  ${specLine(spec)}`),
+      ...manifest.files.map((file) => `  file    ${file.path}  ${formatBytes(file.bytes)}`),
+    ],
+  };
+}

@@ -1,0 +1,54 @@
+/** The options that compile, from the command line to `CompileOptions`. */
+import { openOnnx } from '../frontends/onnx/index.ts';
+import type { CompileOptions } from '../compile/options.ts';
+import { badValue, type OptionReader, parseShape } from './option-reader.ts';
+
+/** What was asked for, without callbacks: also the key of the cache. */
+export interface CompileRequest {
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  readonly dims?: Readonly<Record<string, number>>;
+  readonly batch?: number;
+  readonly target?: string;
+}
+
+/** Reads --shape, --batch and --target. The model tells inputs from named dimensions. */
+export function readCompileRequest(path: string, options: OptionReader): CompileRequest {
+  const shapes: Record<string, readonly number[]> = {};
+  const dims: Record<string, number> = {};
+  const pairs = options.pairs('shape');
+  const inputs = pairs.length === 0 ? new Set<string>() : inputNames(path);
+  for (const { key, value } of pairs) {
+    const shape = parseShape(value);
+    if (shape === undefined) {
+      badValue('shape', `${key}=${value}`, 'write NAME=1x3x224x224, or DIMENSION=224');
+    }
+    const [size] = shape;
+    if (shape.length === 1 && size !== undefined && !inputs.has(key)) dims[key] = size;
+    else shapes[key] = shape;
+  }
+  const batch = options.integer('batch', 1);
+  const target = options.text('target');
+  return {
+    ...(Object.keys(shapes).length === 0 ? {} : { shapes }),
+    ...(Object.keys(dims).length === 0 ? {} : { dims }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(target === undefined ? {} : { target }),
+  };
+}
+
+/** The request with a place for progress. */
+export function toCompileOptions(
+  request: CompileRequest,
+  onProgress: (message: string) => void,
+): CompileOptions {
+  return { ...request, onProgress };
+}
+
+function inputNames(path: string): Set<string> {
+  const model = openOnnx(path);
+  try {
+    return new Set(model.graph.inputs.map((input) => input.name));
+  } finally {
+    model.close();
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The command line, as data: every command, argument and option. `hone --help`, docs/cli.md and
+ * the parser are made from it. What is here is a contract with users' scripts.
+ */
+import type { CommandSpec, OptionSpec } from './command.ts';
+
+const JSON_OPTION: OptionSpec = {
+  flags: '--json',
+  doc: 'print one JSON object on stdout; messages go to stderr',
+};
+const THREADS: OptionSpec = {
+  flags: '--threads <N>',
+  doc: 'worker threads',
+  fallback: 'physical cores this process may use',
+};
+const COMPILE_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: '--target <T>',
+    doc: 'processor to compile for: a name or family of `hone targets`',
+    fallback: 'native: this machine',
+  },
+  {
+    flags: '--shape <NAME=DIMS>',
+    doc: 'shape of an input, e.g. data=1x3x224x224; or the size of a named dimension, e.g. width=320',
+    repeat: true,
+  },
+  {
+    flags: '--batch <N>',
+    doc: 'size of leading dimensions that the model leaves open',
+    fallback: '1',
+  },
+];
+const INPUT_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: '--input <NAME=FILE>',
+    doc: 'an input from .npy, .png, .jpg or .pb; NAME= may be left out when the model has one input. Several images for one name fill the batch',
+    repeat: true,
+  },
+  { flags: '--random', doc: 'seeded random values for the inputs that are not given' },
+  { flags: '--seed <N>', doc: 'seed of --random', fallback: '0' },
+  {
+    flags: '--image <OPTIONS>',
+    doc: 'how pictures become tensors: order=rgb|bgr, range=0-1|0-255, mean=R,G,B, std=R,G,B, resize=input|none|short:N|WxH, crop=none|input|WxH (from the centre)',
+    fallback:
+      'order=rgb,range=0-1,mean=0,std=1,resize=input,crop=none; range=0-255 for integer inputs; crop=input after resize=short:N; resize=none when only crop is given',
+  },
+];
+const MODEL_OR_ARTIFACT = {
+  name: '<MODEL>',
+  doc: 'an ONNX file, or a folder made by `hone compile`; told apart by content',
+};
+const MODEL = { name: '<MODEL>', doc: 'an ONNX file' };
+const ARTIFACT = { name: '<OUT.hone>', doc: 'a folder made by `hone compile`' };
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'analyze',
+    summary: 'what a model is, what would be compiled, and what would not and why',
+    args: [MODEL],
+    options: [...COMPILE_OPTIONS, JSON_OPTION],
+    examples: ['hone analyze model.onnx', 'hone analyze model.onnx --shape data=1x3x224x224'],
+    json: {
+      model: 'path given',
+      name: "the graph's name",
+      opset: 'opset of the default domain',
+      producer: 'program that wrote it',
+      inputs: 'list of {name, dtype, shape}; a named dimension is a string',
+      outputs: 'list of {name, dtype, shape}',
+      nodes: 'number of operators in the file',
+      parameters: 'number of constant elements',
+      parameter_bytes: 'their size',
+      operators: 'list of {op, domain, count, kind, supported, reason}',
+      fallback: 'list of {op, node, reason}: nodes that have no compiled form',
+      compilable: 'true when every node has a compiled form',
+      stages: 'number of kernels after fusion (null where the model cannot be lowered)',
+      flops: 'floating-point operations of one run',
+      bytes: 'bytes read and written by the stages of one run',
+    },
+    load: () => import('./commands/analyze.ts'),
+  },
+  {
+    name: 'compile',
+    summary: 'compile a model into an artifact folder',
+    args: [MODEL],
+    options: [
+      {
+        flags: '-o, --output <DIR>',
+        doc: 'the artifact to write',
+        fallback: 'MODEL.hone beside the working folder',
+      },
+      ...COMPILE_OPTIONS,
+      JSON_OPTION,
+    ],
+    examples: [
+      'hone compile model.onnx -o model.hone',
+      'hone compile model.onnx --shape data=1x3x224x224 --target x86-64-v3',
+    ],
+    json: {
+      model: 'path given',
+      artifact: 'folder written',
+      target: 'resolved target name',
+      inputs: 'list of {name, dtype, shape}',
+      outputs: 'list of {name, dtype, shape}',
+      stages: 'number of kernels',
+      flops: 'floating-point operations of one run',
+      arena_bytes: 'working memory of one context',
+      weights_bytes: 'packed weights',
+      seconds: 'time the compilation took',
+    },
+    load: () => import('./commands/compile.ts'),
+  },
+  {
+    name: 'run',
+    summary: 'run a model or artifact once',
+    details:
+      'A model is compiled first, into the cache (HONE_CACHE_DIR); the next run with the same options starts at once.',
+    args: [MODEL_OR_ARTIFACT],
+    options: [
+      ...INPUT_OPTIONS,
+      { flags: '--output <NAME=FILE.npy>', doc: 'write an output to a file', repeat: true },
+      { flags: '--top <K>', doc: 'print the K highest entries of the first output' },
+      {
+        flags: '--labels <FILE>',
+        doc: 'names for --top: a JSON array or object, or one name a line',
+      },
+      ...COMPILE_OPTIONS,
+      THREADS,
+      JSON_OPTION,
+    ],
+    examples: [
+      'hone run model.onnx --random',
+      'hone run model.hone --input data=cat.png --image order=bgr,range=0-255 --top 5 --labels labels.json',
+      'hone run model.hone --input x=x.npy --output y=y.npy',
+    ],
+    json: {
+      model: 'path given',
+      artifact: 'artifact that ran',
+      target: 'target it was compiled for',
+      inputs: 'list of {name, dtype, shape, source}',
+      outputs:
+        'list of {name, dtype, shape, min, max, mean, file, values}; values only up to 16 elements',
+      ms: 'time of the run',
+      image: 'options applied to pictures, defaults filled in (null without pictures)',
+      top: 'with --top: list of {index, score, probability, label, item}, best first; probability is the score itself where the output sums to 1, else its softmax',
+    },
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'bench',
+    summary: 'measure latency and throughput, and compare with another engine',
+    args: [MODEL_OR_ARTIFACT],
+    options: [
+      ...COMPILE_OPTIONS,
+      {
+        flags: '--baseline <ENGINE>',
+        doc: 'engine to compare with: onnxruntime (needs onnxruntime-node; takes ONNX files only)',
+      },
+      { flags: '--concurrency <LIST>', doc: 'requests in flight, e.g. 1,2,4', fallback: '1' },
+      { flags: '--duration <TIME>', doc: 'time per measurement, e.g. 5s', fallback: '3s' },
+      THREADS,
+      JSON_OPTION,
+    ],
+    examples: [
+      'hone bench model.onnx --baseline onnxruntime',
+      'hone bench model.hone --concurrency 1,2 --json',
+    ],
+    json: {
+      machine: '{cpu, threads, peak: {fp32_gflops, bf16_gflops, int8_gops}, …}',
+      results:
+        'list of {model, engine, precision, calibration, batch, concurrency, p50_ms, p90_ms, p95_ms, p99_ms, mean_ms, throughput_avg, throughput_max, gflops, percent_of_peak, peak_rss_bytes, arena_bytes, weights_bytes, ratio_to_baseline}; ratio above 1: faster than the baseline',
+    },
+    load: () => import('./commands/bench.ts'),
+  },
+  {
+    name: 'profile',
+    summary: 'time per kernel, and how close it is to what the machine can do',
+    args: [MODEL_OR_ARTIFACT],
+    options: [
+      ...COMPILE_OPTIONS,
+      { flags: '--runs <N>', doc: 'runs to take the mean of', fallback: '20' },
+      THREADS,
+      JSON_OPTION,
+    ],
+    examples: ['hone profile model.hone', 'hone profile model.onnx --json'],
+    json: {
+      model: 'path given',
+      target: 'target it was compiled for',
+      threads: 'worker threads',
+      runs: 'runs measured',
+      total_ms: 'mean time of a run; the kernels add up to it',
+      gflops: 'rate over the whole run',
+      peak_gflops: "the machine's measured fp32 peak (null where not measured)",
+      percent_of_peak: 'of the whole run',
+      kernels:
+        'list of {id, label, ops, kernel, ms, share, gflops, gbytes_per_second, percent_of_peak, bound}; bound is compute, memory, overhead or unknown',
+    },
+    load: () => import('./commands/profile.ts'),
+  },
+  {
+    name: 'explain',
+    summary: 'what was fused and what was not, which kernels were chosen, where memory goes',
+    args: [MODEL_OR_ARTIFACT],
+    options: [...COMPILE_OPTIONS, JSON_OPTION],
+    examples: ['hone explain model.hone'],
+    json: {
+      model: 'path given',
+      target: 'target it was compiled for',
+      groups: 'list of {id, label, ops, nodes, kernel, row, why, flops, bytes}: one kernel each',
+      alone: 'list of {node, reason}: operators that stayed alone, and why',
+      memory:
+        '{arena_bytes, least_bytes, weights_bytes, parameter_bytes}; least_bytes: the largest live set',
+    },
+    load: () => import('./commands/explain.ts'),
+  },
+  {
+    name: 'inspect',
+    summary: 'inputs, outputs and contents of a model or artifact',
+    args: [MODEL_OR_ARTIFACT],
+    options: [JSON_OPTION],
+    examples: ['hone inspect model.onnx', 'hone inspect model.hone'],
+    json: {
+      kind: '"model" or "artifact"',
+      path: 'path given',
+      inputs: 'list of {name, dtype, shape}',
+      outputs: 'list of {name, dtype, shape}',
+      model: 'for a model: {name, producer, ir_version, opsets, nodes, size_bytes}',
+      artifact:
+        'for an artifact: {name, targets, arena_bytes, weights_bytes, files, compiler, model}; model is {name, bytes, sha256} of what was compiled',
+    },
+    load: () => import('./commands/inspect.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'check every byte of an artifact against its digests',
+    args: [ARTIFACT],
+    options: [JSON_OPTION],
+    examples: ['hone verify model.hone'],
+    json: {
+      artifact: 'path given',
+      valid: 'true',
+      files: 'number of files checked',
+      bytes: 'bytes checked',
+    },
+    load: () => import('./commands/verify.ts'),
+  },
+  {
+    name: 'targets',
+    summary: 'processors Hone compiles for',
+    args: [],
+    options: [JSON_OPTION],
+    examples: ['hone targets'],
+    json: {
+      native: 'what `native` means on this machine',
+      targets: 'list of {name, description, runs_here}',
+      families: 'list of {family, target}',
+    },
+    load: () => import('./commands/targets.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'what was found on this machine: processor, compiler, cache, other engines',
+    args: [],
+    options: [JSON_OPTION],
+    examples: ['hone doctor'],
+    json: {
+      ok: 'true when models can be compiled and run',
+      checks: 'list of {name, status: ok | warning | failed, detail, cure}',
+    },
+    load: () => import('./commands/doctor.ts'),
+  },
+];

@@ -1,0 +1,43 @@
+/** MODEL as an artifact that can be loaded: as it is, or compiled into the cache. */
+import { compileModel, writeArtifact } from '../compile/index.ts';
+import type { Invocation } from './command.ts';
+import { readCompileRequest, toCompileOptions } from './compile-request.ts';
+import { cacheEntry, trimModelCache } from './model-cache.ts';
+import { detectModel } from './model-path.ts';
+import { badValue } from './option-reader.ts';
+
+export interface Prepared {
+  readonly folder: string;
+  /** given: the user named an artifact. */
+  readonly origin: 'given' | 'cache' | 'compiled';
+}
+
+export async function prepareArtifact(path: string, invocation: Invocation): Promise<Prepared> {
+  const { options, progress, log } = invocation;
+  if (detectModel(path) === 'artifact') {
+    for (const name of ['target', 'batch']) {
+      const value = options.text(name);
+      if (value !== undefined) refuse(name, value);
+    }
+    const [shape] = options.list('shape');
+    if (shape !== undefined) refuse('shape', shape);
+    return { folder: path, origin: 'given' };
+  }
+  const request = readCompileRequest(path, options);
+  const entry = cacheEntry(path, request);
+  if (entry.present) return { folder: entry.folder, origin: 'cache' };
+  const begin = performance.now();
+  const model = await compileModel(path, toCompileOptions(request, progress));
+  await writeArtifact(model, entry.folder);
+  trimModelCache(entry.folder);
+  log(`compiled ${path} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+  return { folder: entry.folder, origin: 'compiled' };
+}
+
+function refuse(name: string, value: string): never {
+  badValue(
+    name,
+    value,
+    'an artifact is compiled already: leave the option out, or give the ONNX file',
+  );
+}
