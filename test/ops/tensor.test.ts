@@ -19,7 +19,7 @@ import type { LowerContext, OpDef, TestCase } from 'hone/ops/define-op';
 import { interpret } from 'hone/ops/interpret';
 import { opBuilder } from 'hone/ops/registry';
 import { TENSOR_OPS } from 'hone/ops/tensor/index';
-import type { Tensor } from 'hone-runtime/base/tensor';
+import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { assertClose } from '../support/compare.ts';
 import { dataPath, missingData } from '../support/data.ts';
 import { evaluateBody } from '../support/eval-body.ts';
@@ -57,6 +57,106 @@ function attrsOf(node: OnnxNode, model: OnnxModel): Attrs {
     else if (attr.kind !== 'other') attrs[attr.name] = attr.value as AttrValue;
   }
   return attrs;
+}
+
+/** A node of an older opset gives these elements. */
+interface OldForm {
+  readonly op: string;
+  readonly opset: number;
+  readonly inputs: readonly (Tensor | null)[];
+  readonly attrs: Attrs;
+  readonly wanted: readonly number[];
+  readonly outputs?: number;
+}
+
+const row = fromNumbers('f32', [4], [1, 2, 3, 4]);
+const image = fromNumbers('f32', [1, 1, 2, 2], [1, 2, 3, 4]);
+const column = fromNumbers('f32', [1, 2, 1], [5, 6]);
+const floats = (...values: number[]): Tensor => fromNumbers('f32', [values.length], values);
+const DOUBLED = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4];
+
+const OLD_FORMS: readonly OldForm[] = [
+  { op: 'Reshape', opset: 1, inputs: [row], attrs: { shape: [2, 2] }, wanted: [1, 2, 3, 4] },
+  { op: 'Squeeze', opset: 11, inputs: [column], attrs: { axes: [0, 2] }, wanted: [5, 6] },
+  { op: 'Unsqueeze', opset: 11, inputs: [row], attrs: { axes: [0] }, wanted: [1, 2, 3, 4] },
+  {
+    op: 'Slice',
+    opset: 1,
+    inputs: [row],
+    attrs: { starts: [1], ends: [-1] },
+    wanted: [2, 3],
+  },
+  { op: 'Split', opset: 2, inputs: [row], attrs: { split: [1, 3] }, wanted: [1], outputs: 2 },
+  { op: 'Split', opset: 13, inputs: [row], attrs: {}, wanted: [1, 2], outputs: 2 },
+  {
+    op: 'Pad',
+    opset: 2,
+    inputs: [row],
+    attrs: { pads: [1, 0], value: 9, mode: 'constant' },
+    wanted: [9, 1, 2, 3, 4],
+  },
+  { op: 'Pad', opset: 1, inputs: [row], attrs: { paddings: [0, 1] }, wanted: [1, 2, 3, 4, 0] },
+  {
+    op: 'Tile',
+    opset: 1,
+    inputs: [fromNumbers('f32', [2], [1, 2]), floats(2), floats(0)],
+    attrs: {},
+    wanted: [1, 2, 1, 2],
+  },
+  { op: 'TopK', opset: 1, inputs: [row], attrs: { k: 2 }, wanted: [4, 3], outputs: 2 },
+  { op: 'Concat', opset: 1, inputs: [image, image], attrs: {}, wanted: [1, 2, 3, 4, 1, 2, 3, 4] },
+  {
+    op: 'Scatter',
+    opset: 9,
+    inputs: [row, fromNumbers('i64', [1], [2]), floats(7)],
+    attrs: {},
+    wanted: [1, 2, 7, 4],
+  },
+  {
+    op: 'Upsample',
+    opset: 1,
+    inputs: [image],
+    attrs: { height_scale: 2, width_scale: 2 },
+    wanted: DOUBLED,
+  },
+  { op: 'Upsample', opset: 7, inputs: [image], attrs: { scales: [1, 1, 2, 2] }, wanted: DOUBLED },
+  {
+    op: 'Upsample',
+    opset: 9,
+    inputs: [fromNumbers('f32', [2], [0, 4]), floats(2)],
+    attrs: { mode: 'linear' },
+    wanted: [0, 2, 4, 4],
+  },
+  { op: 'Resize', opset: 10, inputs: [image, floats(1, 1, 2, 2)], attrs: {}, wanted: DOUBLED },
+  { op: 'Resize', opset: 10, inputs: [row, floats(0.5)], attrs: {}, wanted: [1, 3] },
+  {
+    op: 'Resize',
+    opset: 11,
+    inputs: [row, floats(), floats(), fromNumbers('i64', [1], [2])],
+    attrs: { coordinate_transformation_mode: 'tf_half_pixel_for_nn', nearest_mode: 'floor' },
+    wanted: [2, 4],
+  },
+  {
+    op: 'GridSample',
+    opset: 16,
+    inputs: [image, fromNumbers('f32', [1, 1, 1, 2], [0, 0])],
+    attrs: { mode: 'bilinear' },
+    wanted: [2.5],
+  },
+];
+
+for (const form of OLD_FORMS) {
+  test(`${form.op} of opset ${form.opset} (${Object.keys(form.attrs).join(', ')})`, () => {
+    const b = opBuilder();
+    const ids = form.inputs.map((tensor) => (tensor === null ? null : b.constant(tensor)));
+    const old = { name: 'old', op: form.op, opset: form.opset, inputs: ids, attrs: form.attrs };
+    const def = OPS.get(form.op) as OpDef;
+    const now = form.opset < def.since && def.upgrade ? def.upgrade(b, old) : old;
+    const options = { outputs: form.outputs ?? 1 };
+    const [first] = b.ops(now.op ?? form.op, now.inputs, now.attrs, options);
+    const [got] = interpret(b.graph.finish([first as ValueId]), []);
+    assert.deepEqual([...toNumbers(got as Tensor)], [...form.wanted]);
+  });
 }
 
 interface NodeTest {

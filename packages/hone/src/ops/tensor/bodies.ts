@@ -11,7 +11,7 @@ import type { InferContext, LowerContext } from '../define-op.ts';
 import { elementsOf } from './elements.ts';
 
 /** No tensor of a model has more elements than this: larger ones are mistakes or attacks. */
-const MAX_ELEMENTS = 2 ** 36;
+const MAX_ELEMENTS = 2 ** 32;
 
 /** Bodies of a use without strings; strings have no compiled form. */
 export function compiled(

@@ -89,30 +89,21 @@ export const Range = defineOp({
     const steps = binary('mul', cast(start.dtype, axis('i0')), constantExpr(delta));
     return [mapBody([count], binary('add', constantExpr(start), steps))];
   },
-  reference: ([start, limit, delta]) => {
+  reference: ([start, , delta], _attrs, ctx) => {
     const { dtype } = start as Tensor;
-    if (isBig(dtype)) {
-      const [from, to, by] = [start, limit, delta].map((t) => elementsOf(t as Tensor)[0]) as [
-        bigint,
-        bigint,
-        bigint,
-      ];
-      const values: bigint[] = [];
-      for (let v = from; by > 0n ? v < to : v > to; v += by) values.push(v);
-      const out = newElements(dtype, values.length);
-      values.forEach((value, i) => {
-        out[i] = value;
-      });
-      return [tensorOf(dtype, [values.length], out)];
+    const count = elementCount(ctx.outputTypes[0]?.shape ?? []);
+    if (!isBig(dtype)) {
+      const [from, by] = [realOf(start as Tensor), realOf(delta as Tensor)];
+      const values = new Float64Array(count).map((_, i) => from + i * by);
+      return [fromNumbers(dtype, [count], values)];
     }
-    const [from, to, by] = [start, limit, delta].map((t) => realOf(t as Tensor)) as [
-      number,
-      number,
-      number,
-    ];
-    const count = Math.max(0, Math.ceil((to - from) / by));
-    const values = Array.from({ length: count }, (_, i) => from + i * by);
-    return [fromNumbers(dtype, [count], values)];
+    const out = newElements(dtype, count);
+    let value = elementsOf(start as Tensor)[0] as bigint;
+    for (let i = 0; i < count; i++) {
+      out[i] = value;
+      value += elementsOf(delta as Tensor)[0] as bigint;
+    }
+    return [tensorOf(dtype, [count], out)];
   },
   cases: () => {
     const scalars = (dtype: DType, ...values: number[]): Tensor[] =>

@@ -31,6 +31,8 @@ export interface ResizeInputs {
 }
 
 const FIXED_POINT = 2 ** 32;
+/** Every index of an axis is looked at while compiling. */
+const MAX_SIZE = 2 ** 24;
 /** Positions this close to the border are on it. */
 const SLACK = 1e-6;
 
@@ -67,6 +69,7 @@ export function resizeAxes(
     if (k < 0) return resizeAxis('asymmetric', extent, extent, 1, [0, 1]);
     const size = sizes[k] as number;
     if (extent === 0 && size > 0) shapeError(ctx, `axis ${axis} is empty`);
+    if (size > MAX_SIZE) shapeError(ctx, `axis ${axis} would have ${size} elements`);
     const window = [roi[k] as number, roi[k + axes.length] as number] as const;
     const mode = textAttr(attrs, 'coordinate_transformation_mode');
     return resizeAxis(mode, extent, size, scales[k] as number, window);

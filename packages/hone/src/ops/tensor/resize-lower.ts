@@ -77,29 +77,44 @@ function lowerNearest(plan: ResizeLowering): readonly StageBody[] | string {
 function nearestExpr(i: Expr, item: ResizeAxis, mode: string): Expr | undefined {
   if (isIdentity(item)) return i;
   const table = nearestTable(item, mode);
-  const divisor = gcd(item.slope, item.unit) || 1;
-  const a = item.slope / divisor;
-  const c = item.unit / divisor;
-  const solve = (wanted: (at: number) => readonly [number, number]): Expr | undefined => {
-    let low = Number.NEGATIVE_INFINITY;
-    let high = Number.POSITIVE_INFINITY;
-    table.forEach((at, k) => {
-      const [from, to] = wanted(at);
-      low = Math.max(low, c * from - a * k);
-      high = Math.min(high, c * (to + 1) - 1 - a * k);
-    });
-    if (low > high) return undefined;
-    const b = low <= 0 && high >= 0 ? 0 : low > 0 ? low : high;
-    return ifloordiv(iadd(imul(i, a), b), c);
-  };
-  const plain = solve((at) => [at, at]);
-  if (plain !== undefined) return plain;
   const last = item.extent - 1;
-  const open = solve((at) => [
-    at === 0 ? Number.NEGATIVE_INFINITY : at,
-    at === last ? Number.POSITIVE_INFINITY : at,
-  ]);
-  return open && binary('min', binary('max', open, index(0)), index(last));
+  // Where the scale is not a ratio of the extents, that ratio often gives the same table.
+  for (const [slope, unit] of [
+    [item.extent, item.size],
+    [item.slope, item.unit],
+  ] as const) {
+    const plain = floorLine(i, table, slope, unit, (at) => [at, at]);
+    if (plain !== undefined) return plain;
+    const open = floorLine(i, table, slope, unit, (at) => [
+      at === 0 ? Number.NEGATIVE_INFINITY : at,
+      at === last ? Number.POSITIVE_INFINITY : at,
+    ]);
+    if (open !== undefined) return binary('min', binary('max', open, index(0)), index(last));
+  }
+  return undefined;
+}
+
+/** floor((slope · i + b) / unit) that lies in the wanted range at each index, if there is one. */
+function floorLine(
+  i: Expr,
+  table: readonly number[],
+  slope: number,
+  unit: number,
+  wanted: (at: number) => readonly [number, number],
+): Expr | undefined {
+  const divisor = gcd(slope, unit) || 1;
+  const a = slope / divisor;
+  const c = unit / divisor;
+  let low = Number.NEGATIVE_INFINITY;
+  let high = Number.POSITIVE_INFINITY;
+  table.forEach((at, k) => {
+    const [from, to] = wanted(at);
+    low = Math.max(low, c * from - a * k);
+    high = Math.min(high, c * (to + 1) - 1 - a * k);
+  });
+  if (low > high) return undefined;
+  const b = low <= 0 && high >= 0 ? 0 : low > 0 ? low : high;
+  return ifloordiv(iadd(imul(i, a), b), c);
 }
 
 /** Extrapolated where any axis is outside its window. */
