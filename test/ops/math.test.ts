@@ -11,6 +11,8 @@ import { standardRegistry } from 'hone/ops/registry';
 import type { Attrs } from 'hone/graph/types';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { missingData } from '../support/data.ts';
+import { NODE_SUITE, runNodeSuite } from '../support/node-suite.ts';
 import { opTitle, runCase } from '../support/op-cases.ts';
 
 const OPS: readonly OpDef[] = [...MATH_OPS, ...QUANT_OPS];
@@ -125,4 +127,15 @@ test('inputs that do not fit are refused with a code', () => {
   refused('HONE-OP-004', 'Cast', [floats(1)], { to: 17 });
   refused('HONE-OP-004', 'Gelu', [floats(1)], { approximate: 'none at all' });
   refused('HONE-SHAPE-001', 'QuantizeLinear', [floats(1, 2, 3), floats(1, 2)], { axis: 0 });
+});
+
+/** Element types of 8 bits and fewer that are not integers of C. */
+const SMALL_TYPES = /FLOAT8|FLOAT4|INT4|INT2|_e[45]m[23]|float4e2m1|int[24]$/;
+
+test('ONNX node tests of these operators', { skip: missingData(NODE_SUITE) }, (t) => {
+  const result = runNodeSuite(OPS, (name) => !SMALL_TYPES.test(name));
+  t.diagnostic(`${result.agreed} node tests agree, ${result.compiled} of them compiled`);
+  for (const reason of result.notCompiled) t.diagnostic(`not compiled: ${reason}`);
+  assert.deepEqual([...result.failures, ...result.refused], []);
+  assert.ok(result.agreed > 350, `only ${result.agreed} node tests agree`);
 });

@@ -56,7 +56,9 @@ function reducedAxes(
 
 function axesOf(ctx: InferContext): number[] {
   const rank = inputType(ctx, 0).shape.length;
-  return reducedAxes(ctx, optionalInts(ctx, 1, 'axes'), ctx.attrs, rank);
+  // An empty list says nothing, whether or not its elements are known.
+  const isEmpty = ctx.inputs[1]?.type.shape[0] === 0;
+  return reducedAxes(ctx, isEmpty ? [] : optionalInts(ctx, 1, 'axes'), ctx.attrs, rank);
 }
 
 /** The shape once `axes` are reduced. */
