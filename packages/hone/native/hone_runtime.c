@@ -232,14 +232,14 @@ static void run_steps(void *job, hone_worker *w) {
 static int check_tensor(hone_context *c, const hone_spec *spec, const char *role,
                         const hone_tensor *tensor) {
   if (tensor->dtype != spec->dtype)
-    return report(c->error, HONE_ERROR_ARGUMENT, "HONE-INPUT-005: %s %.200s has dtype %d, %d is given",
+    return report(c->error, HONE_ERROR_ARGUMENT, "HONE-INPUT-003: %s %.200s has dtype %d, %d is given",
                   role, spec->name, (int)spec->dtype, (int)tensor->dtype);
   int same = tensor->rank == spec->rank;
   for (int axis = 0; same && axis < spec->rank; axis++)
     same = tensor->shape[axis] == spec->shape[axis];
   if (!same)
     return report(c->error, HONE_ERROR_ARGUMENT,
-                  "HONE-INPUT-006: %s %.200s is given with another shape than the model's", role,
+                  "HONE-INPUT-005: %s %.200s is given with another shape than the model's", role,
                   spec->name);
   return HONE_OK;
 }
@@ -251,7 +251,7 @@ static int bind_outputs(hone_context *c, hone_tensor *outputs) {
     hone_tensor *tensor = &outputs[i];
     if (tensor->data && tensor->capacity < spec->bytes)
       return report(c->error, HONE_ERROR_ARGUMENT,
-                    "HONE-INPUT-007: output %.200s needs %llu bytes, its buffer has %llu",
+                    "HONE-INPUT-006: output %.200s needs %llu bytes, its buffer has %llu",
                     spec->name, (unsigned long long)spec->bytes,
                     (unsigned long long)tensor->capacity);
     if (!tensor->data) {
@@ -274,7 +274,7 @@ static int check_inputs(hone_context *c, const hone_tensor *inputs) {
     if (status) return status;
     if (inputs[i].bytes != spec->bytes || (!inputs[i].data && spec->bytes))
       return report(c->error, HONE_ERROR_ARGUMENT,
-                    "HONE-INPUT-007: input %.200s needs %llu bytes, %llu are given", spec->name,
+                    "HONE-INPUT-006: input %.200s needs %llu bytes, %llu are given", spec->name,
                     (unsigned long long)spec->bytes,
                     (unsigned long long)(inputs[i].data ? inputs[i].bytes : 0));
   }

@@ -1,4 +1,19 @@
-/** Public face of `hone-runtime`. */
+/** Public face of `hone-runtime`: load a compiled artifact and run it. */
+export type { LibraryEntry, Manifest } from './artifact/manifest.ts';
+export type { TensorSpec } from './artifact/program.ts';
+export { HoneError } from './base/diagnostics.ts';
 export type { DType } from './base/dtype.ts';
 export type { Tensor } from './base/tensor.ts';
-export { HoneError } from './base/diagnostics.ts';
+export type { ContextOptions } from './runtime/drivers/c.ts';
+export type {
+  Context,
+  LoadOptions,
+  Profile,
+  ProfileOptions,
+  RunOptions,
+  Session,
+  Signature,
+  StepTime,
+} from './runtime/session.ts';
+export { load } from './runtime/session.ts';
+export type { Tensors } from './runtime/tensors.ts';

@@ -1,0 +1,150 @@
+/**
+ * Writes an artifact directory, whole or not at all. Everything but evidence/ is a function of the
+ * contents given: no clock, host or path gets in.
+ */
+import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { fail, HoneError, invariant } from '../base/diagnostics.ts';
+import { sha256, sha256Hasher } from '../base/digest.ts';
+import type { Json } from './json.ts';
+import {
+  CHUNK_BYTES,
+  EVIDENCE_FOLDER,
+  type FileEntry,
+  type LibraryEntry,
+  MANIFEST_FILE,
+  type Manifest,
+  printManifest,
+} from './manifest.ts';
+import { isPlainPath } from './plain-path.ts';
+import { replaceDirectory } from './swap.ts';
+
+export interface LibraryContents {
+  /** Canonical target name. */
+  readonly target: string;
+  readonly library: Uint8Array;
+  /** ".so" and the like. */
+  readonly extension: string;
+  /** Path of its weights among `weights`. */
+  readonly weights?: string;
+  readonly arenaBytes: number;
+}
+
+export interface WeightsContents {
+  /** e.g. "weights/x86-64-v4.bin" */
+  readonly path: string;
+  /** The bytes, in pieces of any size. */
+  readonly pieces: Iterable<Uint8Array>;
+}
+
+export interface NamedText {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface ArtifactContents {
+  readonly name: string;
+  readonly inputs: Manifest['inputs'];
+  readonly outputs: Manifest['outputs'];
+  readonly source: Manifest['source'];
+  readonly compiler: Manifest['compiler'];
+  readonly libraries: readonly LibraryContents[];
+  readonly weights: readonly WeightsContents[];
+  /** Text of include/model.h. */
+  readonly header: string;
+  /** Go to src/; names may have a folder. */
+  readonly sources: readonly NamedText[];
+  /** graph.ir */
+  readonly graph: string;
+  /** report.json and choices.json */
+  readonly report: Json;
+  readonly choices: Json;
+  /** Measurements: go to evidence/, outside of the digests. */
+  readonly evidence?: readonly NamedText[];
+}
+
+/** Writes the artifact and returns its manifest; an artifact that was there is replaced. */
+export function writeArtifact(target: string, contents: ArtifactContents): Manifest {
+  let manifest: Manifest | undefined;
+  try {
+    replaceDirectory(target, (directory) => {
+      manifest = fillDirectory(directory, contents);
+    });
+  } catch (error) {
+    if (error instanceof HoneError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === undefined) throw error;
+    const cure = 'check the space and the permissions there';
+    fail('HONE-ARTIFACT-002', `cannot write ${target}: ${code}`, target, cure);
+  }
+  invariant(manifest !== undefined, 'the artifact was written without a manifest');
+  return manifest;
+}
+
+function fillDirectory(directory: string, contents: ArtifactContents): Manifest {
+  const files: FileEntry[] = [];
+  const place = (file: string): string => {
+    invariant(isPlainPath(file), `"${file}" is no plain path`);
+    const full = path.join(directory, file);
+    mkdirSync(path.dirname(full), { recursive: true });
+    return full;
+  };
+  const add = (file: string, data: Uint8Array | string): void => {
+    writeFileSync(place(file), data);
+    const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
+    files.push({ path: file, bytes, sha256: sha256(data) });
+  };
+  const libraries = contents.libraries.map((library): LibraryEntry => {
+    const file = `lib/${library.target}${library.extension}`;
+    add(file, library.library);
+    const weights = library.weights === undefined ? {} : { weights: library.weights };
+    return { target: library.target, file, ...weights, arenaBytes: library.arenaBytes };
+  });
+  for (const weights of contents.weights) {
+    files.push(writeWeights(place(weights.path), weights));
+  }
+  add('include/model.h', contents.header);
+  for (const { name, text } of contents.sources) add(`src/${name}`, text);
+  add('graph.ir', contents.graph);
+  add('report.json', printJson(contents.report));
+  add('choices.json', printJson(contents.choices));
+  for (const { name, text } of contents.evidence ?? []) {
+    writeFileSync(place(`${EVIDENCE_FOLDER}/${name}`), text);
+  }
+  const { name, inputs, outputs, source, compiler } = contents;
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const manifest: Manifest = { name, inputs, outputs, source, compiler, libraries, files };
+  writeFileSync(path.join(directory, MANIFEST_FILE), printManifest(manifest));
+  return manifest;
+}
+
+/** Streams weights to their file, with a digest for each chunk. */
+function writeWeights(file: string, weights: WeightsContents): FileEntry {
+  const fd = openSync(file, 'w');
+  const chunks: string[] = [];
+  let bytes = 0;
+  let hasher = sha256Hasher();
+  try {
+    for (const piece of weights.pieces) {
+      for (let at = 0; at < piece.byteLength; ) {
+        const room = CHUNK_BYTES - (bytes % CHUNK_BYTES);
+        const part = piece.subarray(at, at + room);
+        hasher.update(part);
+        for (let done = 0; done < part.byteLength; ) done += writeSync(fd, part, done);
+        at += part.byteLength;
+        bytes += part.byteLength;
+        if (bytes % CHUNK_BYTES !== 0) continue;
+        chunks.push(hasher.digest());
+        hasher = sha256Hasher();
+      }
+    }
+    if (bytes % CHUNK_BYTES !== 0) chunks.push(hasher.digest());
+  } finally {
+    closeSync(fd);
+  }
+  return { path: weights.path, bytes, sha256: sha256(chunks.join('')), chunks };
+}
+
+function printJson(value: Json): string {
+  return `${JSON.stringify(value, undefined, 1)}\n`;
+}

@@ -1,0 +1,196 @@
+/**
+ * Loads an artifact and runs it. A session is a context itself; further contexts share its weights
+ * and run at the same time. Inputs and outputs are not copied: C works on the arrays given.
+ *
+ * A context runs one request at a time; asynchronous requests queue up in order. An input that is
+ * changed, or an output buffer that is read, before its run is over gives undefined contents.
+ */
+import type { Manifest } from '../artifact/manifest.ts';
+import { parseDescription, type StepName } from '../artifact/describe.ts';
+import type { TensorSpec } from '../artifact/program.ts';
+import { openArtifact, readVerified, verifyArtifact } from '../artifact/read.ts';
+import { fail } from '../base/diagnostics.ts';
+import path from 'node:path';
+import type { Tensor } from '../base/tensor.ts';
+import { chooseLibrary } from './choose-library.ts';
+import {
+  type CLibrary,
+  type ContextOptions,
+  type ContextPointer,
+  openCLibrary,
+} from './drivers/c.ts';
+import { bindInputs, bindOutputs, type Tensors } from './tensors.ts';
+
+export interface LoadOptions extends ContextOptions {
+  /** "full" reads all files, weights included, and compares their digests first. */
+  readonly verify?: 'default' | 'full';
+  /** Canonical name of the library to use; default: the best for this machine. */
+  readonly target?: string;
+}
+
+export interface RunOptions {
+  /** Arrays for outputs to be written to; the others are allocated. */
+  readonly outputs?: Tensors;
+}
+
+export interface Signature {
+  readonly name: string;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+export interface StepTime extends StepName {
+  /** Mean over the runs, measured by worker 0 from the end of the step before. */
+  readonly ns: number;
+}
+
+export interface Profile {
+  readonly runs: number;
+  readonly steps: readonly StepTime[];
+  /** Sum of the steps. */
+  readonly totalNs: number;
+}
+
+export interface Context {
+  readonly signature: Signature;
+  /** Workers, the calling thread included. */
+  readonly threads: number;
+  run(inputs: Tensors, options?: RunOptions): Promise<Record<string, Tensor>>;
+  runSync(inputs: Tensors, options?: RunOptions): Record<string, Tensor>;
+  /** Time per step, over `runs` runs (default 10) after `warmup` (default 2). */
+  profile(inputs: Tensors, options?: ProfileOptions): Profile;
+  /** Frees the context once its runs are over; a second call does nothing. */
+  close(): void;
+}
+
+export interface ProfileOptions {
+  readonly runs?: number;
+  readonly warmup?: number;
+}
+
+export interface Session extends Context {
+  readonly manifest: Manifest;
+  /** Canonical name of the target of the library in use. */
+  readonly target: string;
+  /** Another context for the same weights, with own workers and working memory. */
+  createContext(options?: ContextOptions): Context;
+}
+
+/** Opens the artifact at a directory; verifies manifest and library before any code of it runs. */
+export function load(directory: string, options: LoadOptions = {}): Session {
+  const artifact = openArtifact(directory);
+  const { manifest } = artifact;
+  if (options.verify === 'full') verifyArtifact(artifact);
+  const entry = chooseLibrary(manifest, options.target);
+  const bytes = readVerified(artifact, entry.file);
+  const library = openCLibrary(bytes, path.join(directory, entry.file));
+  const weights = entry.weights === undefined ? directory : path.join(directory, entry.weights);
+  const { name, inputs, outputs } = manifest;
+  const signature: Signature = { name, inputs, outputs };
+  // The library is unloaded with its last context, in whatever order they end.
+  let users = 0;
+  const open = (create: () => ContextPointer): Context => {
+    let pointer: ContextPointer;
+    try {
+      pointer = create();
+    } catch (error) {
+      if (users === 0) library.unload();
+      throw error;
+    }
+    users++;
+    return makeContext(library, pointer, signature, () => {
+      users--;
+      if (users === 0) library.unload();
+    });
+  };
+  let first: ContextPointer = 0n;
+  const main = open(() => {
+    first = library.open(weights, options);
+    return first;
+  });
+  let closed = false;
+  return {
+    ...main,
+    manifest,
+    target: entry.target,
+    createContext(contextOptions = {}) {
+      if (closed) closedError(name);
+      return open(() => library.createContext(first, contextOptions));
+    },
+    close() {
+      closed = true;
+      main.close();
+    },
+  };
+}
+
+function makeContext(
+  library: CLibrary,
+  pointer: ContextPointer,
+  signature: Signature,
+  onEnd: () => void,
+): Context {
+  let pending = 0;
+  let closed = false;
+  let last: Promise<unknown> = Promise.resolve();
+  const end = (): void => {
+    library.destroy(pointer);
+    onEnd();
+  };
+  const checkOpen = (): void => {
+    if (closed) closedError(signature.name);
+  };
+  const bind = (inputs: Tensors, options: RunOptions) => {
+    checkOpen();
+    const bound = bindOutputs(signature.outputs, options.outputs);
+    return { inputs: bindInputs(signature.inputs, inputs), ...bound };
+  };
+  const runSync: Context['runSync'] = (inputs, options = {}) => {
+    const bound = bind(inputs, options);
+    library.run(pointer, bound.inputs, bound.native);
+    return bound.tensors;
+  };
+  return {
+    signature,
+    threads: library.threads(pointer),
+    runSync,
+    async run(inputs, options = {}) {
+      const bound = bind(inputs, options);
+      pending++;
+      try {
+        // One after the other, without holding a thread of the process while waiting.
+        const turn = last.then(() => library.runAsync(pointer, bound.inputs, bound.native));
+        last = turn.catch(() => {});
+        await turn;
+        return bound.tensors;
+      } finally {
+        pending--;
+        if (closed && pending === 0) end();
+      }
+    },
+    profile(inputs, options = {}) {
+      const runs = options.runs ?? 10;
+      for (let i = 0; i < (options.warmup ?? 2); i++) runSync(inputs);
+      const names = parseDescription(library.describe(), signature.name).steps;
+      const ns = new BigUint64Array(Math.max(1, library.stepCount()));
+      checkOpen();
+      library.profile(pointer, ns);
+      try {
+        for (let i = 0; i < runs; i++) runSync(inputs);
+      } finally {
+        library.profile(pointer, undefined);
+      }
+      const steps = names.map((step, i) => ({ ...step, ns: Number(ns[i] ?? 0n) / runs }));
+      return { runs, steps, totalNs: steps.reduce((sum, step) => sum + step.ns, 0) };
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      if (pending === 0) end();
+    },
+  };
+}
+
+function closedError(name: string): never {
+  fail('HONE-RUN-011', `the model ${name} was closed`, name, 'load it again, or close it later');
+}

@@ -1,0 +1,139 @@
+/**
+ * Checks what a caller gives against the model's signature, before any of it reaches C. Every
+ * refusal names the tensor, what the model takes and what came.
+ */
+import { fail } from '../base/diagnostics.ts';
+import { type DType, dtypeBytes, type TypedArray } from '../base/dtype.ts';
+import { allocateData, elementCount, type Tensor } from '../base/tensor.ts';
+import type { TensorSpec } from '../artifact/program.ts';
+import type { NativeTensor } from './drivers/c.ts';
+
+/** Tensors by name. */
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** The inputs in the model's order, as views of the caller's memory. */
+export function bindInputs(specs: readonly TensorSpec[], given: Tensors): readonly NativeTensor[] {
+  checkNames('input', specs, given);
+  return specs.map((spec) => {
+    const tensor = given[spec.name];
+    if (tensor === undefined) {
+      fail(
+        'HONE-INPUT-001',
+        `input "${spec.name}" (${signatureText(spec)}) is missing`,
+        spec.name,
+        `give all inputs: ${names(specs)}`,
+      );
+    }
+    return bind('input', spec, tensor);
+  });
+}
+
+export interface BoundOutputs {
+  readonly native: readonly NativeTensor[];
+  readonly tensors: Record<string, Tensor>;
+}
+
+/** Memory for the outputs: the caller's where it gives some, else fresh. */
+export function bindOutputs(specs: readonly TensorSpec[], reuse: Tensors = {}): BoundOutputs {
+  checkNames('output', specs, reuse);
+  const tensors: Record<string, Tensor> = {};
+  const native = specs.map((spec) => {
+    const { dtype, shape } = spec;
+    const data = reuse[spec.name] ?? {
+      dtype,
+      shape,
+      data: allocateData(dtype, elementCount(shape)),
+    };
+    tensors[spec.name] = data;
+    return bind('output', spec, data);
+  });
+  checkApart(specs, native);
+  return { native, tensors };
+}
+
+/** "f32 [1,3,224,224]" */
+export function signatureText(spec: { dtype: DType; shape: readonly number[] }): string {
+  return `${spec.dtype} [${spec.shape.join(',')}]`;
+}
+
+function names(specs: readonly TensorSpec[]): string {
+  return specs.map((spec) => spec.name).join(', ') || 'none';
+}
+
+function checkNames(role: string, specs: readonly TensorSpec[], given: Tensors): void {
+  for (const name of Object.keys(given)) {
+    if (specs.some((spec) => spec.name === name)) continue;
+    fail('HONE-INPUT-002', `the model has no ${role} "${name}"`, name, `it has: ${names(specs)}`);
+  }
+}
+
+function bind(role: string, spec: TensorSpec, tensor: Tensor): NativeTensor {
+  const { name } = spec;
+  const expected = `the model's is ${signatureText(spec)}`;
+  if (tensor.dtype !== spec.dtype) {
+    fail(
+      'HONE-INPUT-003',
+      `${role} "${name}" has dtype ${tensor.dtype}, ${expected}`,
+      name,
+      `convert it to ${spec.dtype}`,
+    );
+  }
+  if (tensor.shape.length !== spec.shape.length) {
+    fail(
+      'HONE-INPUT-004',
+      `${role} "${name}" has ${tensor.shape.length} axes, ${expected}`,
+      name,
+      `give the shape [${spec.shape.join(',')}]`,
+    );
+  }
+  if (tensor.shape.some((extent, axis) => extent !== spec.shape[axis])) {
+    fail(
+      'HONE-INPUT-005',
+      `${role} "${name}" has shape [${tensor.shape.join(',')}], ${expected}`,
+      name,
+      'give that shape, or compile the model for this one with --shape',
+    );
+  }
+  const data = arrayOf(role, spec, tensor);
+  if (data.byteLength !== spec.bytes) {
+    fail(
+      'HONE-INPUT-006',
+      `${role} "${name}" has ${data.length} elements, its shape needs ${elementCount(spec.shape)}`,
+      name,
+      `give ${spec.bytes} bytes of data`,
+    );
+  }
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { dtype: spec.dtype, shape: spec.shape, bytes };
+}
+
+/** The typed array of a tensor, of the kind that stores its dtype. */
+function arrayOf(role: string, spec: TensorSpec, tensor: Tensor): TypedArray {
+  const { data } = tensor;
+  const wanted = allocateData(spec.dtype, 0);
+  if (ArrayBuffer.isView(data) && data instanceof (wanted.constructor as typeof Uint8Array)) {
+    if (data.byteOffset % dtypeBytes(spec.dtype) === 0) return data;
+  }
+  return fail(
+    'HONE-INPUT-007',
+    `${role} "${spec.name}" does not have its data in a ${wanted.constructor.name}`,
+    spec.name,
+    `${spec.dtype} elements are stored in a ${wanted.constructor.name}`,
+  );
+}
+
+/** Two outputs in the same memory would overwrite each other. */
+function checkApart(specs: readonly TensorSpec[], native: readonly NativeTensor[]): void {
+  for (const [i, { bytes: a }] of native.entries()) {
+    for (const { bytes: b } of native.slice(0, i)) {
+      const apart =
+        a.buffer !== b.buffer ||
+        a.byteOffset + a.byteLength <= b.byteOffset ||
+        b.byteOffset + b.byteLength <= a.byteOffset;
+      if (apart) continue;
+      const name = specs[i]?.name ?? '';
+      const cure = 'give each output its own array';
+      fail('HONE-INPUT-008', `output "${name}" lies in the memory of another output`, name, cure);
+    }
+  }
+}
