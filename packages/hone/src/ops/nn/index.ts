@@ -1,5 +1,6 @@
 /** The nn operators; one line per operator or family. */
 import type { OpDef } from '../define-op.ts';
+import { attention } from './attention.ts';
 import { batchNormalization } from './batch-norm.ts';
 import { conv, convInteger } from './conv.ts';
 import { convTranspose } from './conv-transpose.ts';
@@ -19,6 +20,7 @@ import {
 import { lpNormalization, lrn } from './lp-norm.ts';
 import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
 import { averagePool, lpPool, maxPool } from './pool.ts';
+import { SKIP_NORMS } from './skip-norm.ts';
 import { hardmax, logSoftmax, softmax } from './softmax.ts';
 
 export const NN_OPS: readonly OpDef[] = [
@@ -46,4 +48,6 @@ export const NN_OPS: readonly OpDef[] = [
   lpNormalization,
   lrn,
   dropout,
+  ...SKIP_NORMS,
+  attention,
 ];
