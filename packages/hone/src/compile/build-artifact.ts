@@ -1,4 +1,5 @@
 /** Compiled graph → C → library → artifact folder. */
+import { describeProgram } from 'hone-runtime/artifact/describe';
 import type { ArtifactContents } from 'hone-runtime/artifact/write';
 import { writeArtifact as writeFolder } from 'hone-runtime/artifact/write';
 import type { Json } from 'hone-runtime/artifact/json';
@@ -50,12 +51,7 @@ export async function buildModel(
     kernelSources: kernelUnits(compiled.kernels, program.name),
     target,
     toolchain,
-    describeJson: JSON.stringify({
-      name: program.name,
-      target: target.name,
-      inputs: program.inputs,
-      outputs: program.outputs,
-    }),
+    describeJson: describeProgram(program, target.name),
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     onProgress: (done, total) => say(`compiled ${done} of ${total} C files`),
   });
