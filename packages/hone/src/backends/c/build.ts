@@ -5,7 +5,7 @@
  * the cache.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Program } from 'hone-runtime/artifact/program';
@@ -155,7 +155,7 @@ async function compileUnits(
         stop.abort();
         failedTool(job, result, `compile ${unit.name}`);
       }
-      cache.put(key, readFileSync(object));
+      cache.put(key, readOutput(job, object, `compile ${unit.name}`));
     }
     request.onProgress?.(++done, units.length);
   };
@@ -183,7 +183,13 @@ async function link(job: Job, objects: readonly string[]): Promise<Uint8Array> {
   const args = [...linkFlags(toolchain, target), '-o', output, ...objects];
   const result = await start(job, args);
   if (result.outcome !== 'done' || result.status !== 0) failedTool(job, result, 'link the library');
-  return readFileSync(path.join(job.directory, output));
+  return readOutput(job, path.join(job.directory, output), 'link the library');
+}
+
+/** A compiler that says it succeeded may still have written nothing. */
+function readOutput(job: Job, file: string, what: string): Uint8Array {
+  if (existsSync(file)) return readFileSync(file);
+  return failedTool(job, { status: 0, stderr: 'it wrote no output', outcome: 'done' }, what);
 }
 
 function start(job: Job, args: readonly string[], signal?: AbortSignal): Promise<ToolResult> {

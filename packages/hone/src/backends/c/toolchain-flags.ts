@@ -48,7 +48,8 @@ export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKin
 /** Options to link object files to the library. */
 export function linkFlags(toolchain: Toolchain, target: Target): string[] {
   const flags = [...targetFlags(toolchain, target), '-shared', '-s', '-fno-sanitize=all'];
-  if (target.os === 'linux') flags.push('-Wl,--build-id=none', '-Wl,-z,now', '-lpthread');
+  if (target.os === 'linux')
+    flags.push('-Wl,--build-id=none', '-Wl,-z,now', '-Wl,-z,defs', '-lpthread');
   return flags;
 }
 
