@@ -1,6 +1,10 @@
 /** Every pass against its goldens, each validated by running both graphs. */
 import { decompose } from 'hone/passes/decompose';
+import { eliminateCommon } from 'hone/passes/eliminate-common';
 import { eliminateDead } from 'hone/passes/eliminate-dead';
+import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
+import { foldConstants } from 'hone/passes/fold-constants';
 import { goldenTests } from '../support/golden.js';
 
-for (const pass of [decompose, eliminateDead]) goldenTests(pass);
+const PASSES = [decompose, eliminateCommon, eliminateDead, foldBatchnorm, foldConstants];
+for (const pass of PASSES) goldenTests(pass);

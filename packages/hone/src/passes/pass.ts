@@ -36,6 +36,8 @@ export interface Rebuild {
   readonly map: (id: ValueId) => ValueId;
   /** Copies a node, with other inputs where they are mapped so. */
   readonly keep: (node: Node) => void;
+  /** Copies a node with other inputs (old values). */
+  readonly keepAs: (node: Node, inputs: readonly (ValueId | null)[]) => void;
   /** Lets new values of the same types stand for a node's outputs. */
   readonly replace: (node: Node, outputs: readonly ValueId[]) => void;
   /**
@@ -155,14 +157,21 @@ class Rebuilder implements Rebuild {
     return made;
   };
 
-  readonly keep = (node: Node): void => {
+  readonly keep = (node: Node): void => this.#copy(node, node.inputs);
+
+  readonly keepAs = (node: Node, inputs: readonly (ValueId | null)[]): void => {
+    this.changed = true;
+    this.#copy(node, inputs);
+  };
+
+  #copy(node: Node, inputs: readonly (ValueId | null)[]): void {
     this.#handled = true;
     const values = node.outputs.map((id) => valueById(this.old, id));
     const outputs = this.#graph.node({
       op: node.op,
       domain: node.domain,
       name: node.name,
-      inputs: node.inputs.map((id) => (id === null ? null : this.map(id))),
+      inputs: inputs.map((id) => (id === null ? null : this.map(id))),
       attrs: node.attrs,
       types: values.map((value) => value.type),
       outputNames: values.map((value) => value.name),
@@ -170,7 +179,7 @@ class Rebuilder implements Rebuild {
     values.forEach((value, i) => {
       this.#stand(value.id, at(outputs, i), value.name);
     });
-  };
+  }
 
   readonly replace = (node: Node, outputs: readonly ValueId[]): void => {
     this.#handled = true;
