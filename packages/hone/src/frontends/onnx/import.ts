@@ -6,7 +6,8 @@
  * in the model's files: keep the model open as long as the graph is used.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
-import type { Graph, ValueId } from '../../graph/types.ts';
+import type { Tensor } from 'hone-runtime/base/tensor';
+import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
 import { collectOperators, functionTable } from './analyze.ts';
 import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
@@ -17,6 +18,8 @@ import { failUnsupported } from './unsupported.ts';
 import type { OnnxGraph, OnnxModel } from './types.ts';
 
 export interface ImportOptions extends ShapeOptions {
+  /** Inputs whose elements are fixed: they become constants and are no inputs of the Graph. */
+  readonly constants?: Readonly<Record<string, Tensor>>;
   readonly registry?: Registry;
 }
 
@@ -34,12 +37,16 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
   const { graph } = model;
   const { unsupported } = collectOperators(model, graph, registry, false);
   if (unsupported.length > 0) failUnsupported({ unsupported });
-  const bound = bindInputs(graph, model.source.name, options);
+  const constants = options.constants ?? {};
+  const bound = bindInputs(graph, model.source.name, withConstantShapes(options, constants));
   const builder = opBuilder(graph.name || 'main', registry);
   const values = new Map<string, ValueId>();
   for (const { name } of realInputs(graph)) {
     const type = bound.types.get(name);
-    if (type !== undefined) values.set(name, builder.graph.input(name, type));
+    if (type === undefined) continue;
+    const fixed = Object.hasOwn(constants, name) ? constants[name] : undefined;
+    if (fixed === undefined) values.set(name, builder.graph.input(name, type));
+    else values.set(name, builder.constant(checkedConstant(name, fixed, type), name));
   }
   const notes = [...bound.notes];
   const scope: Scope = {
@@ -73,6 +80,24 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     );
   }
   return { graph: builder.graph.finish(outputs), notes };
+}
+
+function withConstantShapes(
+  options: ShapeOptions,
+  constants: Readonly<Record<string, Tensor>>,
+): ShapeOptions {
+  const shapes = Object.entries(constants).map(([name, tensor]) => [name, tensor.shape] as const);
+  return { ...options, shapes: { ...options.shapes, ...Object.fromEntries(shapes) } };
+}
+
+function checkedConstant(name: string, tensor: Tensor, type: ValueType): Tensor {
+  if (tensor.dtype === type.dtype) return tensor;
+  return fail(
+    'HONE-INPUT-002',
+    `input ${name} is ${type.dtype} in the model; the constant given for it is ${tensor.dtype}`,
+    name,
+    'give a constant of the right type',
+  );
 }
 
 /** Outputs keep their names even where the nodes that made them vanish. */
