@@ -203,13 +203,19 @@ void hone_close(hone_context *model) { hone_context_destroy(model); }
 
 /* ---- Running ---- */
 
-/* Every worker runs every step; a fault ends the run for all of them after the same step. */
+/*
+ * Every worker runs every step; a fault ends the run for all of them after the same step. The last
+ * thing a worker does with the context is to arrive at a barrier: past it the caller may be gone.
+ */
 static void run_steps(void *job, hone_worker *w) {
   hone_context *c = job;
+  const uint32_t count = hone_compiled.step_count;
   uint64_t *profile = w->id == 0 ? c->profile : 0;
   uint64_t before = profile ? hone_now_ns() : 0;
-  for (uint32_t s = 0; s < hone_compiled.step_count; s++) {
+  if (count == 0) hone_barrier(w);
+  for (uint32_t s = 0; s < count; s++) {
     const hone_step *step = &hone_compiled.steps[s];
+    const int is_last = s + 1 == count;
     /*
      * Two fault flags in turn: when a worker reads step s's, none can be beyond step s + 1, so
      * all of them read the same value.
@@ -217,9 +223,11 @@ static void run_steps(void *job, hone_worker *w) {
     w->fault = &c->fault[s & 1];
     step->kernel(c->pointers + step->first_ref, hone_compiled.dims + step->first_dim, w);
     hone_barrier(w);
+    if (is_last && w->id != 0) return;
     if (__atomic_load_n(w->fault, __ATOMIC_RELAXED)) {
       if (w->id == 0) c->fault_step = s;
-      break;
+      if (!is_last) hone_barrier(w);
+      return;
     }
     if (profile) {
       const uint64_t now = hone_now_ns();
