@@ -9,11 +9,11 @@ import type { BufferRef, Program, Step, TensorSpec } from 'hone-runtime/artifact
 import type { Target } from 'hone-runtime/target/types';
 import type { Graph, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
-import { type ContractOptions, type Kernel, lowerStage } from '../kernels/index.ts';
+import { type ContractOptions, type Kernel, type KernelBuffer, lowerStage } from '../kernels/index.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { stageCost } from '../stages/cost.ts';
 import type { Buffer, Stage, StageGraph, View } from '../stages/types.ts';
-import { type MemoryPlan, planMemory } from './memory-plan.ts';
+import { type MemoryPlan, planMemory, type Workspaces } from './memory-plan.ts';
 import type { Report, StageReport } from './report.ts';
 import { type WeightBlob, WeightCollector } from './weights.ts';
 
@@ -31,26 +31,19 @@ export interface GenerateOptions {
 }
 
 export function generate(graph: Graph, stages: StageGraph, options: GenerateOptions): Generated {
-  const memory = planMemory(stages);
+  const lowered = stages.stages.map((stage) => lowerOne(stage, stages, options));
+  const memory = planMemory(stages, workspacesOf(lowered));
   const weights = new WeightCollector();
   const kernels = new Map<string, LoopFn>();
   const steps: Step[] = [];
   const reports: StageReport[] = [];
-  for (const stage of stages.stages) {
-    const kernel = lowerStage(stage, stages.buffers, options.target, options.contract ?? {});
-    if (kernel === null) {
-      fail(
-        'HONE-COMPILE-002',
-        `node ${stage.nodes.join(' + ')}: routine stages are not compiled yet`,
-        stage.nodes[0],
-        'see docs/operators.md',
-      );
-    }
+  stages.stages.forEach((stage, position) => {
+    const kernel = at(lowered, position);
     const fn = shareKernel(kernels, kernel);
     const label = stage.nodes.join(' + ');
     steps.push({
       kernel: fn.name,
-      buffers: kernel.buffers.map((item) => placeOf(stage, item, stages, memory, weights)),
+      buffers: placesOf(position, kernel, { stages, memory, weights }),
       dims: [],
       label,
     });
@@ -64,7 +57,7 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
       why: kernel.why,
       ...stageCost(stage, stages.buffers),
     });
-  }
+  });
   const blob = weights.finish();
   const program: Program = {
     name: graph.name,
@@ -86,6 +79,28 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
   return { program, kernels: [...kernels.values()], weights: blob, memory, report };
 }
 
+function lowerOne(stage: Stage, graph: StageGraph, options: GenerateOptions): Kernel {
+  const kernel = lowerStage(stage, graph.buffers, options.target, options.contract ?? {});
+  if (kernel !== null) return kernel;
+  return fail(
+    'HONE-COMPILE-002',
+    `node ${stage.nodes.join(' + ')}: routine stages are not compiled yet`,
+    stage.nodes[0],
+    'see docs/operators.md',
+  );
+}
+
+function workspacesOf(kernels: readonly Kernel[]): Workspaces {
+  const all = new Map<number, number[]>();
+  kernels.forEach((kernel, position) => {
+    const sizes = kernel.buffers.flatMap((item) =>
+      item.kind === 'workspace' ? [item.count * dtypeBytes(item.dtype)] : [],
+    );
+    if (sizes.length > 0) all.set(position, sizes);
+  });
+  return all;
+}
+
 /** The kernel under its final name; one that does the same is used again. */
 function shareKernel(kernels: Map<string, LoopFn>, kernel: Kernel): LoopFn {
   const key = JSON.stringify([kernel.fn.buffers, kernel.fn.body], (_, value: unknown) =>
@@ -99,12 +114,28 @@ function shareKernel(kernels: Map<string, LoopFn>, kernel: Kernel): LoopFn {
   return fn;
 }
 
+interface Placing {
+  readonly stages: StageGraph;
+  readonly memory: MemoryPlan;
+  readonly weights: WeightCollector;
+}
+
+function placesOf(position: number, kernel: Kernel, placing: Placing): BufferRef[] {
+  const stage = at(placing.stages.stages, position);
+  let workspaces = 0;
+  return kernel.buffers.map((item): BufferRef => {
+    if (item.kind === 'workspace') {
+      const offset = placing.memory.workspaces.get(`${position}:${workspaces++}`) ?? 0;
+      return { space: 'arena', offset };
+    }
+    return placeOf(stage, item, placing);
+  });
+}
+
 function placeOf(
   stage: Stage,
-  item: Kernel['buffers'][number],
-  graph: StageGraph,
-  memory: MemoryPlan,
-  weights: WeightCollector,
+  item: Exclude<KernelBuffer, { kind: 'workspace' }>,
+  { stages: graph, memory, weights }: Placing,
 ): BufferRef {
   const view: View =
     item.kind === 'output' ? at(stage.outputs, item.output) : at(stage.operands, item.operand);

@@ -11,13 +11,17 @@ export const ALIGN_BYTES = 64;
 
 export interface MemoryPlan {
   readonly offsets: ReadonlyMap<BufferId, number>;
+  /** Offset of workspace `index` of the stage at `position`: key "position:index". */
+  readonly workspaces: ReadonlyMap<string, number>;
   readonly arenaBytes: number;
   /** Most bytes alive at once: no plan can do with less. */
   readonly liveBytes: number;
 }
 
 interface Life {
-  readonly buffer: Buffer;
+  /** Buffers are numbered; workspaces come after them. */
+  readonly id: number;
+  readonly workspace?: string;
   readonly bytes: number;
   readonly first: number;
   readonly last: number;
@@ -28,12 +32,16 @@ export function slotBytes(buffer: Buffer): number {
   return Math.ceil(bufferBytes(buffer) / ALIGN_BYTES) * ALIGN_BYTES + ALIGN_BYTES;
 }
 
-export function planMemory(graph: StageGraph): MemoryPlan {
-  const lives = lifetimes(graph);
+/** Memory a step needs while it runs: `bytes` each, by stage position. */
+export type Workspaces = ReadonlyMap<number, readonly number[]>;
+
+export function planMemory(graph: StageGraph, workspaces: Workspaces = new Map()): MemoryPlan {
+  const lives = [...lifetimes(graph), ...workspaceLives(graph, workspaces)];
   const placed: { life: Life; offset: number }[] = [];
   const offsets = new Map<BufferId, number>();
+  const spaces = new Map<string, number>();
   let arenaBytes = 0;
-  const bySize = [...lives].sort((a, b) => b.bytes - a.bytes || a.buffer.id - b.buffer.id);
+  const bySize = [...lives].sort((a, b) => b.bytes - a.bytes || a.id - b.id);
   for (const life of bySize) {
     const rivals = placed
       .filter(({ life: other }) => life.first <= other.last && other.first <= life.last)
@@ -44,10 +52,11 @@ export function planMemory(graph: StageGraph): MemoryPlan {
       offset = Math.max(offset, rival.offset + rival.life.bytes);
     }
     placed.push({ life, offset });
-    offsets.set(life.buffer.id, offset);
+    if (life.workspace === undefined) offsets.set(life.id, offset);
+    else spaces.set(life.workspace, offset);
     arenaBytes = Math.max(arenaBytes, offset + life.bytes);
   }
-  return { offsets, arenaBytes, liveBytes: peakLive(graph, lives) };
+  return { offsets, workspaces: spaces, arenaBytes, liveBytes: peakLive(graph, lives) };
 }
 
 function lifetimes(graph: StageGraph): Life[] {
@@ -62,11 +71,23 @@ function lifetimes(graph: StageGraph): Life[] {
   return graph.buffers
     .filter((buffer) => buffer.role === 'temp' && first.has(buffer.id))
     .map((buffer) => ({
-      buffer,
+      id: buffer.id,
       bytes: slotBytes(buffer),
       first: at([first.get(buffer.id) ?? 0], 0),
       last: at([last.get(buffer.id) ?? 0], 0),
     }));
+}
+
+function workspaceLives(graph: StageGraph, workspaces: Workspaces): Life[] {
+  const lives: Life[] = [];
+  for (const [position, sizes] of workspaces) {
+    sizes.forEach((size, index) => {
+      const bytes = Math.ceil(size / ALIGN_BYTES) * ALIGN_BYTES + ALIGN_BYTES;
+      const id = graph.buffers.length + lives.length;
+      lives.push({ id, workspace: `${position}:${index}`, bytes, first: position, last: position });
+    });
+  }
+  return lives;
 }
 
 function peakLive(graph: StageGraph, lives: readonly Life[]): number {

@@ -59,6 +59,9 @@ export function bufferParams(
       const { dtype } = bufferAt(buffers, at(stage.outputs, item.output));
       return { name: OUTPUT, dtype, access: 'write' };
     }
+    if (item.kind === 'workspace') {
+      return { name: item.name, dtype: item.dtype, access: 'write' };
+    }
     const { dtype } = bufferAt(buffers, at(stage.operands, item.operand));
     return { name: operandName(item.operand), dtype, access: 'read' };
   });

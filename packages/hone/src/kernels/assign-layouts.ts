@@ -57,7 +57,7 @@ function asBlockedConv(stage: Stage, graph: StageGraph, target: Target): Conv | 
   if (body.kind !== 'contract' || body.spec.kind !== 'conv') return null;
   if (whyNotBlocked(stage, graph.buffers, body, body.spec, target) !== null) return null;
   const planar = readsPlanar(body.spec, target);
-  return { body, spec: body.spec, planar, halo: haloNeeded(body.spec) };
+  return { body, spec: body.spec, planar, halo: haloNeeded(body.spec, target) };
 }
 
 /** Buffers that may be blocked: own memory, rank 4, every view an aligned region or the whole. */

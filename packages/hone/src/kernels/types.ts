@@ -1,6 +1,6 @@
 /** What lowering a stage gives: a loop function and what its buffers are. */
 import type { Target } from 'hone-runtime/target/types';
-import type { TypedArray } from 'hone-runtime/base/dtype';
+import type { DType, TypedArray } from 'hone-runtime/base/dtype';
 import type { LoopFn } from '../loop/types.ts';
 import type { Buffer, Stage } from '../stages/types.ts';
 
@@ -14,6 +14,13 @@ export type KernelBuffer =
       readonly operand: number;
       readonly packing: string;
       readonly pack: () => TypedArray;
+    }
+  /** Memory of the step alone, shared by its workers. */
+  | {
+      readonly kind: 'workspace';
+      readonly name: string;
+      readonly dtype: DType;
+      readonly count: number;
     };
 
 export interface Kernel {

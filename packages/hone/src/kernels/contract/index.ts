@@ -14,10 +14,13 @@ import { lowerConv } from './conv.ts';
 import { whyNotGrouped } from './conv-channels.ts';
 import { lowerDepthwise } from './depthwise.ts';
 import { lowerMatMul, planMatMul } from './matmul.ts';
+import { chooseWinograd, lowerWinograd, winogradHalo } from './winograd.ts';
 
 export interface ContractOptions {
   /** Only the naive row (for tests and comparison). */
   readonly naive?: boolean;
+  /** No minimal filtering: convolutions multiply as they are written. */
+  readonly direct?: boolean;
   /** Rank of the register tile in the cost model's order; 0 is the cheapest. */
   readonly choice?: number;
 }
@@ -31,9 +34,12 @@ export function lowerContract(
     if (body.spec.kind === 'conv') {
       const reason = whyNotBlocked(ctx.stage, ctx.buffers, body, body.spec, ctx.target);
       if (reason === null && isLaidOut(ctx, body.spec)) {
-        return isDepthwise(body.spec)
-          ? lowerDepthwise(ctx, body, body.spec)
-          : lowerConv(ctx, body, options.choice);
+        if (isDepthwise(body.spec)) return lowerDepthwise(ctx, body, body.spec);
+        const fast = chooseWinograd(body.spec, ctx.target);
+        if (typeof fast !== 'string' && options.direct !== true) {
+          return lowerWinograd(ctx, body, body.spec, fast);
+        }
+        return lowerConv(ctx, body, options.choice);
       }
       return lowerNaive(ctx, body, reason ?? 'its buffers could not be laid out in blocks');
     }
@@ -128,12 +134,14 @@ function isLaidOut(ctx: KernelContext, spec: ConvSpec): boolean {
   const input = at(buffers, at(stage.operands, 0).buffer);
   const wanted = readsPlanar(spec, target) ? 1 : target.lanes;
   if (output.layout.block !== target.lanes || input.layout.block !== wanted) return false;
-  const need = haloNeeded(spec);
+  const need = haloNeeded(spec, target);
   return need.every((width, i) => at(input.layout.halo, i) >= width);
 }
 
-/** Rows and columns a convolution reads beyond its input: top, left, bottom, right. */
-export function haloNeeded(spec: ConvSpec): [number, number, number, number] {
+/** Rows and columns a convolution's kernel reads beyond its input: top, left, bottom, right. */
+export function haloNeeded(spec: ConvSpec, target: Target): [number, number, number, number] {
+  const fast = isDepthwise(spec) ? 'depthwise' : chooseWinograd(spec, target);
+  if (typeof fast !== 'string') return winogradHalo(spec, fast);
   const beyond = (i: number): number =>
     Math.max(
       0,

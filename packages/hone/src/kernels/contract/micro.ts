@@ -25,7 +25,8 @@ export interface MicroTile {
   readonly lastLanes: number;
 }
 
-const ACC = 'acc';
+/** The accumulators' register buffer. */
+export const ACCUMULATOR = 'acc';
 const WEIGHTS = 'wv';
 
 function vector(tile: MicroTile, body: Stmt): Stmt {
@@ -41,7 +42,7 @@ function overPixels(tile: MicroTile, body: Stmt): Stmt {
 }
 
 /** Position of this pixel's and vector's accumulator lane. */
-function accPosition(tile: MicroTile): Expr {
+export function accPosition(tile: MicroTile): Expr {
   const pixel = iadd(imul(axis(ROW), tile.tw), axis(COLUMN));
   const register = iadd(imul(pixel, tile.q), axis(VECTOR));
   return iadd(imul(register, tile.lanes), axis(LANE));
@@ -52,7 +53,7 @@ export function clearTile(tile: MicroTile): Stmt[] {
   return [
     {
       kind: 'alloc',
-      buffer: ACC,
+      buffer: ACCUMULATOR,
       dtype: 'f32',
       count: tile.th * tile.tw * tile.q * tile.lanes,
       space: 'register',
@@ -64,7 +65,7 @@ export function clearTile(tile: MicroTile): Stmt[] {
         tile.q,
         vector(tile, {
           kind: 'assign',
-          buffer: ACC,
+          buffer: ACCUMULATOR,
           index: accPosition(tile),
           value: constant('f32', 0),
         }),
@@ -100,7 +101,7 @@ export function accumulateStep(tile: MicroTile, weight: Expr, input: Expr): Stmt
         vector(tile, {
           kind: 'accumulate',
           op: 'sum',
-          buffer: ACC,
+          buffer: ACCUMULATOR,
           index: accPosition(tile),
           value: binary('mul', load(WEIGHTS, 'f32', [position]), input),
         }),
@@ -118,7 +119,7 @@ export function storeTile(tile: MicroTile, address: Expr, value: Expr): Stmt[] {
     value: rewriteExpr(value, (node) => (node.kind === 'acc' ? held : node)),
   });
   const whole = tile.lastLanes === tile.lanes ? tile.q : tile.q - 1;
-  const held = load(ACC, 'f32', [accPosition(tile)]);
+  const held = load(ACCUMULATOR, 'f32', [accPosition(tile)]);
   const stmts: Stmt[] = [];
   if (whole > 0) {
     stmts.push(overPixels(tile, overVectors(0, whole, vector(tile, store(held)))));
