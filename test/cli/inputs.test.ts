@@ -104,13 +104,13 @@ test('inputs that do not fit are coded errors that name the input', () => {
   const cases: [string[], string][] = [
     [[], 'HONE-INPUT-001'],
     [[`y=${good}`], 'HONE-INPUT-002'],
-    [[`x=${npy('f64.npy', 'f64', [1, 4])}`], 'HONE-INPUT-004'],
-    [[`x=${npy('rank.npy', 'f32', [4])}`], 'HONE-INPUT-005'],
-    [[`x=${npy('size.npy', 'f32', [1, 5])}`], 'HONE-INPUT-006'],
+    [[`x=${npy('f64.npy', 'f64', [1, 4])}`], 'HONE-INPUT-003'],
+    [[`x=${npy('rank.npy', 'f32', [4])}`], 'HONE-INPUT-004'],
+    [[`x=${npy('size.npy', 'f32', [1, 5])}`], 'HONE-INPUT-005'],
     [[`x=${join(folder, 'none.npy')}`], 'HONE-IO-001'],
-    [[`x=${file('empty.npy', '')}`], 'HONE-INPUT-003'],
-    [[`x=${file('words.txt', 'words')}`], 'HONE-INPUT-003'],
-    [[`x=${good}`, `x=${good}`], 'HONE-INPUT-003'],
+    [[`x=${file('empty.npy', '')}`], 'HONE-INPUT-017'],
+    [[`x=${file('words.txt', 'words')}`], 'HONE-INPUT-017'],
+    [[`x=${good}`, `x=${good}`], 'HONE-INPUT-017'],
   ];
   for (const [given, expected] of cases) {
     assert.throws(() => assembleInputs(ONE, request(given)), code(expected), expected);

@@ -30,6 +30,7 @@ export async function prepareArtifact(path: string, invocation: Invocation): Pro
   const model = await compileModel(path, toCompileOptions(request, progress));
   await writeArtifact(model, entry.folder);
   trimModelCache(entry.folder);
+  for (const note of model.notes) log(`note: ${note}`);
   log(`compiled ${path} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
   return { folder: entry.folder, origin: 'compiled' };
 }

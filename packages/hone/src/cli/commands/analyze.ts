@@ -1,12 +1,119 @@
-/** `hone analyze`: not there yet. */
-import { fail } from 'hone-runtime/base/diagnostics';
-import type { Outcome } from '../command.ts';
+/** `hone analyze`: what a model is, what would be compiled, and what would not and why. */
+import { openOnnx } from '../../frontends/onnx/index.ts';
+import type { Invocation, Outcome } from '../command.ts';
+import { readCompileRequest } from '../compile-request.ts';
+import { analyzeModel, type ModelAnalysis } from '../model-analysis.ts';
+import { requireModel } from '../model-path.ts';
+import { fileSpec, specLine } from '../specs.ts';
+import { formatBytes, formatCount, formatTable } from '../table.ts';
 
-export async function run(): Promise<Outcome> {
-  fail(
-    'HONE-CLI-009',
-    'hone analyze is not part of this version yet',
-    'analyze',
-    'see docs/status.md',
+export async function run({ args, options }: Invocation): Promise<Outcome> {
+  const path = args[0] ?? '';
+  requireModel(path);
+  const request = readCompileRequest(path, options);
+  const model = openOnnx(path);
+  try {
+    const analysis = analyzeModel(model, request);
+    return { json: toJson(path, analysis), text: toText(path, analysis) };
+  } finally {
+    model.close();
+  }
+}
+
+function isCompilable(analysis: ModelAnalysis): boolean {
+  return analysis.lowered !== undefined;
+}
+
+function toJson(path: string, analysis: ModelAnalysis): Readonly<Record<string, unknown>> {
+  const { signature, operators, fallback, problem, lowered, bound, notes } = analysis;
+  return {
+    model: path,
+    name: signature.name,
+    opset: signature.opset,
+    opsets: signature.opsets,
+    producer: producerOf(analysis),
+    inputs: bound?.inputs ?? signature.inputs.map(fileSpec),
+    outputs: bound?.outputs ?? signature.outputs.map(fileSpec),
+    nodes: signature.nodeCount,
+    parameters: signature.parameterCount,
+    parameter_bytes: signature.parameterBytes,
+    operators: operators.map(({ op, domain, nodes, support, reason }) => ({
+      op,
+      domain: domain === '' ? 'ai.onnx' : domain,
+      count: nodes.length,
+      kind: support,
+      supported: support !== 'none',
+      reason: reason ?? null,
+    })),
+    fallback,
+    compilable: isCompilable(analysis),
+    problem:
+      problem === undefined
+        ? null
+        : { code: problem.code, message: problem.message, cure: problem.cure ?? null },
+    stages: lowered?.stages ?? null,
+    flops: lowered?.flops ?? null,
+    bytes: lowered?.bytes ?? null,
+    notes,
+  };
+}
+
+function toText(path: string, analysis: ModelAnalysis): string[] {
+  const { signature, operators, fallback, problem, lowered, bound, notes } = analysis;
+  const opsets = Object.entries(signature.opsets).map(
+    ([domain, version]) => `${domain} ${version}`,
   );
+  const counted = [...operators].sort((a, b) => b.nodes.length - a.nodes.length);
+  return [
+    `${path}: "${signature.name}", ${signature.nodeCount} nodes, ${formatCount(signature.parameterCount)} parameters (${formatBytes(signature.parameterBytes)})`,
+    `  opsets ${opsets.join(', ')}; written by ${producerOf(analysis) || 'an unnamed program'}`,
+    ...(bound?.inputs ?? signature.inputs.map(fileSpec)).map(
+      (spec) => `  input   ${specLine(spec)}`,
+    ),
+    ...(bound?.outputs ?? signature.outputs.map(fileSpec)).map(
+      (spec) => `  output  ${specLine(spec)}`,
+    ),
+    ...notes.map((note) => `  note    ${note}`),
+    '',
+    ...formatTable(
+      ['operator', 'count', 'how'],
+      counted.map(({ op, domain, nodes, support, reason }) => [
+        domain === '' ? op : `${domain}.${op}`,
+        `${nodes.length}`,
+        reason === undefined ? SUPPORT[support] : `${SUPPORT[support]}: ${reason}`,
+      ]),
+      ['left', 'right'],
+    ),
+    '',
+    ...(lowered === undefined
+      ? []
+      : [
+          `Every node has a compiled form: ${lowered.stages} kernels after fusion, ${formatCount(lowered.flops)} operations and ${formatBytes(lowered.bytes)} of memory traffic a run.`,
+        ]),
+    ...(fallback.length === 0
+      ? []
+      : [
+          `${fallback.length} nodes have no compiled form, so the model cannot be compiled:`,
+          ...fallback.map(({ op, node, reason }) => `  ${op} ${node}: ${reason}`),
+        ]),
+    ...(problem === undefined
+      ? []
+      : [
+          `Not followed further: ${problem.code}: ${problem.message}`,
+          ...(problem.cure === undefined ? [] : [`  cure: ${problem.cure}`]),
+        ]),
+  ];
+}
+
+const SUPPORT = {
+  core: 'compiled',
+  composite: 'compiled, from other operators',
+  host: 'on constants only',
+  function: "the model's own function",
+  importer: 'resolved while reading',
+  none: 'not supported',
+} as const;
+
+function producerOf({ signature }: ModelAnalysis): string {
+  return [signature.producer, signature.producerVersion].filter((part) => part !== '').join(' ');
 }

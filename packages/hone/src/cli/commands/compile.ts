@@ -17,7 +17,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const model = await compileModel(path, toCompileOptions(request, progress));
   await writeArtifact(model, output);
   const seconds = (performance.now() - begin) / 1000;
-  const { program, report, target } = model;
+  const { program, report, target, notes } = model;
   return {
     json: {
       model: path,
@@ -30,8 +30,10 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       arena_bytes: program.arenaBytes,
       weights_bytes: program.weightsBytes,
       seconds,
+      notes,
     },
     text: [
+      ...notes.map((note) => `note: ${note}`),
       `wrote ${output} for ${target.name} in ${seconds.toFixed(1)} s`,
       ...program.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...program.outputs.map((spec) => `  output  ${specLine(spec)}`),

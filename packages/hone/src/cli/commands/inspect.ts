@@ -1,11 +1,10 @@
 /** `hone inspect`: inputs, outputs and contents of a model or an artifact. */
 import { openArtifact } from 'hone-runtime/artifact/read';
-import { openOnnx } from '../../frontends/onnx/index.ts';
+import { openOnnx, signatureOf } from '../../frontends/onnx/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { detectModel } from '../model-path.ts';
-import { modelSignature } from '../model-signature.ts';
-import { specJson, specLine } from '../specs.ts';
-import { formatBytes } from '../table.ts';
+import { fileSpec, specJson, specLine } from '../specs.ts';
+import { formatBytes, formatCount } from '../table.ts';
 
 export async function run({ args }: Invocation): Promise<Outcome> {
   const path = args[0] ?? '';
@@ -15,32 +14,33 @@ export async function run({ args }: Invocation): Promise<Outcome> {
 function inspectModel(path: string): Outcome {
   const model = openOnnx(path);
   try {
-    const { inputs, outputs } = modelSignature(model);
-    const opsets = Object.fromEntries(
-      [...model.opsets].map(([domain, version]) => [domain === '' ? 'ai.onnx' : domain, version]),
-    );
-    const producer = [model.producer, model.producerVersion]
+    const signature = signatureOf(model);
+    const inputs = signature.inputs.map(fileSpec);
+    const outputs = signature.outputs.map(fileSpec);
+    const { name, opsets } = signature;
+    const producer = [signature.producer, signature.producerVersion]
       .filter((part) => part !== '')
       .join(' ');
-    const { nodes, name } = model.graph;
     const size = model.source.size;
     return {
       json: {
         kind: 'model',
         path,
-        inputs: inputs.map(specJson),
-        outputs: outputs.map(specJson),
+        inputs,
+        outputs,
         model: {
           name,
           producer,
           ir_version: model.irVersion,
           opsets,
-          nodes: nodes.length,
+          nodes: signature.nodeCount,
+          parameters: signature.parameterCount,
+          parameter_bytes: signature.parameterBytes,
           size_bytes: size,
         },
       },
       text: [
-        `${path}: ONNX model "${name}", ${nodes.length} nodes, ${formatBytes(size)}`,
+        `${path}: ONNX model "${name}", ${signature.nodeCount} nodes, ${formatCount(signature.parameterCount)} parameters, ${formatBytes(size)}`,
         `  written by ${producer || 'an unnamed program'}; ${Object.entries(opsets)
           .map(([domain, version]) => `${domain} opset ${version}`)
           .join(', ')}`,

@@ -30,7 +30,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     for (const { key } of outputFiles) {
       if (!outputNames.includes(key)) {
         fail(
-          'HONE-INPUT-008',
+          'HONE-INPUT-002',
           `the model has no output "${key}"`,
           key,
           `its outputs are: ${outputNames.join(', ')}`,

@@ -113,7 +113,7 @@ function readInput(
   const [first, second] = contents;
   if (first === undefined || second !== undefined) {
     fail(
-      'HONE-INPUT-003',
+      'HONE-INPUT-017',
       `input "${spec.name}" is given ${paths.length} files that are not all pictures`,
       spec.name,
       'give one .npy or .pb file, or pictures only',
@@ -121,11 +121,11 @@ function readInput(
   }
   const { path, bytes } = first;
   if (bytes.length === 0) {
-    fail('HONE-INPUT-003', `${path} is empty`, path, 'give a .npy, .png, .jpg or .pb file');
+    fail('HONE-INPUT-017', `${path} is empty`, path, 'give a .npy, .png, .jpg or .pb file');
   }
   if (!isNpy(bytes) && !path.endsWith('.pb')) {
     fail(
-      'HONE-INPUT-003',
+      'HONE-INPUT-017',
       `${path} is neither .npy nor .png, .jpg or .pb`,
       path,
       'convert it, e.g. numpy.save("input.npy", array)',
@@ -149,7 +149,7 @@ function fitTensor(spec: InputSpec, tensor: Tensor, path: string): Tensor {
   const wanted = `${spec.dtype} ${spec.shape.join('x')}`;
   if (tensor.dtype !== spec.dtype) {
     fail(
-      'HONE-INPUT-004',
+      'HONE-INPUT-003',
       `input "${spec.name}" takes ${wanted}, ${path} holds ${tensor.dtype}`,
       spec.name,
       `convert it, e.g. array.astype("${NUMPY_NAMES[spec.dtype] ?? spec.dtype}")`,
@@ -157,7 +157,7 @@ function fitTensor(spec: InputSpec, tensor: Tensor, path: string): Tensor {
   }
   if (tensor.shape.length !== spec.shape.length) {
     fail(
-      'HONE-INPUT-005',
+      'HONE-INPUT-004',
       `input "${spec.name}" takes ${wanted} (rank ${spec.shape.length}), ${path} has rank ${tensor.shape.length}`,
       spec.name,
       `reshape it to ${spec.shape.join('x') || 'a scalar'}`,
@@ -165,7 +165,7 @@ function fitTensor(spec: InputSpec, tensor: Tensor, path: string): Tensor {
   }
   if (tensor.shape.some((extent, axis) => extent !== spec.shape[axis])) {
     fail(
-      'HONE-INPUT-006',
+      'HONE-INPUT-005',
       `input "${spec.name}" takes ${wanted}, ${path} has shape ${tensor.shape.join('x')}`,
       spec.name,
       `bring it to that shape, or compile with --shape ${spec.name}=${tensor.shape.join('x')} where the model allows it`,
@@ -196,7 +196,7 @@ const NUMPY_NAMES: Readonly<Record<string, string>> = {
 function randomTensor(spec: InputSpec, random: ReturnType<typeof seededRandom>): Tensor {
   if (spec.dtype === 'string') {
     fail(
-      'HONE-INPUT-007',
+      'HONE-INPUT-018',
       `input "${spec.name}" takes strings, which --random does not make`,
       spec.name,
       `give it with --input ${spec.name}=FILE.pb`,

@@ -1,0 +1,97 @@
+/** What compiling a model would come to, found without the C compiler. */
+import type { HoneError } from 'hone-runtime/base/diagnostics';
+import { resolveTarget } from 'hone-runtime/target/parse';
+import {
+  analyzeOnnx,
+  importOnnx,
+  type OnnxAnalysis,
+  type OnnxModel,
+  type OnnxSignature,
+  signatureOf,
+} from '../frontends/onnx/index.ts';
+import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
+import type { Graph } from '../graph/types.ts';
+import { valueById } from '../graph/walk.ts';
+import { standardRegistry } from '../ops/registry.ts';
+import { runPasses } from '../passes/index.ts';
+import { stageCost } from '../stages/cost.ts';
+import type { CompileRequest } from './compile-request.ts';
+import { asHoneError } from './errors.ts';
+import type { ShownSpec } from './specs.ts';
+
+export interface Fallback {
+  readonly op: string;
+  readonly node: string;
+  readonly reason: string;
+}
+
+/** Figures of a model whose every node has a compiled form. */
+export interface Lowered {
+  readonly stages: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+export interface ModelAnalysis {
+  readonly signature: OnnxSignature;
+  readonly operators: OnnxAnalysis['operators'];
+  readonly fallback: readonly Fallback[];
+  readonly notes: readonly string[];
+  /** Why the model could not be followed further than its operators; undefined: it could. */
+  readonly problem: HoneError | undefined;
+  /** Inputs and outputs with their sizes bound. */
+  readonly bound: { readonly inputs: ShownSpec[]; readonly outputs: ShownSpec[] } | undefined;
+  readonly lowered: Lowered | undefined;
+}
+
+/** With sizes asked for by the user, a model that does not take them is an error. */
+export function analyzeModel(model: OnnxModel, request: CompileRequest): ModelAnalysis {
+  resolveTarget(request.target ?? 'native');
+  const signature = signatureOf(model);
+  const { operators, unsupported } = analyzeOnnx(model);
+  const missing = unsupported.flatMap((use) =>
+    use.nodes.map((node) => ({ op: use.op, node, reason: use.reason ?? 'not supported' })),
+  );
+  const base = {
+    signature,
+    operators,
+    notes: [],
+    problem: undefined,
+    bound: undefined,
+    lowered: undefined,
+  };
+  if (missing.length > 0) return { ...base, fallback: missing };
+  try {
+    const { target: _target, ...sizes } = request;
+    const { graph: imported, notes } = importOnnx(model, sizes);
+    const graph = runPasses(imported, { registry: standardRegistry });
+    const fallback = [...uncompiledNodes(graph, standardRegistry)].map(([node, reason]) => ({
+      op: graph.nodes.find((item) => item.name === node)?.op ?? '?',
+      node,
+      reason,
+    }));
+    const bound = boundSpecs(imported);
+    if (fallback.length > 0) return { ...base, fallback, notes, bound };
+    const fused = fuseGraph(graph, { registry: standardRegistry });
+    const costs = fused.stages.map((stage) => stageCost(stage, fused.buffers));
+    const lowered: Lowered = {
+      stages: fused.stages.length,
+      flops: costs.reduce((sum, cost) => sum + cost.flops, 0),
+      bytes: costs.reduce((sum, cost) => sum + cost.bytesRead + cost.bytesWritten, 0),
+    };
+    return { ...base, fallback, notes, bound, lowered };
+  } catch (thrown) {
+    const problem = asHoneError(thrown);
+    const asked = Object.keys(request).some((key) => key !== 'target');
+    if (asked || problem.exitCode === 2) throw problem;
+    return { ...base, fallback: [], problem };
+  }
+}
+
+function boundSpecs(graph: Graph): { inputs: ShownSpec[]; outputs: ShownSpec[] } {
+  const spec = (id: number): ShownSpec => {
+    const { name, type } = valueById(graph, id);
+    return { name, dtype: type.dtype, shape: type.shape };
+  };
+  return { inputs: graph.inputs.map(spec), outputs: graph.outputs.map(spec) };
+}
