@@ -1,4 +1,5 @@
 /** Every pass against its goldens, each validated by running both graphs. */
+import { absorbPad } from 'hone/passes/absorb-pad';
 import { decompose } from 'hone/passes/decompose';
 import { eliminateCommon } from 'hone/passes/eliminate-common';
 import { eliminateDead } from 'hone/passes/eliminate-dead';
@@ -6,5 +7,5 @@ import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
 import { goldenTests } from '../support/golden.js';
 
-const PASSES = [decompose, eliminateCommon, eliminateDead, foldBatchnorm, foldConstants];
+const PASSES = [absorbPad, decompose, eliminateCommon, eliminateDead, foldBatchnorm, foldConstants];
 for (const pass of PASSES) goldenTests(pass);
