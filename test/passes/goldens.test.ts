@@ -5,7 +5,18 @@ import { eliminateCommon } from 'hone/passes/eliminate-common';
 import { eliminateDead } from 'hone/passes/eliminate-dead';
 import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
+import { recognize } from 'hone/passes/recognize';
+import { simplifyNodes } from 'hone/passes/simplify-nodes';
 import { goldenTests } from '../support/golden.js';
 
-const PASSES = [absorbPad, decompose, eliminateCommon, eliminateDead, foldBatchnorm, foldConstants];
+const PASSES = [
+  absorbPad,
+  decompose,
+  eliminateCommon,
+  eliminateDead,
+  foldBatchnorm,
+  foldConstants,
+  recognize,
+  simplifyNodes,
+];
 for (const pass of PASSES) goldenTests(pass);
