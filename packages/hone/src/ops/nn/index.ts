@@ -2,6 +2,7 @@
 import type { OpDef } from '../define-op.ts';
 import { attention } from './attention.ts';
 import { batchNormalization } from './batch-norm.ts';
+import { causalConvWithState } from './causal-conv.ts';
 import { conv, convInteger } from './conv.ts';
 import { convTranspose } from './conv-transpose.ts';
 import { dropout } from './dropout.ts';
@@ -18,8 +19,11 @@ import {
   simplifiedLayerNormalization,
 } from './layer-norm.ts';
 import { lpNormalization, lrn } from './lp-norm.ts';
+import { linearAttention } from './linear-attention.ts';
+import { negativeLogLikelihoodLoss, softmaxCrossEntropyLoss } from './losses.ts';
 import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
 import { averagePool, lpPool, maxPool } from './pool.ts';
+import { rotaryEmbedding } from './rotary-embedding.ts';
 import { SKIP_NORMS } from './skip-norm.ts';
 import { hardmax, logSoftmax, softmax } from './softmax.ts';
 
@@ -50,4 +54,9 @@ export const NN_OPS: readonly OpDef[] = [
   dropout,
   ...SKIP_NORMS,
   attention,
+  linearAttention,
+  rotaryEmbedding,
+  causalConvWithState,
+  negativeLogLikelihoodLoss,
+  softmaxCrossEntropyLoss,
 ];
