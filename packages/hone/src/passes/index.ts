@@ -1,13 +1,35 @@
 /** The passes of a compilation, in their order. */
 import type { Graph } from '../graph/types.ts';
+import { absorbPad } from './absorb-pad.ts';
 import { decompose } from './decompose.ts';
+import { eliminateCommon } from './eliminate-common.ts';
 import { eliminateDead } from './eliminate-dead.ts';
+import { foldBatchnorm } from './fold-batchnorm.ts';
+import { foldConstants } from './fold-constants.ts';
 import type { Pass, PassContext } from './pass.ts';
+import { recognize } from './recognize.ts';
+import { simplifyNodes } from './simplify-nodes.ts';
 
 export type { Pass, PassContext } from './pass.ts';
 
-/** Graph of any operators → Graph of core operators, simplified. */
-export const STANDARD_PASSES: readonly Pass[] = [decompose, eliminateDead];
+/**
+ * Graph of any operators → Graph of core operators, simplified. Operators are recognised before
+ * decomposition takes others apart; weights are folded last, when nothing stands in between.
+ */
+export const STANDARD_PASSES: readonly Pass[] = [
+  eliminateDead,
+  foldConstants,
+  eliminateCommon,
+  simplifyNodes,
+  recognize,
+  decompose,
+  foldConstants,
+  simplifyNodes,
+  eliminateCommon,
+  absorbPad,
+  foldBatchnorm,
+  eliminateDead,
+];
 
 export function runPasses(
   graph: Graph,
