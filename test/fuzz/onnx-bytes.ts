@@ -1,6 +1,6 @@
 /**
  * Feeds damaged model bytes to the ONNX front end. Whatever the bytes, the outcome must be a model
- * or a `HoneError` other than an internal one; anything else is a fault, kept with what made it.
+ * whose graph is well formed, or a `HoneError` other than an internal one; anything else is a fault, kept with what made it.
  *
  *   node build/test/fuzz/onnx-bytes.js [SEED [COUNT [SECONDS]]]
  */
@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { importOnnx, readOnnx, signatureOf } from 'hone/frontends/onnx/index';
+import { verifyGraph } from 'hone/graph/verify';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { memorySource } from 'hone-runtime/base/io';
 import { type Random, seededRandom } from 'hone-runtime/base/random';
@@ -61,7 +62,7 @@ export function fuzzOnnxBytes(options: FuzzOptions): FuzzCounts {
     try {
       const model = readOnnx(memorySource(bytes), WEIGHTS);
       signatureOf(model);
-      importOnnx(model);
+      verifyGraph(importOnnx(model).graph);
       imported++;
     } catch (error) {
       if (error instanceof HoneError && !error.code.startsWith('HONE-INTERNAL')) {

@@ -29,8 +29,8 @@ export interface ImportResult {
   readonly notes: readonly string[];
 }
 
-/** Nodes after inlining, at most. */
-const MAX_NODES = 500_000;
+/** Nodes that inlining may add to those of the file. */
+const MAX_INLINED_NODES = 100_000;
 
 export function importOnnx(model: OnnxModel, options: ImportOptions = {}): ImportResult {
   const registry = options.registry ?? standardRegistry;
@@ -56,7 +56,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       functions: functionTable(model),
       notes,
       folding: newFoldBudget(),
-      nodesLeft: MAX_NODES,
+      nodesLeft: MAX_INLINED_NODES + graph.nodes.length,
       nodeNames: new Set(),
     },
     builder,
