@@ -81,7 +81,7 @@ HONE_INLINE D HONE_N(log1p_f64)(D x) {
   return y + HONE_N(select_f64)(w < (double)HONE_INF, rest, HONE_N(splat_f64)(0.0));
 }
 
-// x - n·π/2 in [-π/4, π/4] for |x| up to 2^20·π/2; absolute error 1e-17·|x| beyond. Where nothing of
+// x - n·π/2 in [-π/4, π/4] for |x| up to 2^20·π/2; absolute error 2e-16·|x| beyond. Where nothing of
 // the angle is left (|x| > 2^52) it is 0, so that sines stay within [-1, 1].
 HONE_INLINE D HONE_N(reduce_angle)(D x, D n) {
   D r = x - n * 0x1.921fb544p+0;
@@ -290,7 +290,8 @@ HONE_INLINE D HONE_N(pow_f64)(D x, D y) {
   const D r = HONE_N(exp_f64)(y * HONE_N(log_f64)(a));
   D signed_r = HONE_N(select_f64)(odd, HONE_N(copysign_f64)(r, x), r);
   const D nan = HONE_N(splat_f64)((double)HONE_NAN);
-  signed_r = HONE_N(select_f64)(x < 0.0, HONE_N(select_f64)(whole, signed_r, nan), signed_r);
+  const L real = whole | (a == (double)HONE_INF);
+  signed_r = HONE_N(select_f64)(x < 0.0, HONE_N(select_f64)(real, signed_r, nan), signed_r);
   const L unit = (x == 1.0) | (y == 0.0) |
                  ((x == -1.0) & (HONE_N(abs_f64)(y) == (double)HONE_INF));
   return HONE_N(select_f64)(unit, HONE_N(splat_f64)(1.0), signed_r);

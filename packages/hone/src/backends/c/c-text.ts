@@ -128,7 +128,7 @@ function floatLiteral(value: number, single: boolean): CExpr {
 
 /** The shortest decimal that reads back as the same float. */
 function shortestSingle(value: number): string {
-  if (Object.is(value, -0)) return '-0';
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
   for (let digits = 1; digits <= 9; digits++) {
     const read = Number(value.toPrecision(digits));
     // Half a unit in the last place is at least 2^-25 of the value: no tie is near.

@@ -5,7 +5,7 @@
 import { invariant } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
 import type { Expr } from '../../expr/types.ts';
-import { type Affine, affineOf } from '../../loop/affine.ts';
+import { type Sum, sumOf } from '../../loop/affine.ts';
 import type { Instr, LoopFn } from '../../loop/types.ts';
 import { identifier } from './c-text.ts';
 
@@ -88,9 +88,9 @@ export function registerPosition(
   context: Context,
   index: Expr,
   lane: { readonly axis: string; readonly width: number } | undefined,
-): { readonly register: Affine; readonly lane: number } | undefined {
+): { readonly register: Sum; readonly lane: number } | undefined {
   const { lanes } = context.fn;
-  const form = affineOf(index);
+  const form = sumOf(index);
   const terms = form.terms.filter(({ atom, factor }) => {
     const isLane = lane !== undefined && atom.kind === 'axis' && atom.name === lane.axis;
     return !(isLane && factor === 1);

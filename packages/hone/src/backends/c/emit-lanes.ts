@@ -61,9 +61,7 @@ function writeLines(context: Context, lane: LaneAxis, stmt: Write): readonly str
     const name = freshName(context);
     const inLanes = varies(context, lane, node);
     const type = inLanes ? vectorType(node.dtype, lane.width) : scalarType(node);
-    const value = inLanes
-      ? vectorExpr(context, lane, node, undefined)
-      : scalarExpr(context, node);
+    const value = inLanes ? vectorExpr(context, lane, node, undefined) : scalarExpr(context, node);
     lines.push(`const ${type} ${name} = ${value.text};`);
     for (const equal of equals) temps.set(equal, name);
   }
@@ -93,7 +91,8 @@ function registerWrite(
 ): string {
   const { dtype } = bufferInfo(context, stmt.buffer);
   if (stmt.kind === 'assign') return `${target.text} = ${value.text};`;
-  if (dtype === 'f32' && stmt.op === 'sum') return `${target.text} += ${multiplicand(context, lane, stmt)};`;
+  if (dtype === 'f32' && stmt.op === 'sum')
+    return `${target.text} += ${multiplicand(context, lane, stmt)};`;
   return `${target.text} = ${combined(context, lane, stmt, target, value).text};`;
 }
 
@@ -103,13 +102,7 @@ function multiplicand(context: Context, lane: LaneAxis, stmt: Write): string {
 }
 
 /** old ∘ value for an accumulation. */
-function combined(
-  context: Context,
-  lane: LaneAxis,
-  stmt: Write,
-  old: CExpr,
-  value: CExpr,
-): CExpr {
+function combined(context: Context, lane: LaneAxis, stmt: Write, old: CExpr, value: CExpr): CExpr {
   if (stmt.kind !== 'accumulate') return value;
   const { dtype } = bufferInfo(context, stmt.buffer);
   const op = stmt.op === 'sum' ? 'add' : stmt.op === 'prod' ? 'mul' : stmt.op;

@@ -6,7 +6,7 @@ import { invariant } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { children } from '../../expr/rewrite.ts';
 import type { BinaryOp, Expr, UnaryOp } from '../../expr/types.ts';
-import { type Affine, affineOf, constantOf } from '../../loop/affine.ts';
+import { type Sum, sumOf, constantOf } from '../../loop/affine.ts';
 import {
   type CExpr,
   callOf,
@@ -91,19 +91,22 @@ export function scalarExpr(context: Context, expr: Expr): CExpr {
 export function indexExpr(context: Context, expr: Expr): CExpr {
   const temp = context.temps.get(expr);
   if (temp !== undefined) return primary(temp);
-  return affineText(context, affineOf(expr));
+  return affineText(context, sumOf(expr));
 }
 
-export function affineText(context: Context, form: Affine): CExpr {
+export function affineText(context: Context, form: Sum): CExpr {
   if (form.terms.length === 0) return literal('i64', form.constant);
   let text = '';
   for (const { atom, factor } of form.terms) {
     const size = Math.abs(factor);
     const inner = scalarExpr(context, atom);
-    const term =
-      size === 1 ? wrap(inner, PREC.add + 1) : `${wrap(inner, PREC.mul)} * ${size}`;
-    text += text === '' ? (factor < 0 ? `-${size === 1 ? wrap(inner, PREC.unary) : term}` : term)
-      : `${factor < 0 ? ' - ' : ' + '}${term}`;
+    const term = size === 1 ? wrap(inner, PREC.add + 1) : `${wrap(inner, PREC.mul)} * ${size}`;
+    text +=
+      text === ''
+        ? factor < 0
+          ? `-${size === 1 ? wrap(inner, PREC.unary) : term}`
+          : term
+        : `${factor < 0 ? ' - ' : ' + '}${term}`;
   }
   if (form.constant !== 0) {
     text += `${form.constant < 0 ? ' - ' : ' + '}${Math.abs(form.constant)}`;
@@ -171,14 +174,17 @@ function scalarUnary(context: Context, expr: Node<'unary'>): CExpr {
   if (!isFloat(dtype)) return integerUnary(context, expr, x);
   if (op === 'neg') {
     // "- -1" must not become "--1".
-    return { text: `-${x.text.startsWith('-') ? `(${x.text})` : wrap(x, PREC.unary)}`, prec: PREC.unary };
+    return {
+      text: `-${x.text.startsWith('-') ? `(${x.text})` : wrap(x, PREC.unary)}`,
+      prec: PREC.unary,
+    };
   }
   const result = callOf(`hone_${op}_${wide}`, x);
   return ROUNDS.has(op) ? rounded(dtype, result) : result;
 }
 
 /** Operators whose result may not be a value of the half type even if the operand is. */
-const ROUNDS: ReadonlySet<UnaryOp> = new Set<UnaryOp>([
+export const ROUNDS: ReadonlySet<UnaryOp> = new Set<UnaryOp>([
   'sqrt',
   'exp',
   'log',
@@ -282,7 +288,7 @@ export function isNumber(expr: Expr): boolean {
 function indexBinary(context: Context, expr: Node<'binary'>, a: CExpr, b: CExpr): CExpr {
   const { op } = expr;
   if (op === 'add' || op === 'sub' || op === 'mul') {
-    const form = affineOf(expr);
+    const form = sumOf(expr);
     const itself = form.terms.length === 1 && form.terms[0]?.atom === expr;
     return itself ? infix('*', PREC.mul, a, b) : affineText(context, form);
   }

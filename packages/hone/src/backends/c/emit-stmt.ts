@@ -3,7 +3,7 @@ import { invariant } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { children } from '../../expr/rewrite.ts';
 import type { Expr } from '../../expr/types.ts';
-import { affineOf, constantOf, dependsOn, strideOf } from '../../loop/affine.ts';
+import { sumOf, constantOf, dependsOn, strideOf } from '../../loop/affine.ts';
 import type { Operand, Stmt } from '../../loop/types.ts';
 import { callOf, commentText, identifier, storageType, valueType, wrap, PREC } from './c-text.ts';
 import {
@@ -15,7 +15,14 @@ import {
   registerPosition,
 } from './emit-context.ts';
 import { laneAxisOf, laneLoopHead, laneWrite } from './emit-lanes.ts';
-import { affineText, elementText, indexExpr, isNumber, scalarExpr, storeText } from './emit-scalar.ts';
+import {
+  affineText,
+  elementText,
+  indexExpr,
+  isNumber,
+  scalarExpr,
+  storeText,
+} from './emit-scalar.ts';
 import { planTemps } from './emit-temps.ts';
 import { type LaneAxis, varies, vectorType } from './emit-vector.ts';
 
@@ -92,10 +99,7 @@ function emitLet(
   ]);
 }
 
-function emitAlloc(
-  context: Context,
-  stmt: Extract<Stmt, { kind: 'alloc' }>,
-): readonly string[] {
+function emitAlloc(context: Context, stmt: Extract<Stmt, { kind: 'alloc' }>): readonly string[] {
   context.buffers.set(stmt.buffer, { dtype: stmt.dtype, space: stmt.space });
   const name = bufferName(stmt.buffer);
   if (stmt.space === 'stack') {
@@ -130,11 +134,7 @@ function emitIf(
   });
 }
 
-function emitCall(
-  context: Context,
-  name: string,
-  operands: readonly Operand[],
-): readonly string[] {
+function emitCall(context: Context, name: string, operands: readonly Operand[]): readonly string[] {
   const instr = context.instrs.get(name);
   invariant(instr !== undefined, `${context.fn.name}: no instruction is called "${name}"`);
   const texts = new Map(
@@ -186,7 +186,7 @@ function emitLanes(context: Context, loop: For, lane: LaneAxis): readonly string
 
 function emitParallel(context: Context, loop: For, step: string): readonly string[] {
   const axis = identifier(loop.axis);
-  const lo = affineOf(loop.lo);
+  const lo = sumOf(loop.lo);
   const at = (name: string): string => {
     const terms = [{ atom: { kind: 'axis', dtype: 'i64', name } as const, factor: loop.step }];
     return affineText(context, { constant: lo.constant, terms: [...lo.terms, ...terms] }).text;
@@ -222,13 +222,9 @@ function tripCount(context: Context, loop: For): string {
 /** A statement without vector form, lane by lane. */
 function laneLoop(context: Context, lane: LaneAxis, stmt: Stmt): readonly string[] {
   const lo = indexExpr(context, lane.lo).text;
-  const form = affineOf(lane.lo);
+  const form = sumOf(lane.lo);
   const hi = affineText(context, { ...form, constant: form.constant + lane.width }).text;
-  return [
-    laneLoopHead(lane, lo, hi),
-    ...indent(emitStmt(context, stmt, undefined)),
-    '}',
-  ];
+  return [laneLoopHead(lane, lo, hi), ...indent(emitStmt(context, stmt, undefined)), '}'];
 }
 
 function scalarWrite(context: Context, stmt: Write): readonly string[] {
@@ -324,7 +320,7 @@ function simdKind(loop: For): 'elementwise' | 'reduction' | undefined {
     }
     if (stmt.kind !== 'assign' && stmt.kind !== 'accumulate') return undefined;
     if (!isSimple(stmt.value, loop.axis)) return undefined;
-    const stride = strideOf(affineOf(stmt.index), loop.axis);
+    const stride = strideOf(sumOf(stmt.index), loop.axis);
     if (stride === 0 && stmt.kind === 'accumulate') kind = 'reduction';
     else if (stride !== 1) return undefined;
   }
@@ -336,7 +332,7 @@ function isSimple(expr: Expr, axis: string): boolean {
   if (expr.kind === 'bound') return false;
   if (expr.kind === 'load') {
     return expr.index.every((part) => {
-      const stride = strideOf(affineOf(part), axis);
+      const stride = strideOf(sumOf(part), axis);
       return stride === 0 || stride === 1;
     });
   }

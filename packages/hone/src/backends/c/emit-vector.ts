@@ -9,10 +9,10 @@ import { isFloat } from 'hone-runtime/base/dtype';
 import { index as indexConst } from '../../expr/build.ts';
 import { children, rewriteExpr } from '../../expr/rewrite.ts';
 import type { BinaryOp, Expr } from '../../expr/types.ts';
-import { affineOf, strideOf } from '../../loop/affine.ts';
+import { sumOf, strideOf } from '../../loop/affine.ts';
 import { type CExpr, callOf, infix, literal, PREC, primary, ternary, wrap } from './c-text.ts';
 import { bufferInfo, bufferName, type Context, registerPosition } from './emit-context.ts';
-import { affineText, indexExpr, isNumber, scalarExpr } from './emit-scalar.ts';
+import { affineText, indexExpr, isNumber, ROUNDS, scalarExpr } from './emit-scalar.ts';
 
 type Node<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 
@@ -120,12 +120,7 @@ function helper(lane: LaneAxis, name: string, ...args: readonly CExpr[]): CExpr 
   return callOf(`hone_${name}x${lane.width}`, ...args);
 }
 
-function splat(
-  context: Context,
-  lane: LaneAxis,
-  expr: Expr,
-  guard: CExpr | undefined,
-): CExpr {
+function splat(context: Context, lane: LaneAxis, expr: Expr, guard: CExpr | undefined): CExpr {
   const rep = repOf(expr.dtype);
   const x = uniformExpr(context, lane, expr, guard);
   const value = expr.dtype === 'bool' ? { text: `-(${x.text})`, prec: PREC.unary } : x;
@@ -156,12 +151,7 @@ function readsMemory(context: Context, expr: Expr): boolean {
   return children(expr).some((child) => readsMemory(context, child));
 }
 
-function laneExpr(
-  context: Context,
-  lane: LaneAxis,
-  expr: Expr,
-  guard: CExpr | undefined,
-): CExpr {
+function laneExpr(context: Context, lane: LaneAxis, expr: Expr, guard: CExpr | undefined): CExpr {
   const temp = context.temps.get(expr);
   if (temp !== undefined) return primary(temp);
   switch (expr.kind) {
@@ -183,7 +173,7 @@ function laneExpr(
 /** The position of lane 0 in memory, when the lanes are neighbours. */
 export function memoryPosition(context: Context, lane: LaneAxis, index: Expr): CExpr {
   const inlined = inlineLets(context, index);
-  if (strideOf(affineOf(inlined), lane.axis) !== 1) return notVector('gather');
+  if (strideOf(sumOf(inlined), lane.axis) !== 1) return notVector('gather');
   return indexExpr(context, atFirstLane(context, lane, inlined));
 }
 
@@ -191,7 +181,7 @@ export function memoryPosition(context: Context, lane: LaneAxis, index: Expr): C
 export function registerText(context: Context, lane: LaneAxis, buffer: string, index: Expr): CExpr {
   if (lane.width !== context.fn.lanes) return notVector('part of a register');
   const inlined = inlineLets(context, index);
-  if (strideOf(affineOf(inlined), lane.axis) !== 1) return notVector('lanes of a register');
+  if (strideOf(sumOf(inlined), lane.axis) !== 1) return notVector('lanes of a register');
   const position = registerPosition(context, atFirstLane(context, lane, inlined), undefined);
   if (position === undefined || position.lane !== 0) return notVector('position in a register');
   return primary(`${bufferName(buffer)}[${affineText(context, position.register).text}]`);
@@ -223,11 +213,13 @@ function laneUnary(
   const x = laneExpr(context, lane, expr.x, guard);
   const dtype = expr.x.dtype;
   const { op } = expr;
-  if (op === 'not') return wrapped(lane, dtype, { text: `~${wrap(x, PREC.unary)}`, prec: PREC.unary });
+  if (op === 'not')
+    return wrapped(lane, dtype, { text: `~${wrap(x, PREC.unary)}`, prec: PREC.unary });
   if (isFloat(dtype)) {
     repOf(dtype);
     if (op === 'neg') return { text: `-${wrap(x, PREC.primary)}`, prec: PREC.unary };
-    return rounded(lane, dtype, helper(lane, `${op}_f32`, x));
+    const result = helper(lane, `${op}_f32`, x);
+    return ROUNDS.has(op) ? rounded(lane, dtype, result) : result;
   }
   if (op === 'floor' || op === 'ceil' || op === 'round' || op === 'trunc') return x;
   if (dtype === 'bool') return notVector(`${op} of bool`);
@@ -316,13 +308,13 @@ function floatBinary(
     if (isNumber(expr.b)) return helper(lane, `${op}_const_f32`, a, b);
     if (isNumber(expr.a)) return helper(lane, `${op}_const_f32`, b, a);
   }
-  if (!['min', 'max', 'pow', 'mod', 'fmod', 'floordiv'].includes(op)) return notVector(op);
+  if (!['min', 'max', 'pow', 'floordiv'].includes(op)) return notVector(op);
   return helper(lane, `${op}_f32`, a, b);
 }
 
 /** i64 comparison whose sides differ by ±lane + something the same in all lanes. */
 function compareLane(context: Context, lane: LaneAxis, expr: Node<'binary'>): CExpr {
-  const difference = affineOf(
+  const difference = sumOf(
     inlineLets(context, { kind: 'binary', dtype: 'i64', op: 'sub', a: expr.a, b: expr.b }),
   );
   const stride = strideOf(difference, lane.axis);
@@ -334,7 +326,7 @@ function compareLane(context: Context, lane: LaneAxis, expr: Node<'binary'>): CE
       .filter(({ atom }) => !(atom.kind === 'axis' && atom.name === lane.axis))
       .map(({ atom, factor }) => ({ atom, factor: -factor })),
   };
-  const lo = affineOf(lane.lo);
+  const lo = sumOf(lane.lo);
   const bound = {
     constant: rest.constant - stride * lo.constant,
     terms: [
@@ -404,7 +396,7 @@ function laneCast(
 
 /** cast(±lane + rest): counting lanes. */
 function castOfLane(context: Context, lane: LaneAxis, expr: Node<'cast'>): CExpr {
-  const form = affineOf(inlineLets(context, expr.x));
+  const form = sumOf(inlineLets(context, expr.x));
   const stride = strideOf(form, lane.axis);
   if (stride === undefined || expr.dtype !== 'f32') {
     return notVector('conversion of i64 lanes');
