@@ -5,9 +5,11 @@ import { batchNormalization } from './batch-norm.ts';
 import { causalConvWithState } from './causal-conv.ts';
 import { conv, convInteger } from './conv.ts';
 import { convTranspose } from './conv-transpose.ts';
+import { deformConv } from './deform-conv.ts';
 import { dropout } from './dropout.ts';
 import { gemm } from './gemm.ts';
 import { GLOBAL_POOLS } from './global-pool.ts';
+import { det, maxUnpool } from './host-ops.ts';
 import {
   groupNormalization,
   instanceNormalization,
@@ -22,7 +24,9 @@ import { lpNormalization, lrn } from './lp-norm.ts';
 import { linearAttention } from './linear-attention.ts';
 import { negativeLogLikelihoodLoss, softmaxCrossEntropyLoss } from './losses.ts';
 import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
-import { averagePool, lpPool, maxPool } from './pool.ts';
+import { maxPool } from './max-pool.ts';
+import { averagePool, lpPool } from './pool.ts';
+import { roiAlign } from './roi-align.ts';
 import { rotaryEmbedding } from './rotary-embedding.ts';
 import { SKIP_NORMS } from './skip-norm.ts';
 import { hardmax, logSoftmax, softmax } from './softmax.ts';
@@ -53,6 +57,10 @@ export const NN_OPS: readonly OpDef[] = [
   lrn,
   dropout,
   ...SKIP_NORMS,
+  deformConv,
+  roiAlign,
+  det,
+  maxUnpool,
   attention,
   linearAttention,
   rotaryEmbedding,

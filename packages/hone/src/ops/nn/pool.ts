@@ -1,4 +1,4 @@
-/** MaxPool, AveragePool and LpPool over sliding windows. */
+/** Pools over sliding windows: what they share, AveragePool and LpPool (MaxPool: max-pool.ts). */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
@@ -37,13 +37,15 @@ import {
   windowTaps,
 } from './window.ts';
 
-const ATTRS = {
+/** Attributes every pool has. */
+export const POOL_ATTRS = {
   ...WINDOW_ATTRS,
   ceil_mode: int(0),
   kernel_shape: { type: 'ints', required: true },
 } as const;
 
-function poolWindow(ctx: NodeRef, attrs: Attrs, shape: readonly number[]): Window {
+/** The windows of a pool over an input of this shape. */
+export function poolWindow(ctx: NodeRef, attrs: Attrs, shape: readonly number[]): Window {
   const rank = shape.length - 2;
   if (rank < 1) shapeError(ctx, `input [${shape.join(',')}] has no spatial axes`);
   const kernel = intsAttr(attrs, 'kernel_shape') ?? [];
@@ -53,7 +55,8 @@ function poolWindow(ctx: NodeRef, attrs: Attrs, shape: readonly number[]): Windo
   return windowOf(ctx, attrs, shape.slice(2), kernel);
 }
 
-function inferPool(ctx: InferContext, dtypes: readonly DType[]): ValueType {
+/** Type of a pool's output. */
+export function inferPool(ctx: InferContext, dtypes: readonly DType[]): ValueType {
   const x = inputType(ctx, 0);
   requireDType(ctx, x, dtypes);
   const win = poolWindow(ctx, ctx.attrs, x.shape);
@@ -61,7 +64,7 @@ function inferPool(ctx: InferContext, dtypes: readonly DType[]): ValueType {
 }
 
 /** The fold of one window: `step` makes of a loaded element what is folded. */
-function poolBody(
+export function poolBody(
   x: ValueType,
   win: Window,
   op: 'max' | 'sum',
@@ -85,13 +88,8 @@ function poolBody(
   };
 }
 
-function lowest(dtype: DType): number {
-  if (dtype === 'u8') return 0;
-  return dtype === 'i8' ? -128 : Number.NEGATIVE_INFINITY;
-}
-
 /** Calls `fold` with each window's taps and the base of its image. */
-function eachWindow(
+export function eachWindow(
   x: Tensor,
   win: Window,
   fold: (values: Float64Array, base: number, taps: Taps, image: number) => number,
@@ -107,82 +105,6 @@ function eachWindow(
     });
   }
   return fromNumbers(x.dtype, [...x.shape.slice(0, 2), ...win.output], out);
-}
-
-const MAX_DTYPES: readonly DType[] = [...FLOATS, 'u8', 'i8'];
-
-export const maxPool = defineOp({
-  kind: 'core',
-  name: 'MaxPool',
-  doc: 'Largest element of each window; optionally the position it came from.',
-  since: 22,
-  attrs: { ...ATTRS, storage_order: int(0) },
-  infer: (ctx) => {
-    const out = inferPool(ctx, MAX_DTYPES);
-    return ctx.outputCount > 1 ? [out, { dtype: 'i64', shape: out.shape }] : [out];
-  },
-  lower: (ctx) => {
-    if (ctx.outputs.length > 1) return 'the Indices output has no compiled form yet';
-    const x = inputType(ctx, 0);
-    const win = poolWindow(ctx, ctx.attrs, x.shape);
-    return [
-      poolBody(
-        x,
-        win,
-        'max',
-        (v) => v,
-        lowest(x.dtype),
-        (v) => v,
-      ),
-    ];
-  },
-  reference: (inputs, attrs, ctx) => {
-    const x = given(inputs, 0);
-    const win = poolWindow({ node: ctx.node, op: 'MaxPool' }, attrs, x.shape);
-    const columnMajor = intAttr(attrs, 'storage_order') === 1;
-    const from: number[] = [];
-    const y = eachWindow(x, win, (values, base, { input }) => {
-      let best = -1;
-      for (const offset of input) {
-        const value = values[base + offset] as number;
-        const top = best < 0 ? Number.NEGATIVE_INFINITY : (values[base + best] as number);
-        if (best < 0 || value > top || Number.isNaN(value)) best = offset;
-      }
-      from.push(base + (columnMajor ? transposedOffset(win.input, best) : best));
-      return best < 0 ? lowest(x.dtype) : (values[base + best] as number);
-    });
-    return ctx.outputTypes.length > 1 ? [y, fromNumbers('i64', y.shape, from)] : [y];
-  },
-  cases: () => [
-    ...poolCases({}),
-    { note: 'u8', inputs: [sample([1, 2, 4, 4], 1, 'u8')], attrs: { kernel_shape: [2, 2] } },
-    {
-      note: 'i8, padded',
-      inputs: [sample([1, 1, 4, 4], 1, 'i8')],
-      attrs: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] },
-    },
-    {
-      note: 'Indices',
-      inputs: [sample([2, 1, 4, 5])],
-      attrs: { kernel_shape: [2, 2], strides: [2, 2] },
-      outputs: 2,
-    },
-  ],
-});
-
-/** Offset of an element when the image is stored column by column. */
-function transposedOffset(extents: readonly number[], offset: number): number {
-  let [rest, stride, out] = [offset, elementCount(extents), 0];
-  const weights: number[] = [];
-  for (let i = extents.length - 1; i >= 0; i--) {
-    stride /= at(extents, i);
-    weights[i] = stride;
-  }
-  for (let i = extents.length - 1; i >= 0; i--) {
-    out += (rest % at(extents, i)) * at(weights, i);
-    rest = Math.floor(rest / at(extents, i));
-  }
-  return out;
 }
 
 /** Taps of the window at `o` that lie in [-before, extent + after), along axis i. */
@@ -222,7 +144,7 @@ export const averagePool = defineOp({
   name: 'AveragePool',
   doc: 'Mean of each window, counting the padding or not.',
   since: 22,
-  attrs: { ...ATTRS, count_include_pad: int(0) },
+  attrs: { ...POOL_ATTRS, count_include_pad: int(0) },
   infer: (ctx) => [inferPool(ctx, FLOATS)],
   lower: (ctx) => {
     const x = inputType(ctx, 0);
@@ -260,7 +182,7 @@ export const lpPool = defineOp({
   name: 'LpPool',
   doc: 'p-norm of each window.',
   since: 22,
-  attrs: { ...ATTRS, p: int(2) },
+  attrs: { ...POOL_ATTRS, p: int(2) },
   infer: (ctx) => [inferPool(ctx, FLOATS)],
   lower: (ctx: LowerContext) => {
     const x = inputType(ctx, 0);
@@ -308,7 +230,8 @@ export function rootOf(x: Expr, p: number): Expr {
   return p === 2 ? unary('sqrt', x) : binary('pow', x, constant(x.dtype, 1 / p));
 }
 
-function poolCases(extra: Attrs): readonly TestCase[] {
+/** Test cases of windows, with further attributes. */
+export function poolCases(extra: Attrs): readonly TestCase[] {
   const make = (note: string, x: readonly number[], attrs: Attrs): TestCase => ({
     note,
     inputs: [sample(x)],
