@@ -48,7 +48,7 @@ export async function buildModel(
   const say = options.onProgress ?? ((): void => {});
   const build = await buildLibrary({
     program,
-    kernelSources: kernelUnits(compiled.kernels, program.name),
+    kernelSources: kernelUnits(compiled.kernels, compiled.routines, program.name),
     target,
     toolchain,
     describeJson: describeProgram(program, target.name),

@@ -2,17 +2,24 @@
  * StageGraph with layouts → kernels, weights, memory plan, program and report.
  * A function of its arguments alone. Stages with the same loop function share one kernel.
  */
-import { at, fail } from 'hone-runtime/base/diagnostics';
+import { at, invariant } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { BufferRef, Program, Step, TensorSpec } from 'hone-runtime/artifact/program';
 import type { Target } from 'hone-runtime/target/types';
+import type { RoutineCall } from '../backends/c/emit-routines.ts';
 import type { Graph, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
-import { type ContractOptions, type Kernel, type KernelBuffer, lowerStage } from '../kernels/index.ts';
+import {
+  type ContractOptions,
+  type Kernel,
+  type KernelBuffer,
+  lowerStage,
+} from '../kernels/index.ts';
+import { exactJson, loopKey } from '../loop/key.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { stageCost } from '../stages/cost.ts';
-import type { Buffer, Stage, StageGraph, View } from '../stages/types.ts';
+import type { Buffer, RoutineBody, Stage, StageGraph, View } from '../stages/types.ts';
 import { type MemoryPlan, planMemory, type Workspaces } from './memory-plan.ts';
 import type { Report, StageReport } from './report.ts';
 import { type WeightBlob, WeightCollector } from './weights.ts';
@@ -20,6 +27,8 @@ import { type WeightBlob, WeightCollector } from './weights.ts';
 export interface Generated {
   readonly program: Program;
   readonly kernels: readonly LoopFn[];
+  /** Kernels that are hand-written routines. */
+  readonly routines: readonly RoutineCall[];
   readonly weights: WeightBlob;
   readonly memory: MemoryPlan;
   readonly report: Report;
@@ -31,30 +40,30 @@ export interface GenerateOptions {
 }
 
 export function generate(graph: Graph, stages: StageGraph, options: GenerateOptions): Generated {
-  const lowered = stages.stages.map((stage) => lowerOne(stage, stages, options));
+  const lowered = stages.stages.map((stage) =>
+    lowerStage(stage, stages.buffers, options.target, options.contract ?? {}),
+  );
   const memory = planMemory(stages, workspacesOf(lowered));
   const weights = new WeightCollector();
-  const kernels = new Map<string, LoopFn>();
+  const made: Made = { kernels: new Map(), routines: new Map() };
+  const placing: Placing = { stages, memory, weights };
   const steps: Step[] = [];
   const reports: StageReport[] = [];
   stages.stages.forEach((stage, position) => {
-    const kernel = at(lowered, position);
-    const fn = shareKernel(kernels, kernel);
+    const kernel = lowered[position] ?? null;
+    const symbol = kernel === null ? shareRoutine(made, stage) : shareKernel(made, kernel);
     const label = stage.nodes.join(' + ');
-    steps.push({
-      kernel: fn.name,
-      buffers: placesOf(position, kernel, { stages, memory, weights }),
-      dims: [],
-      label,
-    });
+    const buffers =
+      kernel === null ? routinePlaces(stage, placing) : placesOf(position, kernel, placing);
+    steps.push({ kernel: symbol, buffers, dims: [], label });
     reports.push({
       id: stage.id,
       label,
       nodes: stage.nodes,
       ops: stage.ops,
-      kernel: fn.name,
-      row: kernel.row,
-      why: kernel.why,
+      kernel: symbol,
+      row: kernel?.row ?? 'routine',
+      why: kernel?.why ?? 'a hand-written routine',
       ...stageCost(stage, stages.buffers),
     });
   });
@@ -76,24 +85,15 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
     parameterBytes: parameterBytes(stages),
     flops: reports.reduce((sum, stage) => sum + stage.flops, 0),
   };
-  return { program, kernels: [...kernels.values()], weights: blob, memory, report };
+  const kernels = [...made.kernels.values()];
+  const routines = [...made.routines.values()];
+  return { program, kernels, routines, weights: blob, memory, report };
 }
 
-function lowerOne(stage: Stage, graph: StageGraph, options: GenerateOptions): Kernel {
-  const kernel = lowerStage(stage, graph.buffers, options.target, options.contract ?? {});
-  if (kernel !== null) return kernel;
-  return fail(
-    'HONE-COMPILE-002',
-    `node ${stage.nodes.join(' + ')}: routine stages are not compiled yet`,
-    stage.nodes[0],
-    'see docs/operators.md',
-  );
-}
-
-function workspacesOf(kernels: readonly Kernel[]): Workspaces {
+function workspacesOf(kernels: readonly (Kernel | null)[]): Workspaces {
   const all = new Map<number, number[]>();
   kernels.forEach((kernel, position) => {
-    const sizes = kernel.buffers.flatMap((item) =>
+    const sizes = (kernel?.buffers ?? []).flatMap((item) =>
       item.kind === 'workspace' ? [item.count * dtypeBytes(item.dtype)] : [],
     );
     if (sizes.length > 0) all.set(position, sizes);
@@ -101,17 +101,35 @@ function workspacesOf(kernels: readonly Kernel[]): Workspaces {
   return all;
 }
 
-/** The kernel under its final name; one that does the same is used again. */
-function shareKernel(kernels: Map<string, LoopFn>, kernel: Kernel): LoopFn {
-  const key = JSON.stringify([kernel.fn.buffers, kernel.fn.body], (_, value: unknown) =>
-    typeof value === 'bigint' ? `${value}n` : value,
-  );
-  const have = kernels.get(key);
-  if (have !== undefined) return have;
-  const number = `${kernels.size}`.padStart(2, '0');
-  const fn = { ...kernel.fn, name: `k${number}_${kernel.row}` };
-  kernels.set(key, fn);
-  return fn;
+/** What has a C symbol by now, by what it does. */
+interface Made {
+  readonly kernels: Map<string, LoopFn>;
+  readonly routines: Map<string, RoutineCall>;
+}
+
+function nextSymbol({ kernels, routines }: Made, what: string): string {
+  return `k${`${kernels.size + routines.size}`.padStart(2, '0')}_${what}`;
+}
+
+/** Symbol of a kernel; one that does the same is used again. */
+function shareKernel(made: Made, kernel: Kernel): string {
+  const key = loopKey(kernel.fn);
+  const have = made.kernels.get(key);
+  if (have !== undefined) return have.name;
+  const name = nextSymbol(made, kernel.row);
+  made.kernels.set(key, { ...kernel.fn, name });
+  return name;
+}
+
+/** Symbol of a routine stage's call. */
+function shareRoutine(made: Made, stage: Stage): string {
+  const { routine, dims, scalars } = stage.body as RoutineBody;
+  const key = exactJson([routine, dims, scalars]);
+  const have = made.routines.get(key);
+  if (have !== undefined) return have.name;
+  const name = nextSymbol(made, routine);
+  made.routines.set(key, { name, routine, dims, scalars });
+  return name;
 }
 
 interface Placing {
@@ -130,6 +148,18 @@ function placesOf(position: number, kernel: Kernel, placing: Placing): BufferRef
     }
     return placeOf(stage, item, placing);
   });
+}
+
+/** A routine's operands, then its outputs: whole row-major tensors. */
+function routinePlaces(stage: Stage, placing: Placing): BufferRef[] {
+  for (const view of [...stage.operands, ...stage.outputs]) {
+    const { name, layout } = at(placing.stages.buffers, view.buffer);
+    const isWhole = view.offset === undefined && layout.block === 1 && !layout.halo.some(Boolean);
+    invariant(isWhole, `routine ${stage.nodes.join(' + ')} sees a part of ${name}`);
+  }
+  const operands = stage.operands.map((_, operand) => ({ kind: 'operand', operand }) as const);
+  const outputs = stage.outputs.map((_, output) => ({ kind: 'output', output }) as const);
+  return [...operands, ...outputs].map((item) => placeOf(stage, item, placing));
 }
 
 function placeOf(

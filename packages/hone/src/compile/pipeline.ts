@@ -5,6 +5,7 @@
 import type { Program } from 'hone-runtime/artifact/program';
 import { resolveTarget } from 'hone-runtime/target/parse';
 import type { Target } from 'hone-runtime/target/types';
+import type { RoutineCall } from '../backends/c/emit-routines.ts';
 import { fuseGraph } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
 import { assignLayouts } from '../kernels/index.ts';
@@ -24,6 +25,8 @@ export interface CompiledGraph {
   readonly stages: StageGraph;
   readonly program: Program;
   readonly kernels: readonly LoopFn[];
+  /** Kernels that are hand-written routines. */
+  readonly routines: readonly RoutineCall[];
   readonly weights: WeightBlob;
   readonly report: Report;
   readonly target: Target;
@@ -52,6 +55,7 @@ export function compileGraph(source: Graph, options: CompileOptions = {}): Compi
     stages,
     program: generated.program,
     kernels: generated.kernels,
+    routines: generated.routines,
     weights: generated.weights,
     report: generated.report,
     target,
