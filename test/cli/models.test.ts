@@ -59,7 +59,9 @@ test('run: the answer is onnxruntime’s, from the artifact and from the model',
       '2',
     );
     const got = toNumbers(parseNpy(readFileSync(out), out));
-    got.forEach((value, i) => assert.ok(Math.abs(value - (expected[i] as number)) < 1e-5));
+    for (const [i, value] of got.entries()) {
+      assert.ok(Math.abs(value - (expected[i] as number)) < 1e-5);
+    }
     const best = expected.indexOf(Math.max(...expected));
     assert.equal(result.top[0].index, best);
     assert.equal(result.top.length, 2);

@@ -194,3 +194,15 @@ test('file names say what the file is for', () => {
     'file names are kebab-case',
   );
 });
+
+test('nothing names a place on somebody’s machine', () => {
+  const place = /(^|[\s'"`(=:])\/(work|home|root|Users)\//m;
+  const texts = ['packages/runtime/src', 'packages/hone', 'test', 'bench', 'tools', 'docs', '.ci']
+    .flatMap((folder) => filesUnder(folder, ['.ts', '.mjs', '.md', '.c', '.h', '.json', 'run']))
+    .filter((path) => !/\/(node_modules|dist)\//.test(path));
+  const found = texts.filter((path) => place.test(readFileSync(path, 'utf8')));
+  assert.deepEqual(
+    found.map((path) => relative(ROOT, path)),
+    [],
+  );
+});
