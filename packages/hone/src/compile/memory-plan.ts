@@ -1,6 +1,6 @@
 /**
- * Places temporary buffers in one arena: offsets from lifetimes, largest first, at the lowest place
- * that is free for the whole lifetime. Deterministic: ties by buffer number.
+ * Places temporary buffers in one arena: offsets from lifetimes, each in the smallest gap that is free
+ * for its whole lifetime, in the best of a few orders. Deterministic: ties by buffer number.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { bufferBytes } from '../kernels/index.ts';
@@ -37,26 +37,62 @@ export type Workspaces = ReadonlyMap<number, readonly number[]>;
 
 export function planMemory(graph: StageGraph, workspaces: Workspaces = new Map()): MemoryPlan {
   const lives = [...lifetimes(graph), ...workspaceLives(graph, workspaces)];
-  const placed: { life: Life; offset: number }[] = [];
+  const liveBytes = peakLive(graph, lives);
+  let best: Placement | undefined;
+  for (const order of ORDERS) {
+    const found = placeAll([...lives].sort((a, b) => order(a, b) || a.id - b.id));
+    if (best === undefined || found.arenaBytes < best.arenaBytes) best = found;
+    if (best.arenaBytes === liveBytes) break;
+  }
   const offsets = new Map<BufferId, number>();
   const spaces = new Map<string, number>();
+  for (const [life, offset] of best?.offsets ?? []) {
+    if (life.workspace === undefined) offsets.set(life.id, offset);
+    else spaces.set(life.workspace, offset);
+  }
+  return { offsets, workspaces: spaces, arenaBytes: best?.arenaBytes ?? 0, liveBytes };
+}
+
+/** No single order of placing is best for every network; all are tried, the smallest arena wins. */
+const ORDERS: readonly ((a: Life, b: Life) => number)[] = [
+  (a, b) => b.bytes - a.bytes,
+  (a, b) => b.last - b.first - (a.last - a.first) || b.bytes - a.bytes,
+  (a, b) => b.bytes * (b.last - b.first + 1) - a.bytes * (a.last - a.first + 1),
+  (a, b) => a.first - b.first || b.bytes - a.bytes,
+  (a, b) => b.last - a.last || b.bytes - a.bytes,
+];
+
+interface Placement {
+  readonly offsets: ReadonlyMap<Life, number>;
+  readonly arenaBytes: number;
+}
+
+/** Places lives in the given order, each in the smallest gap that is free while it lives. */
+function placeAll(lives: readonly Life[]): Placement {
+  const offsets = new Map<Life, number>();
+  const placed: { life: Life; offset: number }[] = [];
   let arenaBytes = 0;
-  const bySize = [...lives].sort((a, b) => b.bytes - a.bytes || a.id - b.id);
-  for (const life of bySize) {
+  for (const life of lives) {
     const rivals = placed
       .filter(({ life: other }) => life.first <= other.last && other.first <= life.last)
       .sort((a, b) => a.offset - b.offset);
-    let offset = 0;
+    let end = 0;
+    let chosen: number | undefined;
+    let smallest = Number.POSITIVE_INFINITY;
     for (const rival of rivals) {
-      if (offset + life.bytes <= rival.offset) break;
-      offset = Math.max(offset, rival.offset + rival.life.bytes);
+      const gap = rival.offset - end;
+      if (gap >= life.bytes && gap < smallest) {
+        chosen = end;
+        smallest = gap;
+      }
+      end = Math.max(end, rival.offset + rival.life.bytes);
     }
+    const offset = chosen ?? end;
     placed.push({ life, offset });
-    if (life.workspace === undefined) offsets.set(life.id, offset);
-    else spaces.set(life.workspace, offset);
+    offsets.set(life, offset);
     arenaBytes = Math.max(arenaBytes, offset + life.bytes);
   }
-  return { offsets, workspaces: spaces, arenaBytes, liveBytes: peakLive(graph, lives) };
+  return { offsets, arenaBytes };
 }
 
 function lifetimes(graph: StageGraph): Life[] {
