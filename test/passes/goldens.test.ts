@@ -1,5 +1,6 @@
 /** Every pass against its goldens, each validated by running both graphs. */
 import { absorbPad } from 'hone/passes/absorb-pad';
+import { absorbTranspose } from 'hone/passes/absorb-transpose';
 import { decompose } from 'hone/passes/decompose';
 import { eliminateCommon } from 'hone/passes/eliminate-common';
 import { eliminateDead } from 'hone/passes/eliminate-dead';
@@ -11,6 +12,7 @@ import { goldenTests } from '../support/golden.js';
 
 const PASSES = [
   absorbPad,
+  absorbTranspose,
   decompose,
   eliminateCommon,
   eliminateDead,

@@ -1,6 +1,7 @@
 /** The passes of a compilation, in their order. */
 import type { Graph } from '../graph/types.ts';
 import { absorbPad } from './absorb-pad.ts';
+import { absorbTranspose } from './absorb-transpose.ts';
 import { decompose } from './decompose.ts';
 import { eliminateCommon } from './eliminate-common.ts';
 import { eliminateDead } from './eliminate-dead.ts';
@@ -9,6 +10,7 @@ import { foldConstants } from './fold-constants.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { recognize } from './recognize.ts';
 import { simplifyNodes } from './simplify-nodes.ts';
+import { widenHalf } from './widen-half.ts';
 
 export type { Pass, PassContext } from './pass.ts';
 
@@ -21,13 +23,18 @@ export const STANDARD_PASSES: readonly Pass[] = [
   foldConstants,
   eliminateCommon,
   simplifyNodes,
+  widenHalf,
   recognize,
   decompose,
+  widenHalf,
   foldConstants,
   simplifyNodes,
   eliminateCommon,
+  absorbTranspose,
+  simplifyNodes,
   absorbPad,
   foldBatchnorm,
+  eliminateCommon,
   eliminateDead,
 ];
 

@@ -7,6 +7,7 @@
  * signature. What nobody uses any more is left out.
  */
 import { at, invariant } from 'hone-runtime/base/diagnostics';
+import type { DType } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { GraphBuilder, type NodeSpec } from '../graph/build.ts';
 import { printType } from '../graph/tensor-text.ts';
@@ -18,6 +19,8 @@ import { compactGraph } from './compact.ts';
 
 export interface PassContext {
   readonly registry: Registry;
+  /** 16-bit floats that kernels of the target work in; default none: they are computed in f32. */
+  readonly nativeFloats?: readonly DType[];
   /** Called after every pass of `runPasses`; for dumps and checks. */
   readonly afterPass?: (name: string, graph: Graph) => void;
 }

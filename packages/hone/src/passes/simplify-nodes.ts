@@ -11,6 +11,7 @@ import type { Node, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { madeBy, uniform } from './match.ts';
 import { type Pass, type Rebuild, rewriteGraph } from './pass.ts';
+import { isIdentity } from './permute.ts';
 
 export const simplifyNodes: Pass = {
   name: 'simplify-nodes',
@@ -150,8 +151,4 @@ export function permOf(node: Node, rank: number): readonly number[] {
   const { perm } = node.attrs;
   if (Array.isArray(perm)) return perm.map(Number);
   return Array.from({ length: rank }, (_, i) => rank - 1 - i);
-}
-
-export function isIdentity(perm: readonly number[]): boolean {
-  return perm.every((axis, i) => axis === i);
 }
