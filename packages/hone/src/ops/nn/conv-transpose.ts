@@ -122,20 +122,46 @@ function geometryOf(ctx: InferContext): Geometry {
   return geometry(ctx, ctx.attrs, inputType(ctx, 0).shape, inputType(ctx, 1).shape);
 }
 
+/** What one spatial axis contributes: taps to fold over, the input read and the weight used. */
+interface Reach {
+  readonly taps: number;
+  readonly input: Expr;
+  readonly weight: Expr;
+  /** What must hold for there to be such an input, and such a weight. */
+  readonly inputTests: readonly Expr[];
+  readonly weightTests: readonly Expr[];
+}
+
 /**
- * The input position along axis i that reaches output `o` through tap `k`, and what must hold for
- * there to be one: o + padBegin − k·dilation is a multiple of the stride and lies in the input.
+ * Output o is reached from input p through tap k where p·stride + k·dilation = o + padBegin.
+ *
+ * Undilated, the taps that reach o are phase, phase + stride, … with phase = (o + padBegin) mod
+ * stride: only those are folded. Dilated, all taps are, and most find no whole input position.
  */
-function source(geo: Geometry, i: number, o: Expr, k: Expr): readonly [Expr, readonly Expr[]] {
+function reachOf(geo: Geometry, i: number, o: Expr, tap: Expr): Reach {
   const [stride, dilation, extent] = [at(geo.stride, i), at(geo.dilation, i), at(geo.input, i)];
   const [kernel, begin] = [at(geo.kernel, i), at(geo.padBegin, i)];
-  const reach = iadd(iadd(o, imul(k, -dilation)), begin);
+  const place = iadd(o, begin);
+  const farthest = at(geo.output, i) - 1 + begin;
   const tests: Expr[] = [];
-  if (stride > 1) tests.push(binary('eq', binary('mod', reach, index(stride)), index(0)));
-  if (begin < (kernel - 1) * dilation) tests.push(binary('ge', reach, index(0)));
-  const last = at(geo.output, i) - 1 + begin;
-  if (last > (extent - 1) * stride) tests.push(binary('lt', reach, index(extent * stride)));
-  return [stride === 1 ? reach : binary('floordiv', reach, index(stride)), tests];
+  if (dilation === 1) {
+    const taps = Math.ceil(kernel / stride);
+    const phase = stride === 1 ? index(0) : binary('mod', place, index(stride));
+    const last = stride === 1 ? place : binary('floordiv', place, index(stride));
+    const input = iadd(last, imul(tap, -1));
+    const weight = iadd(phase, imul(tap, stride));
+    if (Math.floor(begin / stride) < taps - 1) tests.push(binary('ge', input, index(0)));
+    if (Math.floor(farthest / stride) >= extent) tests.push(binary('lt', input, index(extent)));
+    const uneven = kernel % stride !== 0;
+    const weightTests = uneven ? [binary('lt', weight, index(kernel))] : [];
+    return { taps, input, weight, inputTests: tests, weightTests };
+  }
+  const moved = iadd(place, imul(tap, -dilation));
+  if (stride > 1) tests.push(binary('eq', binary('mod', moved, index(stride)), index(0)));
+  if (begin < (kernel - 1) * dilation) tests.push(binary('ge', moved, index(0)));
+  if (farthest > (extent - 1) * stride) tests.push(binary('lt', moved, index(extent * stride)));
+  const input = stride === 1 ? moved : binary('floordiv', moved, index(stride));
+  return { taps: kernel, input, weight: tap, inputTests: tests, weightTests: [] };
 }
 
 export const convTranspose = defineOp({
@@ -174,14 +200,18 @@ export const convTranspose = defineOp({
     const [icPerGroup, ocPerGroup] = [geo.ic / geo.group, geo.oc / geo.group];
     const out = axesFrom('i', 2, rank);
     const taps = axesFrom('r', 1, rank);
-    const sources = geo.input.map((_, i) => source(geo, i, at(out, i), at(taps, i)));
+    const reaches = geo.input.map((_, i) => reachOf(geo, i, at(out, i), at(taps, i)));
     const oc = axis('i1');
     const grouped = geo.group > 1;
     const ofGroup = imul(binary('floordiv', oc, index(ocPerGroup)), icPerGroup);
     const channel = grouped ? iadd(ofGroup, axis('r0')) : axis('r0');
     const ocInGroup = grouped ? binary('mod', oc, index(ocPerGroup)) : oc;
-    const positions = sources.map(([position]) => position);
-    const element = widen(load('0', x.dtype, [axis('i0'), channel, ...positions]));
+    const element = widen(
+      load('0', x.dtype, [axis('i0'), channel, ...reaches.map((reach) => reach.input)]),
+    );
+    const weight = widen(
+      load('1', inputType(ctx, 1).dtype, [channel, ocInGroup, ...reaches.map((r) => r.weight)]),
+    );
     const accDtype = computeType(x.dtype);
     const sum = acc(0, accDtype);
     const bias = optionalType(ctx, 2);
@@ -191,9 +221,9 @@ export const convTranspose = defineOp({
       {
         kind: 'contract',
         axes,
-        reduceAxes: [icPerGroup, ...geo.kernel],
-        a: guarded(allOf(sources.flatMap(([, tests]) => tests)), element, 0),
-        b: widen(load('1', inputType(ctx, 1).dtype, [channel, ocInGroup, ...taps])),
+        reduceAxes: [icPerGroup, ...reaches.map((reach) => reach.taps)],
+        a: guarded(allOf(reaches.flatMap((reach) => reach.inputTests)), element, 0),
+        b: guarded(allOf(reaches.flatMap((reach) => reach.weightTests)), weight, 0),
         accDtype,
         outIndex: outAxes(axes.length),
         epilogue: cast(x.dtype, value),
@@ -255,6 +285,12 @@ export const convTranspose = defineOp({
         output_padding: [2, 1],
       }),
       make('groups, dilations', [1, 4, 4, 3], [4, 2, 2, 3], { group: 2, dilations: [2, 1] }, 4),
+      make('stride and dilation, padding', [1, 2, 4, 4], [2, 1, 3, 3], {
+        strides: [2, 3],
+        dilations: [2, 2],
+        pads: [1, 2, 1, 0],
+      }),
+      make('stride larger than the kernel', [1, 1, 3, 3], [1, 2, 2, 1], { strides: [3, 2] }),
       make('depthwise', [1, 3, 4, 4], [3, 1, 2, 2], { group: 3, strides: [2, 2] }),
       make('auto_pad SAME_UPPER', [1, 1, 3, 3], [1, 2, 3, 3], {
         auto_pad: 'SAME_UPPER',
