@@ -8,6 +8,7 @@ import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
 import { recognize } from 'hone/passes/recognize';
 import { simplifyNodes } from 'hone/passes/simplify-nodes';
+import { widenHalf } from 'hone/passes/widen-half';
 import { goldenTests } from '../support/golden.js';
 
 const PASSES = [
@@ -20,5 +21,6 @@ const PASSES = [
   foldConstants,
   recognize,
   simplifyNodes,
+  widenHalf,
 ];
 for (const pass of PASSES) goldenTests(pass);

@@ -99,7 +99,8 @@ function inWide(node: Node, r: Rebuild, w: Widening): readonly ValueId[] | undef
   }
   if (typeof to === 'number') return undefined;
   const { name, domain } = node;
-  const options = { name, domain, outputs: node.outputs.length };
+  const outputNames = node.outputs.map((id) => `${valueById(r.old, id).name}.f32`);
+  const options = { name, domain, outputs: node.outputs.length, outputNames };
   try {
     return r.b.ops(node.op, inputs, wideAttrs(node.attrs, w), options);
   } catch (error) {
@@ -123,10 +124,11 @@ function wideForm(id: ValueId, r: Rebuild, w: Widening): ValueId {
   const have = w.known.get(id);
   if (have !== undefined) return have;
   const tensor = r.constant(id);
+  const name = `${r.b.graph.value(id).name}.f32`;
   const made =
     tensor === undefined
-      ? r.b.op('Cast', [id], { to: dtypeCode('f32') })
-      : r.b.constant(fromNumbers('f32', tensor.shape, toNumbers(tensor)), r.b.graph.value(id).name);
+      ? r.b.op('Cast', [id], { to: dtypeCode('f32') }, { name })
+      : r.b.constant(fromNumbers('f32', tensor.shape, toNumbers(tensor)), name);
   w.known.set(id, made);
   return made;
 }
