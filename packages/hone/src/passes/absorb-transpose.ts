@@ -4,8 +4,8 @@
  * operators, Concat, Pad, Resize, reductions and reshapes, all of which let a transpose pass.
  *
  * A Pad in front of a transpose is moved behind it, where a convolution can absorb it. The result
- * is taken only when fewer elements are transposed than before, or as many (then activations stand
- * next to the convolution that can fuse them). Requires constant axes, pads and scales.
+ * is taken only when fewer elements are transposed than before, or as many by no more transposes
+ * (then activations stand next to the convolution that can fuse them). Requires constant axes, pads and scales.
  */
 import { elementCount, toNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, Node, ValueId } from '../graph/types.ts';
@@ -24,8 +24,10 @@ function run(graph: Graph, ctx: PassContext): Graph {
   // Once also stopping where a result is larger than its input: a transpose is cheaper before it.
   for (const maxGrowth of [Number.POSITIVE_INFINITY, 1]) {
     const pushed = pushAll(graph, ctx, maxGrowth);
-    const [after, before] = [transposedElements(pushed), transposedElements(best)];
-    if (after < before || (after === before && best === graph)) best = pushed;
+    const [after, before] = [transposeCost(pushed), transposeCost(best)];
+    const fewer = after.elements < before.elements;
+    const even = after.elements === before.elements && after.count <= before.count;
+    if (fewer || (even && best === graph)) best = pushed;
   }
   return best;
 }
@@ -50,17 +52,19 @@ function growth(graph: Graph, node: Node): number {
   return Math.max(0, ...node.outputs.map(sizeOf)) / Math.max(1, from);
 }
 
-/** What transposes cost: the elements they move. */
-function transposedElements(graph: Graph): number {
-  let sum = 0;
+/** What transposes cost: the elements they move, and their number. */
+function transposeCost(graph: Graph): { readonly elements: number; readonly count: number } {
+  let elements = 0;
+  let count = 0;
   for (const node of graph.nodes) {
     const [input] = node.inputs;
     if (node.op !== 'Transpose' || input === null || input === undefined) continue;
     const { type, constant } = valueById(graph, input);
     if (constant !== undefined || isReshape(type.shape, permOf(node, type.shape.length))) continue;
-    sum += elementCount(type.shape);
+    elements += elementCount(type.shape);
+    count++;
   }
-  return sum;
+  return { elements, count };
 }
 
 function visitTranspose(node: Node, r: Rebuild, views: Map<ValueId, View>): void {
