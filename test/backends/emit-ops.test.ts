@@ -310,7 +310,9 @@ function testTarget(target: Target, dtypes: readonly DType[]): void {
   // Two units, because two compilers may run at once.
   const halves = [0, 1].map((half) => list.filter((_, i) => i % 2 === half).map(({ fn }) => fn));
   const compiled = Promise.all(halves.map((fns) => compileKernels(fns, target)));
-  after(async () => (await compiled).forEach((unit) => unit.close()));
+  after(async () => {
+    for (const unit of await compiled) unit.close();
+  });
   for (const dtype of dtypes) {
     test(`operators on ${dtype} compiled for ${target.name}`, async () => {
       const units = await compiled;

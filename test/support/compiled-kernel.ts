@@ -50,7 +50,16 @@ export async function compileC(
   const cache = path.join(cacheDirectory(), 'zig');
   writeFileSync(source, text);
   const flags = compileFlags(toolchain, target, 'kernel').filter((f) => !f.startsWith('-fvis'));
-  const args = [...toolchain.leading, ...flags, `-I${NATIVE}`, '-shared', source, '-o', library];
+  const args = [
+    ...toolchain.leading,
+    ...flags,
+    `-I${NATIVE}`,
+    '-Wno-parentheses',
+    '-shared',
+    source,
+    '-o',
+    library,
+  ];
   const result = await runTool({
     command: toolchain.command,
     args,
@@ -67,7 +76,10 @@ export async function compileC(
   const close = (): void => rmSync(directory, { recursive: true, force: true });
   if (result.status !== 0) {
     close();
-    throw new Error(`the compiler refuses the unit for ${cpuPart(target)}:\n${result.stderr}`);
+    const lines = result.stderr.split('\n');
+    const first = lines.findIndex((line) => /error/.test(line));
+    const complaint = lines.slice(first, first + 4).join('\n');
+    throw new Error(`the compiler refuses the unit for ${cpuPart(target)}:\n${complaint}`);
   }
   return { path: library, close };
 }

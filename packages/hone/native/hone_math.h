@@ -153,6 +153,22 @@ HONE_CVT_ALL(f64, double)
 HONE_FLOAT_COMMON(f32, float)
 HONE_FLOAT_COMMON(f64, double)
 
+// The same in a form that the compiler recognises as the step of a reduction.
+#ifdef __has_builtin
+#if __has_builtin(__builtin_elementwise_maximum)
+#define HONE_FOLD(N, T)                                                                            \
+  HONE_INLINE T hone_fold_min_##N(T a, T b) { return __builtin_elementwise_minimum(a, b); }        \
+  HONE_INLINE T hone_fold_max_##N(T a, T b) { return __builtin_elementwise_maximum(a, b); }
+#endif
+#endif
+#ifndef HONE_FOLD
+#define HONE_FOLD(N, T)                                                                            \
+  HONE_INLINE T hone_fold_min_##N(T a, T b) { return hone_min_##N(a, b); }                         \
+  HONE_INLINE T hone_fold_max_##N(T a, T b) { return hone_max_##N(a, b); }
+#endif
+HONE_FOLD(f32, float)
+HONE_FOLD(f64, double)
+
 HONE_INLINE uint32_t hone_bits_f32(float x) {
   union { float f; uint32_t u; } v = {x};
   return v.u;

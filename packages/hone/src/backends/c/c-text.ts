@@ -42,6 +42,12 @@ export function infix(op: string, prec: number, a: CExpr, b: CExpr): CExpr {
   return { text: `${wrap(a, prec)} ${op} ${wrap(b, prec + 1)}`, prec };
 }
 
+/** -x; a negative literal gets parentheses, because "--" means something else. */
+export function negated(x: CExpr): CExpr {
+  const inner = x.text.startsWith('-') ? `(${x.text})` : wrap(x, PREC.unary);
+  return { text: `-${inner}`, prec: PREC.unary };
+}
+
 export function callOf(name: string, ...args: readonly CExpr[]): CExpr {
   return primary(`${name}(${args.map((arg) => arg.text).join(', ')})`);
 }

@@ -8,6 +8,7 @@ import type { Expr } from '../../expr/types.ts';
 import { type Sum, sumOf } from '../../loop/affine.ts';
 import type { Instr, LoopFn } from '../../loop/types.ts';
 import { identifier } from './c-text.ts';
+import type { TempOptions } from './emit-temps.ts';
 
 export interface BufferInfo {
   readonly dtype: DType;
@@ -103,6 +104,15 @@ export function registerPosition(
       terms: terms.map((term) => ({ atom: term.atom, factor: term.factor / lanes })),
     },
     lane: form.constant - register * lanes,
+  };
+}
+
+/** How repeated sub-expressions are told here: a register needs no second name. */
+export function tempOptions(context: Context, lanes: boolean): TempOptions {
+  return {
+    lanes,
+    isFree: (node) =>
+      node.kind === 'load' && context.buffers.get(node.source)?.space === 'register',
   };
 }
 

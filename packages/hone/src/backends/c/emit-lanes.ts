@@ -9,7 +9,7 @@ import type { Expr } from '../../expr/types.ts';
 import { constantOf } from '../../loop/affine.ts';
 import type { Stmt } from '../../loop/types.ts';
 import { type CExpr, callOf, identifier, primary } from './c-text.ts';
-import { bufferInfo, bufferName, type Context, freshName } from './emit-context.ts';
+import { bufferInfo, bufferName, type Context, freshName, tempOptions } from './emit-context.ts';
 import { elementText, isNumber, scalarExpr, storeText } from './emit-scalar.ts';
 import { planTemps } from './emit-temps.ts';
 import {
@@ -57,7 +57,7 @@ function writeLines(context: Context, lane: LaneAxis, stmt: Write): readonly str
   repOf(info.dtype);
   const temps = new Map<Expr, string>(context.temps);
   context.temps = temps;
-  for (const { node, equals } of planTemps([stmt.value]).temps) {
+  for (const { node, equals } of planTemps([stmt.value], tempOptions(context, true)).temps) {
     const name = freshName(context);
     const inLanes = varies(context, lane, node);
     const type = inLanes ? vectorType(node.dtype, lane.width) : scalarType(node);

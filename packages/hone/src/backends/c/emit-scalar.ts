@@ -6,13 +6,14 @@ import { invariant } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { children } from '../../expr/rewrite.ts';
 import type { BinaryOp, Expr, UnaryOp } from '../../expr/types.ts';
-import { type Sum, sumOf, constantOf } from '../../loop/affine.ts';
+import { constantOf, type Sum, sumOf, type Term } from '../../loop/affine.ts';
 import {
   type CExpr,
   callOf,
   identifier,
   infix,
   literal,
+  negated,
   PREC,
   primary,
   ternary,
@@ -97,7 +98,11 @@ export function indexExpr(context: Context, expr: Expr): CExpr {
 export function affineText(context: Context, form: Sum): CExpr {
   if (form.terms.length === 0) return literal('i64', form.constant);
   let text = '';
-  for (const { atom, factor } of form.terms) {
+  // A sum reads better when it does not begin with a minus.
+  const first = form.terms.findIndex((term) => term.factor > 0);
+  const terms = first < 1 ? form.terms : form.terms.with(0, form.terms[first] as Term);
+  const ordered = first < 1 ? terms : terms.with(first, form.terms[0] as Term);
+  for (const { atom, factor } of ordered) {
     const size = Math.abs(factor);
     const inner = scalarExpr(context, atom);
     const term = size === 1 ? wrap(inner, PREC.add + 1) : `${wrap(inner, PREC.mul)} * ${size}`;
@@ -172,13 +177,7 @@ function scalarUnary(context: Context, expr: Node<'unary'>): CExpr {
     return narrow(dtype, { text: `~${wrap(x, PREC.unary)}`, prec: PREC.unary });
   }
   if (!isFloat(dtype)) return integerUnary(context, expr, x);
-  if (op === 'neg') {
-    // "- -1" must not become "--1".
-    return {
-      text: `-${x.text.startsWith('-') ? `(${x.text})` : wrap(x, PREC.unary)}`,
-      prec: PREC.unary,
-    };
-  }
+  if (op === 'neg') return negated(x);
   const result = callOf(`hone_${op}_${wide}`, x);
   return ROUNDS.has(op) ? rounded(dtype, result) : result;
 }
@@ -216,7 +215,7 @@ function integerUnary(context: Context, expr: Node<'unary'>, x: CExpr): CExpr {
     case 'abs':
     case 'sign':
       if (expr.op === 'neg' && dtype === 'i64' && isIndexArithmetic(expr.x)) {
-        return { text: `-${wrap(x, PREC.unary)}`, prec: PREC.unary };
+        return negated(x);
       }
       return dtype === 'bool' ? x : callOf(`hone_${expr.op}_${dtype}`, x);
     default: {
@@ -249,18 +248,23 @@ function scalarBinary(context: Context, expr: Node<'binary'>): CExpr {
   return callOf(`hone_${op}_${dtype}`, a, b);
 }
 
+/** Bools are combined by bit: both sides are computed anyway, and no branch keeps loops simple. */
 function boolBinary(op: BinaryOp, a: CExpr, b: CExpr): CExpr {
+  const join = (sign: string, prec: number): CExpr => ({
+    text: `${wrap(a, PREC.add)} ${sign} ${wrap(b, PREC.add)}`,
+    prec,
+  });
   switch (op) {
     case 'and':
     case 'mul':
     case 'min':
-      return { text: `${wrap(a, PREC.equal)} & ${wrap(b, PREC.equal)}`, prec: PREC.bitand };
+      return join('&', PREC.bitand);
     case 'or':
     case 'add':
     case 'max':
-      return { text: `${wrap(a, PREC.equal)} | ${wrap(b, PREC.equal)}`, prec: PREC.bitor };
+      return join('|', PREC.bitor);
     case 'xor':
-      return infix('^', PREC.bitxor, { ...a, prec: Math.min(a.prec, PREC.bitxor) }, b);
+      return join('^', PREC.bitxor);
     default:
       return invariant(false, `${op} of bool has no meaning`) as never;
   }

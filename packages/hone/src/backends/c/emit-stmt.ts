@@ -13,16 +13,10 @@ import {
   freshName,
   isNonNegative,
   registerPosition,
+  tempOptions,
 } from './emit-context.ts';
 import { laneAxisOf, laneLoopHead, laneWrite } from './emit-lanes.ts';
-import {
-  affineText,
-  elementText,
-  indexExpr,
-  isNumber,
-  scalarExpr,
-  storeText,
-} from './emit-scalar.ts';
+import { affineText, elementText, indexExpr, scalarExpr, storeText } from './emit-scalar.ts';
 import { planTemps } from './emit-temps.ts';
 import { type LaneAxis, varies, vectorType } from './emit-vector.ts';
 
@@ -242,8 +236,8 @@ function scalarWrite(context: Context, stmt: Write): readonly string[] {
       const total = { kind: 'binary', dtype, op, a: old, b: stmt.value } as const;
       return [storeText(context, stmt.buffer, stmt.index, scalarExpr(context, total))];
     }
-    const constant = isFloat(dtype) && isNumber(stmt.value) ? '_const' : '';
-    const result = callOf(`hone_${op}${constant}_${dtype}`, element, value);
+    const fold = isFloat(dtype) ? 'fold_' : '';
+    const result = callOf(`hone_${fold}${op}_${dtype}`, element, value);
     return [`${element.text} = ${result.text};`];
   });
 }
@@ -258,7 +252,7 @@ function withTemps(
   const temps = new Map<Expr, string>(outer);
   const lines: string[] = [];
   context.temps = temps;
-  for (const { node, equals } of planTemps(roots).temps) {
+  for (const { node, equals } of planTemps(roots, tempOptions(context, false)).temps) {
     const name = freshName(context);
     const type = node.dtype === 'bool' ? 'int' : valueType(node.dtype as DType);
     lines.push(`const ${type} ${name} = ${scalarExpr(context, node).text};`);

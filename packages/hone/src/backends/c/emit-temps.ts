@@ -22,7 +22,14 @@ interface Interned {
   unconditional: boolean;
 }
 
-export function planTemps(roots: readonly Expr[]): TempPlan {
+export interface TempOptions {
+  /** Values that are as good as a temporary already. */
+  readonly isFree: (node: Expr) => boolean;
+  /** In vector code the condition of a select also guards the loads of its branches. */
+  readonly lanes: boolean;
+}
+
+export function planTemps(roots: readonly Expr[], options: TempOptions): TempPlan {
   const byKey = new Map<string, Interned>();
   const byNode = new Map<Expr, Interned>();
   const order: Interned[] = [];
@@ -62,8 +69,16 @@ export function planTemps(roots: readonly Expr[]): TempPlan {
     safe.set(entry, result);
     return result;
   };
+  if (options.lanes) {
+    for (const { node, parts } of order) {
+      if (node.kind !== 'select' || parts.slice(1).every(isSafe)) continue;
+      const [cond] = parts;
+      if (cond !== undefined) cond.uses++;
+    }
+  }
   const temps = order
-    .filter((entry) => entry.uses > 1 && isWorthwhile(entry.node) && isSafe(entry))
+    .filter((entry) => entry.uses > 1 && isSafe(entry))
+    .filter(({ node }) => isWorthwhile(node) && !options.isFree(node))
     .map((entry) => ({ node: entry.node, equals: [...entry.equals] }));
   return { temps };
 }

@@ -10,7 +10,17 @@ import { index as indexConst } from '../../expr/build.ts';
 import { children, rewriteExpr } from '../../expr/rewrite.ts';
 import type { BinaryOp, Expr } from '../../expr/types.ts';
 import { sumOf, strideOf } from '../../loop/affine.ts';
-import { type CExpr, callOf, infix, literal, PREC, primary, ternary, wrap } from './c-text.ts';
+import {
+  type CExpr,
+  callOf,
+  infix,
+  literal,
+  negated,
+  PREC,
+  primary,
+  ternary,
+  wrap,
+} from './c-text.ts';
 import { bufferInfo, bufferName, type Context, registerPosition } from './emit-context.ts';
 import { affineText, indexExpr, isNumber, ROUNDS, scalarExpr } from './emit-scalar.ts';
 
@@ -123,7 +133,7 @@ function helper(lane: LaneAxis, name: string, ...args: readonly CExpr[]): CExpr 
 function splat(context: Context, lane: LaneAxis, expr: Expr, guard: CExpr | undefined): CExpr {
   const rep = repOf(expr.dtype);
   const x = uniformExpr(context, lane, expr, guard);
-  const value = expr.dtype === 'bool' ? { text: `-(${x.text})`, prec: PREC.unary } : x;
+  const value = expr.dtype === 'bool' ? negated(x) : x;
   return helper(lane, `splat_${rep}`, value);
 }
 
@@ -217,7 +227,7 @@ function laneUnary(
     return wrapped(lane, dtype, { text: `~${wrap(x, PREC.unary)}`, prec: PREC.unary });
   if (isFloat(dtype)) {
     repOf(dtype);
-    if (op === 'neg') return { text: `-${wrap(x, PREC.primary)}`, prec: PREC.unary };
+    if (op === 'neg') return negated(x);
     const result = helper(lane, `${op}_f32`, x);
     return ROUNDS.has(op) ? rounded(lane, dtype, result) : result;
   }
@@ -336,7 +346,7 @@ function compareLane(context: Context, lane: LaneAxis, expr: Node<'binary'>): CE
   };
   const limit = callOf('hone_lane_limit', affineText(context, bound));
   const iota = primary(`hone_iota_i32x${lane.width}()`);
-  const lanes = stride === 1 ? iota : { text: `-${iota.text}`, prec: PREC.unary };
+  const lanes = stride === 1 ? iota : negated(iota);
   const [sign, prec] = COMPARE[expr.op] as readonly [string, number];
   return infix(sign, prec, lanes, helper(lane, 'splat_i32', limit));
 }
