@@ -76,18 +76,21 @@ export interface OutputAxes {
 
 /**
  * The stage's output axes as loops in the output's memory order. A blocked channel axis i1 becomes
- * blocks `ib` and lanes `il`. `fullLanes`: run over padded lanes too (every operand has them).
+ * blocks `ib` and lanes `il`, if the region written begins at a block (`firstChannel`).
+ * `fullLanes`: run over padded lanes too (every operand has them).
  */
 export function outputAxes(
   axes: readonly number[],
   outIndex: readonly Expr[],
   output: Buffer,
   fullLanes: boolean,
+  firstChannel = 0,
 ): OutputAxes {
   const plain = axes.map((extent, i): LoopAxis => ({ name: `i${i}`, extent }));
   const { block } = output.layout;
   const channel = outIndex[1];
-  if (block === 1 || channel?.kind !== 'axis') return { axes: plain, by: new Map() };
+  const isBlocked = block > 1 && firstChannel % block === 0;
+  if (!isBlocked || channel?.kind !== 'axis') return { axes: plain, by: new Map() };
   const position = plain.findIndex((a) => a.name === channel.name);
   if (position < 0) return { axes: plain, by: new Map() };
   const extent = at(plain, position).extent;
@@ -106,6 +109,16 @@ export function outputAxes(
     axes: ordered,
     by: new Map([[channel.name, iadd(imul(axis('ib'), block), axis('il'))]]),
   };
+}
+
+/** First channel of the region a view writes. */
+export function firstChannelOf(view: View): number {
+  return view.offset?.[1] ?? 0;
+}
+
+/** Are the lanes past a view's last channel nobody else's? */
+export function ownsPadding(view: View, buffer: Buffer): boolean {
+  return firstChannelOf(view) + (view.shape[1] ?? 0) === buffer.shape[1];
 }
 
 /** Can padded lanes be computed too, because every load that depends on the channel has them? */

@@ -39,14 +39,14 @@ export function assignLayouts(graph: StageGraph, target: Target): StageGraph {
     if (conv !== null) convs.set(stage.id, conv);
   }
   if (convs.size === 0) return graph;
-  const canBlock = blockable(graph, target.lanes);
+  const canBlock = blockable(graph, convs, target.lanes);
   const blocked = spread(graph, convs, canBlock);
-  const halos = halosOf(graph, convs, blocked);
+  const planar = planarInputs(graph, convs, canBlock, blocked);
+  const halos = halosOf(graph, convs, new Set([...blocked, ...planar]));
   const buffers = graph.buffers.map((buffer): Buffer => {
-    if (blocked.has(buffer.id)) {
-      const halo = halos.get(buffer.id) ?? NO_HALO;
-      return { ...buffer, layout: { block: target.lanes, halo } };
-    }
+    const halo = halos.get(buffer.id) ?? NO_HALO;
+    if (blocked.has(buffer.id)) return { ...buffer, layout: { block: target.lanes, halo } };
+    if (planar.has(buffer.id)) return { ...buffer, layout: { block: 1, halo } };
     return buffer;
   });
   return insertReorders({ ...graph, buffers }, convs, target.lanes);
@@ -60,25 +60,50 @@ function asBlockedConv(stage: Stage, graph: StageGraph, target: Target): Conv | 
   return { body, spec: body.spec, planar, halo: haloNeeded(body.spec, target) };
 }
 
-/** Buffers that may be blocked: own memory, rank 4, every view an aligned region or the whole. */
-function blockable(graph: StageGraph, block: number): ReadonlySet<BufferId> {
+/**
+ * Buffers that may be blocked: own memory, rank 4, every view the whole or a region. A convolution
+ * writes whole blocks, so its region begins at one; element-wise stages may write any channels, if
+ * no convolution writes its padded lanes over them afterwards.
+ */
+function blockable(
+  graph: StageGraph,
+  convs: ReadonlyMap<number, Conv>,
+  block: number,
+): ReadonlySet<BufferId> {
   const can = new Set<BufferId>();
   for (const buffer of graph.buffers) {
     if (buffer.role === 'temp' && buffer.shape.length === 4) can.add(buffer.id);
   }
+  const unaligned = (view: View): boolean => (view.offset?.[1] ?? 0) % block !== 0;
+  /** Regions not at a block's start that element-wise stages wrote so far. */
+  const small: View[] = [];
   for (const stage of graph.stages) {
+    const isConv = convs.has(stage.id);
     for (const view of [...stage.operands, ...stage.outputs]) {
       const buffer = at(graph.buffers, view.buffer);
-      if (!can.has(buffer.id)) continue;
-      const offset = view.offset?.[1] ?? 0;
       const sameShape = view.shape.every((extent, i) => extent === buffer.shape[i]);
       const reshaped = view.offset === undefined && !sameShape;
-      const isRoutine = stage.body.kind === 'routine';
-      const vector = isVector(buffer, block);
-      if (isRoutine || (reshaped && !vector) || offset % block !== 0) can.delete(buffer.id);
+      const isReshaped = reshaped && !isVector(buffer, block);
+      if (isReshaped || stage.body.kind === 'routine') can.delete(buffer.id);
+    }
+    for (const view of stage.operands) if (unaligned(view)) can.delete(view.buffer);
+    for (const view of stage.outputs) {
+      if (isConv && (unaligned(view) || small.some((other) => spillsOver(view, other, block)))) {
+        can.delete(view.buffer);
+      }
+      if (!isConv && unaligned(view)) small.push(view);
     }
   }
   return can;
+}
+
+/** Would a convolution that writes `view` in whole blocks overwrite channels of `other`? */
+function spillsOver(view: View, other: View, block: number): boolean {
+  if (view.buffer !== other.buffer) return false;
+  const start = view.offset?.[1] ?? 0;
+  const end = start + Math.ceil((view.shape[1] ?? 0) / block) * block;
+  const first = other.offset?.[1] ?? 0;
+  return first < end && first + (other.shape[1] ?? 0) > start;
 }
 
 /** [n, c, 1, 1] with whole blocks lies in memory as the plain layout does. */
@@ -147,17 +172,33 @@ function imageOperands(stage: Stage): View[] {
     .filter((view) => view.shape.length === 4 && view.shape.every((e, i) => e === shape[i]));
 }
 
+/** Inputs of planar convolutions that are our own and not blocked: they only get a halo. */
+function planarInputs(
+  graph: StageGraph,
+  convs: ReadonlyMap<number, Conv>,
+  canBlock: ReadonlySet<BufferId>,
+  blocked: ReadonlySet<BufferId>,
+): ReadonlySet<BufferId> {
+  const planar = new Set<BufferId>();
+  for (const stage of graph.stages) {
+    const view = stage.operands[0];
+    if (view === undefined || convs.get(stage.id)?.planar !== true) continue;
+    if (canBlock.has(view.buffer) && !blocked.has(view.buffer)) planar.add(view.buffer);
+  }
+  return planar;
+}
+
 function halosOf(
   graph: StageGraph,
   convs: ReadonlyMap<number, Conv>,
-  blocked: ReadonlySet<BufferId>,
+  laidOut: ReadonlySet<BufferId>,
 ): ReadonlyMap<BufferId, Halo> {
   const halos = new Map<BufferId, Halo>();
   for (const stage of graph.stages) {
     const conv = convs.get(stage.id);
-    if (conv === undefined || conv.planar) continue;
+    if (conv === undefined) continue;
     const view = at(stage.operands, 0);
-    if (!blocked.has(view.buffer)) continue;
+    if (!laidOut.has(view.buffer)) continue;
     halos.set(view.buffer, widest(halos.get(view.buffer) ?? NO_HALO, conv.halo));
   }
   return halos;

@@ -12,11 +12,13 @@ import {
   bufferAt,
   bufferParams,
   clearHalo,
+  firstChannelOf,
   flattenLoads,
   hasPaddedLanes,
   intoLoops,
   kernelBuffers,
   OUTPUT,
+  ownsPadding,
   outputAxes,
 } from './addressing.ts';
 import { simplifyAll } from './simplify-stmts.ts';
@@ -30,8 +32,15 @@ export function lowerMap(ctx: KernelContext, body: MapBody): Kernel {
   const channel = body.outIndex[1];
   const fullLanes =
     channel?.kind === 'axis' &&
+    ownsPadding(output, buffer) &&
     hasPaddedLanes([body.value], channel.name, stage, buffers, buffer.layout.block);
-  const { axes, by } = outputAxes(body.axes, body.outIndex, buffer, fullLanes);
+  const { axes, by } = outputAxes(
+    body.axes,
+    body.outIndex,
+    buffer,
+    fullLanes,
+    firstChannelOf(output),
+  );
   const value = flattenLoads(body.value, stage, buffers);
   const address = addressOf(buffer, output, body.outIndex);
   // The store travels as a load so that merging treats its address like the operands'.

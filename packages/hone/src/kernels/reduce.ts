@@ -18,6 +18,7 @@ import {
   bufferAt,
   bufferParams,
   clearHalo,
+  firstChannelOf,
   flattenLoads,
   intoLoops,
   kernelBuffers,
@@ -36,7 +37,7 @@ export function lowerReduce(ctx: KernelContext, body: ReduceBody, row = 'reduce'
   const { stage, buffers, target } = ctx;
   const output = at(stage.outputs, 0);
   const buffer = bufferAt(buffers, output);
-  const { axes, by } = outputAxes(body.axes, body.outIndex, buffer, false);
+  const { axes, by } = outputAxes(body.axes, body.outIndex, buffer, false, firstChannelOf(output));
   const inner = body.reduceAxes.map((extent, i): LoopAxis => ({ name: `r${i}`, extent }));
   const flat = (expr: Expr): Expr => intoLoops(flattenLoads(expr, stage, buffers), by);
   const steps = body.steps.map((step) => ({ ...step, value: flat(step.value) }));

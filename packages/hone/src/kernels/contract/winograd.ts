@@ -174,8 +174,7 @@ interface Plan {
   readonly q: number;
 }
 
-const vectorLoop = (plan: Plan, body: Stmt): Stmt =>
-  forLoop(LANE, 0, plan.lanes, 'vector', [body]);
+const vectorLoop = (plan: Plan, body: Stmt): Stmt => forLoop(LANE, 0, plan.lanes, 'vector', [body]);
 
 /** Σ coefficient · term, leaving out zeros and multiplications by ±1. */
 function combine(row: readonly number[], term: (i: number) => Expr): Expr {
@@ -227,9 +226,7 @@ function inputTransform(plan: Plan): Stmt[] {
       ]);
     for (let i = 0; i < w.n; i++) {
       const value = combine(at(w.input, i), source);
-      stmts.push(
-        vectorLoop(plan, { kind: 'assign', buffer: RESULT, index: slot(i, j), value }),
-      );
+      stmts.push(vectorLoop(plan, { kind: 'assign', buffer: RESULT, index: slot(i, j), value }));
     }
   }
   const pointSize = spec.ic * blockTiles;
@@ -279,7 +276,13 @@ function products(plan: Plan, columns: number): Stmt[] {
     value: load(ACCUMULATOR, 'f32', [accPosition(shape)]),
   };
   return [
-    { kind: 'alloc', buffer: POINTS, dtype: 'f32', count: points * columns * q * lanes, space: 'stack' },
+    {
+      kind: 'alloc',
+      buffer: POINTS,
+      dtype: 'f32',
+      count: points * columns * q * lanes,
+      space: 'stack',
+    },
     forLoop('point', 0, points, 'serial', [
       ...clearTile(shape),
       forLoop('ib', 0, spec.ic / lanes, 'serial', [
