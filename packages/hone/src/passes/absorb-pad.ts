@@ -27,19 +27,28 @@ interface SpatialPad {
 function absorb(node: Node, r: Rebuild): readonly ValueId[] | undefined {
   const [data] = node.inputs;
   if (node.domain !== '' || data === null || data === undefined) return undefined;
-  const takes = ABSORBERS[node.op];
-  if (takes === undefined || node.outputs.length !== 1) return undefined;
-  const explicit = node.attrs['auto_pad'] === 'NOTSET' || node.attrs['auto_pad'] === 'VALID';
-  if (!explicit || node.attrs['ceil_mode'] === 1) return undefined;
-  const pad = spatialPad(r, r.map(data));
-  if (pad === undefined) return undefined;
-  const extra = takes(node, pad, r);
-  if (extra === undefined) return undefined;
-  const own = ownPads(node, pad.begin.length);
+  if (ABSORBERS[node.op] === undefined || node.outputs.length !== 1) return undefined;
+  const inputs = node.inputs.map((id) => (id === null ? null : r.map(id)));
+  let window: Node = { ...node, inputs };
+  // Pads may stand one after the other.
+  for (let next = absorbOne(window, r); next !== undefined; next = absorbOne(window, r)) {
+    window = next;
+  }
+  return window.inputs === inputs ? undefined : [r.b.op(node.op, window.inputs, window.attrs)];
+}
+
+/** The window (with new values as inputs) without the Pad in front of it. */
+function absorbOne(window: Node, r: Rebuild): Node | undefined {
+  const explicit = window.attrs['auto_pad'] === 'NOTSET' || window.attrs['auto_pad'] === 'VALID';
+  if (!explicit || window.attrs['ceil_mode'] === 1) return undefined;
+  const [data, ...rest] = window.inputs;
+  const pad = data === null || data === undefined ? undefined : spatialPad(r, data);
+  const extra = pad && ABSORBERS[window.op]?.(window, pad, r);
+  if (pad === undefined || extra === undefined) return undefined;
+  const own = ownPads(window, pad.begin.length);
   const pads = [...pad.begin, ...pad.end].map((n, i) => n + (own[i] ?? 0));
-  const inputs = node.inputs.slice(1).map((id) => (id === null ? null : r.map(id)));
-  const attrs = { ...node.attrs, ...extra, auto_pad: 'NOTSET', pads };
-  return [r.b.op(node.op, [pad.data, ...inputs], attrs)];
+  const attrs = { ...window.attrs, ...extra, auto_pad: 'NOTSET', pads };
+  return { ...window, inputs: [pad.data, ...rest], attrs };
 }
 
 type Absorber = (node: Node, pad: SpatialPad, r: Rebuild) => Attrs | undefined;

@@ -3,13 +3,14 @@
  * from NHWC frameworks transpose around every convolution; between them are element-wise
  * operators, Concat, Pad, Resize, reductions and reshapes, all of which let a transpose pass.
  *
- * A Pad in front of a transpose is moved behind it, where a convolution can absorb it. The result
+ * A Pad in front of a transpose is moved behind it, where the convolution or pool that follows can
+ * absorb it. The result
  * is taken only when fewer elements are transposed than before, or as many by no more transposes
  * (then activations stand next to the convolution that can fuse them). Requires constant axes, pads and scales.
  */
 import { elementCount, toNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, Node, ValueId } from '../graph/types.ts';
-import { valueById } from '../graph/walk.ts';
+import { consumers, valueById } from '../graph/walk.ts';
 import { fullPads } from './absorb-pad.ts';
 import { type Pass, type PassContext, type Rebuild, rebuildGraph } from './pass.ts';
 import { composed, isIdentity, isReshape, permuted } from './permute.ts';
@@ -19,7 +20,20 @@ import type { View } from './transposed-operands.ts';
 
 export const absorbTranspose: Pass = { name: 'absorb-transpose', run };
 
+/** One walk may bring a Pad to a transpose that passes another one only on the next. */
+const MAX_ROUNDS = 8;
+
 function run(graph: Graph, ctx: PassContext): Graph {
+  let current = graph;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const next = once(current, ctx);
+    if (next === current) break;
+    current = next;
+  }
+  return current;
+}
+
+function once(graph: Graph, ctx: PassContext): Graph {
   let best = graph;
   // Once also stopping where a result is larger than its input: a transpose is cheaper before it.
   for (const maxGrowth of [Number.POSITIVE_INFINITY, 1]) {
@@ -34,12 +48,20 @@ function run(graph: Graph, ctx: PassContext): Graph {
 
 function pushAll(graph: Graph, ctx: PassContext, maxGrowth: number): Graph {
   const views = new Map<ValueId, View>();
+  const readers = consumers(graph);
+  const feedsWindow = (node: Node): boolean =>
+    node.outputs.some((id) => readers.get(id)?.some(({ op }) => WINDOWS.has(op)) ?? false);
   return rebuildGraph(graph, ctx, (node, r) => {
-    if (node.op === 'Transpose' && node.domain === '') visitTranspose(node, r, views);
-    else if (growth(graph, node) <= maxGrowth) visitOther(node, r, views);
-    else r.keep(node);
+    if (node.op === 'Transpose' && node.domain === '') {
+      visitTranspose(node, r, views, feedsWindow(node));
+    } else if (growth(graph, node) > maxGrowth || (node.op === 'Pad' && feedsWindow(node))) {
+      r.keep(node);
+    } else visitOther(node, r, views);
   });
 }
+
+/** What can absorb a Pad: between it and the Pad no transpose must come to stand. */
+const WINDOWS: ReadonlySet<string> = new Set(['Conv', 'MaxPool', 'AveragePool']);
 
 /** How much larger the results of a node are than the largest of its inputs. */
 function growth(graph: Graph, node: Node): number {
@@ -67,7 +89,12 @@ function transposeCost(graph: Graph): { readonly elements: number; readonly coun
   return { elements, count };
 }
 
-function visitTranspose(node: Node, r: Rebuild, views: Map<ValueId, View>): void {
+function visitTranspose(
+  node: Node,
+  r: Rebuild,
+  views: Map<ValueId, View>,
+  feedsWindow: boolean,
+): void {
   const [data] = node.inputs;
   if (data === null || data === undefined) {
     r.keep(node);
@@ -76,7 +103,7 @@ function visitTranspose(node: Node, r: Rebuild, views: Map<ValueId, View>): void
   const value = r.map(data);
   const perm = permOf(node, valueById(r.old, data).type.shape.length);
   const before = views.get(value);
-  const moved = before === undefined ? padBehind(node, r, perm) : undefined;
+  const moved = before === undefined && feedsWindow ? padBehind(node, r, perm) : undefined;
   if (moved !== undefined) {
     r.replace(node, [moved]);
   } else if (before === undefined) {

@@ -42,6 +42,10 @@ function noOp(node: Node, r: Rebuild): ValueId | undefined {
     case 'Unsqueeze':
     case 'Expand':
       return whole;
+    case 'Pad':
+      return second !== null && second !== undefined && uniform(r, r.map(second)) === 0
+        ? whole
+        : undefined;
     case 'Dropout':
       return trains(node, r) ? undefined : whole;
     case 'Transpose':
