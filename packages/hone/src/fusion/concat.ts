@@ -21,17 +21,18 @@ function placeOne(work: Work, draft: Draft, position: number): void {
   if (draft.body.kind !== 'concat') return;
   const { axis, offsets } = draft.body;
   const output = at(draft.outputs, 0);
-  const taken = new Set<number>();
+  /** Where the parts that are written in place now lie. */
+  const placed = new Map<number, View>();
   const copies: Draft[] = [];
   draft.operands.forEach((part, k) => {
     const start = output.shape.map((_, i) => (i === axis ? at(offsets, k) : 0));
     const offset = start.map((item, i) => item + (output.offset?.[i] ?? 0));
     const region: View = { buffer: output.buffer, shape: part.shape, offset };
-    const reason = taken.has(part.buffer)
-      ? 'the part is used twice'
-      : whyNotInPlace(work, part, position);
+    const before = placed.get(part.buffer);
+    const reason =
+      before !== undefined ? 'the part is used twice' : whyNotInPlace(work, part, position);
     if (reason === null) {
-      taken.add(part.buffer);
+      placed.set(part.buffer, region);
       redirect(work, part.buffer, region);
     } else {
       work.notes.push({ node: at(draft.nodes, 0), reason: `part ${k} is copied: ${reason}` });
@@ -39,7 +40,7 @@ function placeOne(work: Work, draft: Draft, position: number): void {
       copies.push({
         nodes: draft.nodes,
         ops: draft.ops,
-        operands: [part],
+        operands: [before === undefined ? part : { ...before, shape: part.shape }],
         outputs: [region],
         body: copyBody(part.shape, dtype),
       });
