@@ -1,7 +1,7 @@
 /** Every fast row of the contraction table against the oracle, per target, on poisoned memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Graph, ValueId } from 'hone/graph/types';
+import type { Attrs, Graph, ValueId } from 'hone/graph/types';
 import type { OpBuilder } from 'hone/ops/builder';
 import { opBuilder } from 'hone/ops/registry';
 import { seededRandom } from 'hone-runtime/base/random';
@@ -190,6 +190,52 @@ function chainGraph(): Graph {
   return b.graph.finish([out, b.op('Transpose', [average], { perm: [0, 2, 3, 1] })]);
 }
 
+interface TransposedCase {
+  readonly note: string;
+  readonly input: readonly number[];
+  readonly oc: number;
+  readonly kernel: number;
+  readonly attrs: Attrs;
+}
+
+const TRANSPOSED: readonly TransposedCase[] = [
+  { note: 'kernel = stride', input: [1, 24, 5, 7], oc: 24, kernel: 2, attrs: { strides: [2, 2] } },
+  {
+    note: 'one output channel',
+    input: [1, 20, 6, 5],
+    oc: 1,
+    kernel: 2,
+    attrs: { strides: [2, 2] },
+  },
+  {
+    note: 'overlapping, padded',
+    input: [2, 16, 5, 6],
+    oc: 18,
+    kernel: 4,
+    attrs: { strides: [2, 2], pads: [1, 1, 1, 1] },
+  },
+  {
+    note: 'odd kernel, output padding',
+    input: [1, 8, 7, 4],
+    oc: 12,
+    kernel: 3,
+    attrs: { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] },
+  },
+  { note: 'stride 3, gaps', input: [1, 8, 4, 4], oc: 5, kernel: 2, attrs: { strides: [3, 3] } },
+  { note: 'stride 1 stays', input: [1, 6, 5, 5], oc: 4, kernel: 3, attrs: {} },
+];
+
+function transposedGraph(): Graph {
+  const b = opBuilder('transposed');
+  const outputs = TRANSPOSED.map((c, i) => {
+    const x = b.graph.input(`x${i}`, { dtype: 'f32', shape: c.input });
+    const w = weights(b, [c.input[1] ?? 1, c.oc, c.kernel, c.kernel]);
+    const y = b.op('ConvTranspose', [x, w, weights(b, [c.oc])], c.attrs, { name: c.note });
+    return b.op('Relu', [y]);
+  });
+  return b.graph.finish(outputs);
+}
+
 interface MatMulCase {
   readonly note: string;
   readonly a: readonly number[];
@@ -262,6 +308,7 @@ const GRAPHS: readonly {
     make: chainGraph,
     expect: ['conv_', 'depthwise', 'reduce_lanes', 'matmul'],
   },
+  { name: 'transposed convolutions', make: transposedGraph, expect: ['conv_', 'map', 'contract_'] },
   { name: 'matrix products', make: matMulGraph, expect: ['matmul', '_inplace'] },
   { name: 'attention', make: attentionGraph, expect: ['matmul', '_inplace', 'reduce_row'] },
 ];

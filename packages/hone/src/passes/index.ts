@@ -10,6 +10,7 @@ import { foldConstants } from './fold-constants.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { recognize } from './recognize.ts';
 import { simplifyNodes } from './simplify-nodes.ts';
+import { splitConvTranspose } from './split-conv-transpose.ts';
 import { widenHalf } from './widen-half.ts';
 
 export type { Pass, PassContext } from './pass.ts';
@@ -34,6 +35,7 @@ export const STANDARD_PASSES: readonly Pass[] = [
   simplifyNodes,
   absorbPad,
   foldBatchnorm,
+  splitConvTranspose,
   eliminateCommon,
   eliminateDead,
 ];

@@ -33,7 +33,7 @@ import {
 } from './window.ts';
 
 /** One entry per spatial axis in every list. */
-interface Geometry {
+export interface ConvTransposeGeometry {
   readonly batch: number;
   readonly ic: number;
   readonly oc: number;
@@ -67,7 +67,7 @@ function geometry(
   attrs: Attrs,
   x: readonly number[],
   w: readonly number[],
-): Geometry {
+): ConvTransposeGeometry {
   if (x.length < 3) shapeError(ctx, `input [${x.join(',')}] has no spatial axes`);
   if (w.length !== x.length) {
     shapeError(ctx, `input has rank ${x.length}, but the weights have rank ${w.length}`);
@@ -118,7 +118,8 @@ function geometry(
   return { batch: at(x, 0), ic, oc, group, input, output, kernel, stride, dilation, padBegin };
 }
 
-function geometryOf(ctx: InferContext): Geometry {
+/** The resolved geometry of a node: padding and output extents as numbers. */
+export function convTransposeGeometry(ctx: InferContext): ConvTransposeGeometry {
   return geometry(ctx, ctx.attrs, inputType(ctx, 0).shape, inputType(ctx, 1).shape);
 }
 
@@ -138,7 +139,7 @@ interface Reach {
  * Undilated, the taps that reach o are phase, phase + stride, … with phase = (o + padBegin) mod
  * stride: only those are folded. Dilated, all taps are, and most find no whole input position.
  */
-function reachOf(geo: Geometry, i: number, o: Expr, tap: Expr): Reach {
+function reachOf(geo: ConvTransposeGeometry, i: number, o: Expr, tap: Expr): Reach {
   const [stride, dilation, extent] = [at(geo.stride, i), at(geo.dilation, i), at(geo.input, i)];
   const [kernel, begin] = [at(geo.kernel, i), at(geo.padBegin, i)];
   const place = iadd(o, begin);
@@ -180,7 +181,7 @@ export const convTranspose = defineOp({
     const x = inputType(ctx, 0);
     requireDType(ctx, x, FLOATS);
     requireDType(ctx, inputType(ctx, 1), [x.dtype], 'the weight');
-    const geo = geometryOf(ctx);
+    const geo = convTransposeGeometry(ctx);
     const bias = optionalType(ctx, 2);
     if (bias !== undefined) {
       requireDType(ctx, bias, [x.dtype], 'the bias');
@@ -195,7 +196,7 @@ export const convTranspose = defineOp({
   },
   lower: (ctx) => {
     const x = inputType(ctx, 0);
-    const geo = geometryOf(ctx);
+    const geo = convTransposeGeometry(ctx);
     const rank = geo.input.length;
     const [icPerGroup, ocPerGroup] = [geo.ic / geo.group, geo.oc / geo.group];
     const out = axesFrom('i', 2, rank);
