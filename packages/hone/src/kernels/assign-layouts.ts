@@ -277,7 +277,7 @@ function insertReorders(
 function copyStage(from: View, to: View, dtype: Buffer['dtype'], of: Stage): Omit<Stage, 'id'> {
   const axes = from.shape.map((_, i) => axis(`i${i}`));
   return {
-    nodes: of.nodes,
+    nodes: of.nodes.slice(0, 1),
     ops: ['Reorder'],
     operands: [from],
     outputs: [to],
