@@ -49,10 +49,9 @@ export async function compileC(
   const library = path.join(directory, 'unit.so');
   const cache = path.join(cacheDirectory(), 'zig');
   writeFileSync(source, text);
-  const flags = compileFlags(toolchain, target, 'kernel').filter((f) => !f.startsWith('-fvis'));
   const args = [
     ...toolchain.leading,
-    ...flags,
+    ...testFlags(compileFlags(toolchain, target, 'kernel')),
     `-I${NATIVE}`,
     '-Wno-parentheses',
     '-shared',
@@ -82,6 +81,14 @@ export async function compileC(
     throw new Error(`the compiler refuses the unit for ${cpuPart(target)}:\n${complaint}`);
   }
   return { path: library, close };
+}
+
+/** All symbols visible; with HONE_TEST_UBSAN=1 undefined behaviour ends the process. */
+function testFlags(flags: readonly string[]): string[] {
+  const visible = flags.filter((flag) => !flag.startsWith('-fvisibility'));
+  if (process.env['HONE_TEST_UBSAN'] !== '1') return visible;
+  const traps = ['-fsanitize=undefined,float-cast-overflow', '-fsanitize-trap=all'];
+  return [...visible.filter((flag) => flag !== '-fno-sanitize=all'), ...traps];
 }
 
 /** Compiles loop functions for a target of this machine. */

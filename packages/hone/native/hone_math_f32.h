@@ -17,7 +17,7 @@ HONE_INLINE F HONE_N(copysign_f32)(F x, F y) {
 }
 HONE_INLINE F HONE_N(pow2_f32)(U n) { return HONE_N(as_f32)((I)((n + 127u) << 23)); }
 
-// 1 ulp
+// 1.1 ulp
 HONE_INLINE F HONE_N(exp_f32)(F x) {
   F c = HONE_N(select_f32)(x < -104.0f, HONE_N(splat_f32)(-104.0f), x);
   c = HONE_N(select_f32)(c > 89.0f, HONE_N(splat_f32)(89.0f), c);
@@ -34,7 +34,7 @@ HONE_INLINE F HONE_N(exp_f32)(F x) {
   return p * HONE_N(pow2_f32)((U)half) * HONE_N(pow2_f32)((U)power - (U)half);
 }
 
-// 1 ulp
+// 1.1 ulp
 HONE_INLINE F HONE_N(log_f32)(F x) {
   const I tiny = x < 0x1p-126f;
   const U bits = (U)HONE_N(as_i32)(HONE_N(select_f32)(tiny, x * 0x1p23f, x));
@@ -54,7 +54,7 @@ HONE_INLINE F HONE_N(log_f32)(F x) {
   return HONE_N(select_f32)((x < 0.0f) | (x != x), HONE_N(splat_f32)(HONE_NAN), y);
 }
 
-// sin(x + turn·π/2): the angle is reduced in double, the series is in float. 1 ulp for |x| up to
+// sin(x + turn·π/2): the angle is reduced in double, the series is in float. 1.5 ulp for |x| up to
 // 2^20·π/2; within [-1, 1] always.
 HONE_INLINE F HONE_N(turned_f32)(F x, double turn) {
   const D wide = HONE_N(cvt_f32_f64)(x);
@@ -94,7 +94,7 @@ HONE_INLINE F HONE_N(tanh_f32)(F x) {
 // 3 ulp
 HONE_INLINE F HONE_N(sigmoid_f32)(F x) { return 1.0f / (1.0f + HONE_N(exp_f32)(-x)); }
 
-// |x| < 1: x·P(x²). Above: 1 - e^Q(|x|), where Q approximates log erfc; 1 from 4 on. 2 ulp
+// |x| < 1: x·P(x²). Above: 1 - e^Q(|x|), where Q approximates log erfc; 1 from 4 on. 2.5 ulp
 HONE_INLINE F HONE_N(erf_f32)(F x) {
   const F z = x * x;
   F p = z * 7.87587506e-5f - 8.01686429e-4f;
