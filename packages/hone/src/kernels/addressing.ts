@@ -100,7 +100,11 @@ export function outputAxes(
     ? {
         name: 'il',
         extent: block,
-        limit: binary('min', index(block), binary('sub', index(extent), imul(axis('ib'), block))),
+        // A single block is no loop: its axis has no name where limits stand.
+        limit:
+          blocks.extent === 1
+            ? index(extent)
+            : binary('min', index(block), binary('sub', index(extent), imul(axis('ib'), block))),
       }
     : { name: 'il', extent: block };
   const rest = plain.filter((_, i) => i !== position);
