@@ -154,15 +154,27 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'bench',
     summary: 'measure latency and throughput, and compare with another engine',
-    args: [MODEL_OR_ARTIFACT],
+    details:
+      'Each engine runs in a process of its own, in turns; what a short burn of all cores shows to be disturbed is discarded. With a baseline the outputs are compared as well: exit code 1 when they differ.',
+    args: [{ name: '<MODEL...>', doc: 'ONNX files, or folders made by `hone compile`' }],
     options: [
-      ...COMPILE_OPTIONS,
+      ...COMPILE_OPTIONS.filter((option) => !option.flags.startsWith('--batch')),
+      {
+        flags: '--batch <LIST>',
+        doc: 'sizes of leading dimensions that the model leaves open, e.g. 1,8: one measurement each',
+        fallback: '1',
+      },
       {
         flags: '--baseline <ENGINE>',
         doc: 'engine to compare with: onnxruntime (needs onnxruntime-node; takes ONNX files only)',
       },
       { flags: '--concurrency <LIST>', doc: 'requests in flight, e.g. 1,2,4', fallback: '1' },
-      { flags: '--duration <TIME>', doc: 'time per measurement, e.g. 5s', fallback: '3s' },
+      {
+        flags: '--duration <TIME>',
+        doc: 'time per measurement and engine, e.g. 5s',
+        fallback: '3s',
+      },
+      { flags: '--html <FILE>', doc: 'write the report as a page' },
       THREADS,
       JSON_OPTION,
     ],
@@ -171,9 +183,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       'hone bench model.hone --concurrency 1,2 --json',
     ],
     json: {
-      machine: '{cpu, threads, peak: {fp32_gflops, bf16_gflops, int8_gops}, …}',
+      machine:
+        '{cpu, threads, cores, memory_bytes, os, node, peak: {fp32_gflops, bf16_gflops, int8_gops, read_gbytes_per_second}, onnxruntime}; peak is null without a C compiler',
       results:
-        'list of {model, engine, precision, calibration, batch, concurrency, p50_ms, p90_ms, p95_ms, p99_ms, mean_ms, throughput_avg, throughput_max, gflops, percent_of_peak, peak_rss_bytes, arena_bytes, weights_bytes, ratio_to_baseline}; ratio above 1: faster than the baseline',
+        'list of {model, engine, precision, calibration, batch, concurrency, threads, p50_ms, p90_ms, p95_ms, p99_ms, mean_ms, spread_percent, throughput_avg, throughput_max, gflops, percent_of_peak, peak_rss_bytes, arena_bytes, weights_bytes, ratio_to_baseline, ratio_low, ratio_high, runs, windows, discarded_windows, disturbed, import_ms, open_ms, first_run_ms, compile_s, flops, target, max_error, max_error_of_scale, outputs_equal}; ratio above 1: faster than the baseline',
+      failures: 'list of {model, code, message, cure}: models that could not be measured',
+      geometric_mean: 'of our ratio_to_baseline (null without a baseline)',
+      notes: 'what could not be done',
     },
     load: () => import('./commands/bench.ts'),
   },

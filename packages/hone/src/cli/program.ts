@@ -87,7 +87,8 @@ export function buildProgram(
     }
     command.addHelpText('after', `\nExamples:\n${spec.examples.map((e) => `  ${e}`).join('\n')}`);
     command.action(async (...received: unknown[]) => {
-      const args = received.slice(0, spec.args.length).map(String);
+      // The last argument may be a list (`<MODEL...>`).
+      const args = received.slice(0, spec.args.length).flat().map(String);
       await action(spec, args, command.opts());
     });
   }

@@ -1,7 +1,80 @@
-/** `hone bench`: not there yet. */
+/** `hone bench`: latency and throughput of models and artifacts, beside another engine. */
+import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
-import type { Outcome } from '../command.ts';
+import { type BenchJob, runBench } from '../../bench/bench.ts';
+import { isGood } from '../../bench/report.ts';
+import { reportHtml } from '../../bench/report-html.ts';
+import { reportTable } from '../../bench/report-table.ts';
+import type { Invocation, Outcome } from '../command.ts';
+import { detectModel } from '../model-path.ts';
+import { badValue, type OptionReader } from '../option-reader.ts';
+import { prepareArtifact } from '../prepare.ts';
+import { formatTable } from '../table.ts';
 
-export async function run(): Promise<Outcome> {
-  fail('HONE-CLI-009', 'hone bench is not part of this version yet', 'bench', 'see docs/status.md');
+export async function run(invocation: Invocation): Promise<Outcome> {
+  const { args, options, log, progress } = invocation;
+  const baseline = options.text('baseline');
+  if (baseline !== undefined && baseline !== 'onnxruntime') {
+    badValue('baseline', baseline, 'the only other engine is onnxruntime');
+  }
+  const threads = options.integer('threads', 1, 256);
+  const concurrency = options.integers('concurrency', 1);
+  const durationMs = options.duration('duration');
+  const html = options.text('html');
+  const kinds = args.map(detectModel);
+  const batches = options.integers('batch', 1);
+  const jobs = args.flatMap((path, index): BenchJob[] =>
+    (batches ?? [undefined]).map((batch) => ({
+      model: basename(path),
+      async prepare() {
+        const options = withBatch(invocation.options, batch);
+        const begin = performance.now();
+        const { folder, origin } = await prepareArtifact(path, { ...invocation, options });
+        return {
+          model: basename(path),
+          artifact: folder,
+          ...(kinds[index] === 'model' ? { onnx: path } : {}),
+          ...(origin === 'compiled' ? { compileSeconds: (performance.now() - begin) / 1000 } : {}),
+        };
+      },
+    })),
+  );
+  const report = await runBench(jobs, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(durationMs === undefined ? {} : { durationMs }),
+    ...(baseline === undefined ? {} : { baseline }),
+    progress,
+    log,
+  });
+  if (html !== undefined) writePage(html, reportHtml(report));
+  const table = reportTable(report);
+  const rows =
+    report.results.length === 0 ? [] : formatTable(table.header, table.rows, table.align);
+  return {
+    json: { ...report },
+    text: [...rows, ...table.lines],
+    exitCode: isGood(report) ? 0 : 1,
+  };
+}
+
+/** The options with one of the batch sizes, where several were given. */
+function withBatch(options: OptionReader, batch: number | undefined): OptionReader {
+  if (batch === undefined) return options;
+  return {
+    ...options,
+    text: (name) => (name === 'batch' ? `${batch}` : options.text(name)),
+    integer: (name, min, max) => (name === 'batch' ? batch : options.integer(name, min, max)),
+  };
+}
+
+function writePage(file: string, page: string): void {
+  try {
+    writeFileSync(file, page);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
+    const cure = 'check the folder and its permissions';
+    fail('HONE-IO-003', `cannot write ${file}: ${code}`, file, cure);
+  }
 }

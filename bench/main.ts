@@ -1,0 +1,144 @@
+/**
+ * `npm run bench -- NAME…`: compiles networks by name and measures them beside onnxruntime-node.
+ * Progress goes to stderr, the table (or with --json one object) to stdout.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { fail } from 'hone-runtime/base/diagnostics';
+import { type BenchJob, type BenchSettings, runBench } from 'hone/bench/bench';
+import { type BenchReport, isGood } from 'hone/bench/report';
+import { reportHtml } from 'hone/bench/report-html';
+import { reportTable } from 'hone/bench/report-table';
+import { optionReader } from 'hone/cli/option-reader';
+import { asHoneError, errorText } from 'hone/cli/errors';
+import { formatTable } from 'hone/cli/table';
+import { compileModel, writeArtifact } from 'hone/compile/index';
+import { expandNames, modelByName } from './models.ts';
+
+const USAGE = `npm run bench -- NAME… [--baseline onnxruntime] [--threads N] [--concurrency 1,2]
+                 [--duration 3s] [--sessions 3] [--quick] [--json] [--html FILE] [--save]
+NAME: a network or trained model of bench/README.md, or networks, trained, all`;
+
+const OPTIONS = {
+  baseline: { type: 'string' },
+  threads: { type: 'string' },
+  concurrency: { type: 'string' },
+  duration: { type: 'string' },
+  sessions: { type: 'string' },
+  target: { type: 'string' },
+  html: { type: 'string' },
+  quick: { type: 'boolean' },
+  json: { type: 'boolean' },
+  save: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+try {
+  process.exitCode = await main();
+} catch (thrown) {
+  const error = asHoneError(thrown);
+  process.stderr.write(`${errorText(error)}\n`);
+  process.exitCode = error.exitCode;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = readArguments();
+  if (values.help === true || positionals.length === 0) {
+    process.stdout.write(`${USAGE}\n`);
+    return positionals.length === 0 && values.help !== true ? 1 : 0;
+  }
+  const settings = readSettings(values);
+  const jobs = expandNames(positionals).map((name) => jobOf(name, values.target));
+  const report = await runBench(jobs, settings);
+  const text = reportText(report);
+  process.stdout.write(values.json === true ? `${JSON.stringify(report)}\n` : text);
+  if (values.html !== undefined) writeFileSync(values.html, reportHtml(report));
+  if (values.save === true) process.stderr.write(`saved ${save(report)}\n`);
+  return isGood(report) ? 0 : 1;
+}
+
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    return fail('HONE-BENCH-009', (error as Error).message, undefined, USAGE);
+  }
+}
+
+function readSettings(values: ReturnType<typeof readArguments>['values']): BenchSettings {
+  const options = optionReader(values);
+  const { baseline, quick } = values;
+  if (baseline !== undefined && baseline !== 'onnxruntime') {
+    fail('HONE-BENCH-009', `no baseline ${baseline}`, '--baseline', 'the baseline is onnxruntime');
+  }
+  const threads = options.integer('threads', 1, 256);
+  const concurrency = options.integers('concurrency', 1);
+  const sessions = options.integer('sessions', 1, 100) ?? (quick ? 1 : undefined);
+  const durationMs = options.duration('duration') ?? (quick ? 500 : undefined);
+  const log = (message: string): void => void process.stderr.write(`${message}\n`);
+  return {
+    ...(threads === undefined ? {} : { threads }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(sessions === undefined ? {} : { sessions }),
+    ...(durationMs === undefined ? {} : { durationMs }),
+    ...(baseline === undefined ? {} : { baseline }),
+    progress: log,
+    log,
+  };
+}
+
+/** Everything of a job lies in a folder that goes with it. */
+function jobOf(model: string, target: string | undefined): BenchJob {
+  let folder: string | undefined;
+  const release = (): void => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    folder = undefined;
+  };
+  process.once('exit', release);
+  return {
+    model,
+    release,
+    async prepare() {
+      folder = mkdtempSync(path.join(os.tmpdir(), 'hone-bench-'));
+      const { onnx, shapes, ranges } = modelByName(model, folder);
+      const artifact = path.join(folder, 'model.hone');
+      const begin = performance.now();
+      const compiled = await compileModel(onnx, {
+        ...(shapes === undefined ? {} : { shapes }),
+        ...(target === undefined ? {} : { target }),
+      });
+      await writeArtifact(compiled, artifact);
+      const compileSeconds = (performance.now() - begin) / 1000;
+      return {
+        model,
+        artifact,
+        onnx,
+        compileSeconds,
+        ...(ranges === undefined ? {} : { ranges }),
+      };
+    },
+  };
+}
+
+function reportText(report: BenchReport): string {
+  const { header, rows, align, lines } = reportTable(report);
+  const table = rows.length === 0 ? [] : formatTable(header, rows, align);
+  return [...table, ...lines].map((line) => `${line}\n`).join('');
+}
+
+/** Into bench/results of the folder it is run in: named by day and processor. */
+function save(report: BenchReport): string {
+  const day = new Date().toISOString().slice(0, 10);
+  const cpu = report.machine.cpu
+    .toLowerCase()
+    .replace(/\(\w+\)/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  const folder = path.join('bench', 'results');
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, `${day}-${cpu}.json`);
+  writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`);
+  return file;
+}

