@@ -112,7 +112,8 @@ export function tempOptions(context: Context, lanes: boolean): TempOptions {
   return {
     lanes,
     isFree: (node) =>
-      node.kind === 'load' && context.buffers.get(node.source)?.space === 'register',
+      context.temps.has(node) ||
+      (node.kind === 'load' && context.buffers.get(node.source)?.space === 'register'),
   };
 }
 

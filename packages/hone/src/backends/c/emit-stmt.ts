@@ -15,6 +15,7 @@ import {
   registerPosition,
   tempOptions,
 } from './emit-context.ts';
+import { invariantChecks } from './emit-hoist.ts';
 import { laneAxisOf, laneLoopHead, laneWrite } from './emit-lanes.ts';
 import { affineText, elementText, indexExpr, scalarExpr, storeText } from './emit-scalar.ts';
 import { planTemps } from './emit-temps.ts';
@@ -154,6 +155,23 @@ function operandText(context: Context, operand: Operand | undefined): string {
 }
 
 function emitFor(context: Context, loop: For, lane: LaneAxis | undefined): readonly string[] {
+  const outer = context.temps;
+  const temps = new Map<Expr, string>(outer);
+  const lines: string[] = [];
+  for (const equals of invariantChecks(context.fn, loop)) {
+    const [node] = equals;
+    if (node === undefined || temps.has(node)) continue;
+    const name = freshName(context);
+    lines.push(`const int64_t ${name} = ${scalarExpr(context, node).text};`);
+    for (const equal of equals) temps.set(equal, name);
+  }
+  context.temps = temps;
+  lines.push(...emitLoop(context, loop, lane));
+  context.temps = outer;
+  return lines;
+}
+
+function emitLoop(context: Context, loop: For, lane: LaneAxis | undefined): readonly string[] {
   const lanes = laneAxisOf(context, loop);
   if (lanes !== undefined && lane === undefined) return emitLanes(context, loop, lanes);
   const axis = identifier(loop.axis);
