@@ -1,0 +1,201 @@
+/**
+ * A batch of tests, in a process of its own: the conformance run starts it, sends a BatchRequest
+ * and receives a BatchMessage per test and path. If it crashes, the run knows what was left.
+ */
+import path from 'node:path';
+import { type CompiledGraph, compileGraph } from 'hone/compile/index';
+import { programTable } from 'hone/backends/c/program-table';
+import type { OnnxModel } from 'hone/frontends/onnx/index';
+import type { Graph } from 'hone/graph/types';
+import { interpret } from 'hone/ops/interpret';
+import { HoneError } from 'hone-runtime/base/diagnostics';
+import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
+import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
+import { difference } from './difference.ts';
+import { type LoadedTest, loadTest, openTest, operatorOf } from './load-test.ts';
+import type { BatchMessage, BatchRequest, Outcome } from './types.ts';
+
+interface Opened {
+  readonly test: string;
+  readonly folder: string;
+  readonly model: OnnxModel;
+  readonly operator: string;
+  readonly loaded: LoadedTest;
+}
+
+interface Compiled extends Opened {
+  readonly compiled: CompiledGraph;
+}
+
+/** Any number of workers gives the same bytes, and so does an arena full of garbage. */
+const RUNS = [
+  { threads: 1, poison: false },
+  { threads: 1, poison: true },
+  { threads: 2, poison: true },
+] as const;
+
+async function runBatch(
+  request: BatchRequest,
+  send: (message: BatchMessage) => void,
+): Promise<void> {
+  const models: OnnxModel[] = [];
+  const opened: Opened[] = [];
+  for (const test of request.tests) {
+    const folder = path.join(request.suite, test);
+    let operator = '(unreadable)';
+    try {
+      const model = openTest(folder);
+      models.push(model);
+      operator = operatorOf(model, test);
+      opened.push({ test, folder, model, operator, loaded: loadTest(model, folder) });
+    } catch (error) {
+      for (const each of request.paths) {
+        send({ test, operator, bound: [], path: each, outcome: outcomeOf(error) });
+      }
+    }
+  }
+  if (request.paths.includes('interpreter')) {
+    for (const item of opened) send(message(item, 'interpreter', interpreted(item.loaded)));
+  }
+  if (request.paths.includes('compiled')) {
+    const settle = (item: Opened, outcome: Outcome): void =>
+      send(message(item, 'compiled', outcome));
+    await runCompiled(compileAll(opened, request.target, settle), settle);
+  }
+  for (const model of models) model.close();
+}
+
+function message(item: Opened, on: BatchMessage['path'], outcome: Outcome): BatchMessage {
+  const { test, operator, loaded } = item;
+  return { test, operator, bound: loaded.bound, path: on, outcome };
+}
+
+/** A coded error is a refusal, everything else a failure. */
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof HoneError && !/^HONE-(INTERNAL|TOOL|RUN)/.test(error.code)) {
+    return { status: 'refused', code: error.code, reason: error.message };
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  return { status: 'fail', reason: error instanceof HoneError ? `${error.code}: ${text}` : text };
+}
+
+function failed(reason: string | undefined): Outcome {
+  return reason === undefined ? { status: 'pass' } : { status: 'fail', reason };
+}
+
+function interpreted({ graph, inputs, expected, tolerance }: LoadedTest): Outcome {
+  try {
+    return failed(difference(interpret(graph, inputs), expected, tolerance));
+  } catch (error) {
+    return outcomeOf(error);
+  }
+}
+
+function compileAll(
+  opened: readonly Opened[],
+  target: string,
+  settle: (item: Opened, outcome: Outcome) => void,
+): readonly Compiled[] {
+  return opened.flatMap((item) => {
+    try {
+      return [{ ...item, compiled: compileOne(item.loaded.graph, target) }];
+    } catch (error) {
+      const bound = withBoundInputs(item, target);
+      if (bound === undefined) settle(item, outcomeOf(error));
+      return bound ?? [];
+    }
+  });
+}
+
+function compileOne(graph: Graph, target: string): CompiledGraph {
+  const compiled = compileGraph(graph, { target });
+  // Refuses what a library's interface cannot carry, which would take the neighbours down.
+  programTable({ ...compiled, describeJson: '', weightsFile: '' });
+  return compiled;
+}
+
+/** The test with the inputs bound that the compiler needs as constants; undefined if that is no cure. */
+function withBoundInputs(item: Opened, target: string): Compiled[] | undefined {
+  const compiles = (graph: Graph): boolean => {
+    try {
+      compileOne(graph, target);
+      return graph.inputs.length > 0;
+    } catch {
+      return false;
+    }
+  };
+  try {
+    const loaded = loadTest(item.model, item.folder, compiles);
+    return [{ ...item, loaded, compiled: compileOne(loaded.graph, target) }];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Runs them as one library; where that fails, halves, until the one at fault is found. */
+async function runCompiled(
+  items: readonly Compiled[],
+  settle: (item: Opened, outcome: Outcome) => void,
+): Promise<void> {
+  if (items.length === 0) return;
+  try {
+    const library = await mergedLibrary(items.map((item) => item.compiled));
+    try {
+      const outcomes = compare(items, library);
+      items.forEach((item, i) => {
+        settle(item, outcomes[i] as Outcome);
+      });
+    } finally {
+      library.close();
+    }
+  } catch (error) {
+    if (items.length === 1) {
+      const [item] = items;
+      if (item) settle(item, { ...outcomeOf(error), status: 'fail' });
+      return;
+    }
+    const half = Math.ceil(items.length / 2);
+    await runCompiled(items.slice(0, half), settle);
+    await runCompiled(items.slice(half), settle);
+  }
+}
+
+function compare(items: readonly Compiled[], library: MergedLibrary): readonly Outcome[] {
+  const inputs = items.map(({ loaded }) => loaded.inputs);
+  const runs = RUNS.map((options) => ({ options, results: library.run(inputs, options) }));
+  const [first] = runs;
+  return items.map(({ loaded }, g): Outcome => {
+    for (const { options, results } of runs) {
+      const result = results[g];
+      const wrong =
+        difference(result?.outputs ?? [], loaded.expected, loaded.tolerance) ??
+        result?.damage ??
+        (sameBytes(result?.outputs ?? [], first?.results[g]?.outputs ?? [])
+          ? undefined
+          : 'the bytes differ from the first run');
+      if (wrong === undefined) continue;
+      const how = `${options.threads} thread(s)${options.poison ? ', poisoned memory' : ''}`;
+      return failed(`${how}: ${wrong}`);
+    }
+    return { status: loaded.isFolded ? 'folded' : 'pass' };
+  });
+}
+
+function sameBytes(a: readonly Tensor[], b: readonly Tensor[]): boolean {
+  return a.every((tensor, i) => {
+    const other = b[i];
+    return other !== undefined && Buffer.compare(bytesOf(tensor), bytesOf(other)) === 0;
+  });
+}
+
+process.once('message', (request: BatchRequest) => {
+  const send = (each: BatchMessage): void => void process.send?.(each);
+  runBatch(request, send).then(
+    () => process.disconnect(),
+    (error: unknown) => {
+      console.error(error);
+      process.exitCode = 1;
+      process.disconnect();
+    },
+  );
+});

@@ -1,0 +1,130 @@
+/**
+ * One test of the suite: its model imported for the shapes of its inputs, its inputs and the
+ * outputs it asks for.
+ *
+ * Shapes of tensors must be known when a model is compiled. A test that computes them from its
+ * inputs is imported with those inputs bound to the test's own values: as few as possible, and the
+ * test says which.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { importOnnx, type OnnxModel, openOnnx, readTensorProto } from 'hone/frontends/onnx/index';
+import type { Graph } from 'hone/graph/types';
+import { valueById } from 'hone/graph/walk';
+import type { Tolerance } from 'hone/ops/define-op';
+import { fail, HoneError } from 'hone-runtime/base/diagnostics';
+import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
+
+export interface LoadedTest {
+  readonly graph: Graph;
+  /** In the order of the graph's inputs. */
+  readonly inputs: readonly Tensor[];
+  readonly expected: readonly Tensor[];
+  readonly bound: readonly string[];
+  /** Inputs were bound and none is left. */
+  readonly isFolded: boolean;
+  readonly tolerance: Tolerance;
+}
+
+const NOT_ENOUGH = {
+  code: 'HONE-SHAPE-002',
+  message: 'no binding of the inputs is enough',
+} as const;
+
+const SUITE_TOLERANCE: Tolerance = { relative: 1e-3, absolute: 1e-7 };
+
+/** Opens a test's model: the caller closes it when the graph's constants are not needed any more. */
+export function openTest(folder: string): OnnxModel {
+  return openOnnx(path.join(folder, 'model.onnx'));
+}
+
+/** The operator of a model with one node; otherwise what kind of model it is, in brackets. */
+export function operatorOf(model: OnnxModel, test: string): string {
+  const [node, ...others] = model.graph.nodes;
+  if (node !== undefined && others.length === 0) {
+    return node.domain === '' ? node.op : `${node.domain}:${node.op}`;
+  }
+  if (/_expanded/.test(test)) return '(functions written out)';
+  return test.startsWith('node/') ? '(several operators)' : `(${path.dirname(test)})`;
+}
+
+/**
+ * Imports the model and reads the data of a test; throws what the importer throws. Inputs are bound
+ * where the importer needs constants, and until `isEnough` of the graph.
+ */
+export function loadTest(
+  model: OnnxModel,
+  folder: string,
+  isEnough: (graph: Graph) => boolean = () => true,
+): LoadedTest {
+  const data = path.join(folder, 'test_data_set_0');
+  const read = (file: string): Tensor => readTensorProto(readFileSync(path.join(data, file)), file);
+  // The files of sequences and optionals cannot be told from tensors by their bytes.
+  for (const { name, type } of [...model.graph.inputs, ...model.graph.outputs]) {
+    if (type.kind === 'tensor') continue;
+    fail('HONE-ONNX-019', `${name} is not a tensor (${type.kind})`, name);
+  }
+  const given = new Map<string, Tensor>();
+  for (const [i, { name }] of model.graph.inputs.entries()) {
+    if (existsSync(path.join(data, `input_${i}.pb`))) given.set(name, read(`input_${i}.pb`));
+  }
+  const count = readdirSync(data).filter((name) => /^output_\d+\.pb$/.test(name)).length;
+  const expected = Array.from({ length: count }, (_, i) => read(`output_${i}.pb`));
+  const { graph, bound } = importBound(model, given, isEnough);
+  const inputs = graph.inputs.map((id) => {
+    const { name } = valueById(graph, id);
+    const tensor = given.get(name);
+    if (tensor === undefined) throw new TypeError(`the test has no data for input ${name}`);
+    return tensor;
+  });
+  const isFolded = bound.length > 0 && inputs.length === 0;
+  return { graph, inputs, expected, bound, isFolded, tolerance: toleranceOf(folder) };
+}
+
+function importBound(
+  model: OnnxModel,
+  given: ReadonlyMap<string, Tensor>,
+  isEnough: (graph: Graph) => boolean,
+): { graph: Graph; bound: readonly string[] } {
+  const shapes = Object.fromEntries([...given].map(([name, tensor]) => [name, tensor.shape]));
+  const attempt = (bound: readonly string[]): Graph | HoneError => {
+    const constants = Object.fromEntries(bound.map((name) => [name, given.get(name) as Tensor]));
+    try {
+      const { graph } = importOnnx(model, { shapes, constants });
+      return isEnough(graph) ? graph : new HoneError(NOT_ENOUGH);
+    } catch (error) {
+      if (error instanceof HoneError && error.code === 'HONE-SHAPE-002') return error;
+      throw error;
+    }
+  };
+  const unbound = attempt([]);
+  if (!(unbound instanceof HoneError)) return { graph: unbound, bound: [] };
+  const names = [...given.keys()];
+  const shapeOf = (name: string): readonly number[] => given.get(name)?.shape ?? [];
+  // Scalars and lists say how; what else there is are the data, whose binding leaves little to run.
+  const scalars = names.filter((name) => elementCount(shapeOf(name)) === 1);
+  const lists = names.filter((name) => shapeOf(name).length <= 1);
+  for (const candidates of [scalars, lists, names]) {
+    const all = attempt(candidates);
+    if (all instanceof HoneError) continue;
+    let best = { graph: all, bound: candidates };
+    for (const name of candidates) {
+      const fewer = best.bound.filter((other) => other !== name);
+      const graph = attempt(fewer);
+      if (!(graph instanceof HoneError)) best = { graph, bound: fewer };
+    }
+    return best;
+  }
+  throw unbound;
+}
+
+/** The suite's usual tolerance, or the test's own (`data.json`). */
+function toleranceOf(folder: string): Tolerance {
+  const file = path.join(folder, 'data.json');
+  if (!existsSync(file)) return SUITE_TOLERANCE;
+  const own = JSON.parse(readFileSync(file, 'utf8')) as { rtol?: number; atol?: number };
+  return {
+    relative: own.rtol ?? SUITE_TOLERANCE.relative,
+    absolute: own.atol ?? SUITE_TOLERANCE.absolute,
+  };
+}

@@ -1,0 +1,43 @@
+/** What passes between the conformance run, its child processes and its report. */
+
+export type Path = 'interpreter' | 'compiled';
+export const PATHS: readonly Path[] = ['interpreter', 'compiled'];
+
+/**
+ * pass: right. fail: wrong, or a fault of ours. refused: a coded error that says why. folded (on the
+ * compiled path): right, but every input had to be bound, so no code was left to run.
+ */
+export type Status = 'pass' | 'fail' | 'refused' | 'folded';
+
+export interface Outcome {
+  readonly status: Status;
+  /** Of refusals. */
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+export interface TestResult {
+  readonly test: string;
+  /** The operator of a model with one node; otherwise what kind of model it is, in brackets. */
+  readonly operator: string;
+  /** Inputs bound to the test's values because the importer needs them as constants. */
+  readonly bound: readonly string[];
+  readonly outcomes: Readonly<Partial<Record<Path, Outcome>>>;
+}
+
+/** What a child process is asked to do. */
+export interface BatchRequest {
+  readonly suite: string;
+  readonly tests: readonly string[];
+  readonly paths: readonly Path[];
+  readonly target: string;
+}
+
+/** What it says, a piece at a time, so that a crash loses only what was not done. */
+export interface BatchMessage {
+  readonly test: string;
+  readonly operator: string;
+  readonly bound: readonly string[];
+  readonly path: Path;
+  readonly outcome: Outcome;
+}
