@@ -27,7 +27,10 @@ const ARM_FEATURES: Readonly<Record<string, { readonly zig: string; readonly mar
 
 /** Options to compile a unit of C to position-independent object code. */
 export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKind): string[] {
-  const speed = kind === 'kernel' ? ['-O3', '-fno-math-errno', `-ffp-contract=${process.env['FPC'] ?? 'fast'}`] : ['-O2'];
+  const speed =
+    kind === 'kernel'
+      ? ['-O3', '-fno-math-errno', `-ffp-contract=${process.env['FPC'] ?? 'fast'}`]
+      : ['-O2'];
   const flags = [
     ...targetFlags(toolchain, target),
     ...cpuFlags(toolchain, target, kind),
