@@ -35,6 +35,11 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
+/** Folders of jobs that were not released yet. */
+const folders = new Set<string>();
+process.once('exit', () => folders.forEach(removeFolder));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 try {
   process.exitCode = await main();
 } catch (thrown) {
@@ -92,16 +97,14 @@ function readSettings(values: ReturnType<typeof readArguments>['values']): Bench
 /** Everything of a job lies in a folder that goes with it. */
 function jobOf(model: string, target: string | undefined): BenchJob {
   let folder: string | undefined;
-  const release = (): void => {
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-    folder = undefined;
-  };
-  process.once('exit', release);
   return {
     model,
-    release,
+    release() {
+      if (folder !== undefined) removeFolder(folder);
+    },
     async prepare() {
       folder = mkdtempSync(path.join(os.tmpdir(), 'hone-bench-'));
+      folders.add(folder);
       const { onnx, shapes, ranges } = modelByName(model, folder);
       const artifact = path.join(folder, 'model.hone');
       const begin = performance.now();
@@ -120,6 +123,11 @@ function jobOf(model: string, target: string | undefined): BenchJob {
       };
     },
   };
+}
+
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
 }
 
 function reportText(report: BenchReport): string {

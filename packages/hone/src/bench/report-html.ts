@@ -2,7 +2,7 @@
  * A report as one HTML page that needs nothing else: style and pictures are inline, there is no
  * script. All text is escaped.
  */
-import type { BenchReport, BenchRow } from './report.ts';
+import { type BenchReport, type BenchRow, isWrong } from './report.ts';
 import { milliseconds, reportTable } from './report-table.ts';
 
 const STYLE = `
@@ -24,7 +24,8 @@ export function reportHtml(report: BenchReport, title = 'Hone benchmark'): strin
   const head = table.header.map((name, i) => `<th${side(i)}>${escapeHtml(name)}</th>`).join('');
   const body = table.rows
     .map((cells, index) => {
-      const bad = report.results[index]?.outputs_equal === false ? ' class="bad"' : '';
+      const result = report.results[index];
+      const bad = result !== undefined && isWrong(result) ? ' class="bad"' : '';
       const tds = cells.map((cell, i) => `<td${side(i)}>${escapeHtml(cell)}</td>`).join('');
       return `<tr${bad}>${tds}</tr>`;
     })

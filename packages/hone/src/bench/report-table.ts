@@ -1,5 +1,5 @@
 /** A report as rows of a text table, and the lines below it. */
-import type { BenchReport, BenchRow } from './report.ts';
+import { type BenchReport, type BenchRow, isWrong } from './report.ts';
 
 export interface ReportTable {
   readonly header: readonly string[];
@@ -81,7 +81,8 @@ function ratioText(row: BenchRow): string {
 
 function remarks(row: BenchRow): string {
   return [
-    ...(row.outputs_equal === false ? ['OUTPUTS DIFFER'] : []),
+    ...(isWrong(row) ? ['OUTPUTS DIFFER'] : []),
+    ...(row.outputs_equal === false && !isWrong(row) ? ['outputs sensitive to rounding'] : []),
     ...(row.disturbed ? ['machine busy'] : []),
   ].join(', ');
 }

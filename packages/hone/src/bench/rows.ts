@@ -1,6 +1,6 @@
 /** Measurements as rows of the report. */
 import type { Tensor } from 'hone-runtime/base/tensor';
-import { compareOutputs, worstOutput } from './compare-outputs.ts';
+import { compareOutputs, type OutputError, worstOutput } from './compare-outputs.ts';
 import type { Measured, Measurement } from './measure.ts';
 import type { PeakTable } from './peak-table.ts';
 import type { BenchRow } from './report.ts';
@@ -33,6 +33,7 @@ export function draftRow(measured: Measured, all: Measurement, context: RowConte
   const ours = engine === 'hone';
   const errors = reference === undefined ? [] : compareOutputs(measured.outputs, reference);
   const worst = worstOutput(errors);
+  const equal = errors.every((error) => error.within);
   const baseline = all.engines.length > 1 ? 1 : null;
   const row: RowDraft['row'] = {
     model: subject.model,
@@ -70,9 +71,22 @@ export function draftRow(measured: Measured, all: Measurement, context: RowConte
     target: ours ? context.target : null,
     max_error: worst === undefined ? null : worst.maxError,
     max_error_of_scale: worst === undefined ? null : worst.ofScale,
-    outputs_equal: reference === undefined ? null : errors.every((error) => error.within),
+    outputs_equal: reference === undefined ? null : equal,
+    differs_like_baseline: !equal && likeBaseline(worst, all, reference ?? {}),
   };
   return { row, active: context.active };
+}
+
+/** Whether the baseline is as far from its own reference mode, within a factor of two. */
+function likeBaseline(
+  worst: OutputError | undefined,
+  all: Measurement,
+  reference: Tensors,
+): boolean {
+  const peer = all.engines.find((measured) => measured.engine === 'onnxruntime');
+  if (peer === undefined || worst === undefined) return false;
+  const theirs = worstOutput(compareOutputs(peer.outputs, reference));
+  return theirs !== undefined && !theirs.within && worst.ofScale <= 2 * theirs.ofScale;
 }
 
 /** Which outputs are beyond the tolerance, and by how much. */
