@@ -165,10 +165,13 @@ export function clearHalo(output: View, buffer: Buffer, lanes: number): Stmt[] {
   const offset = output.offset ?? [0, 0, 0, 0];
   const zero: Expr = { kind: 'const', dtype: buffer.dtype, value: buffer.dtype === 'i64' ? 0n : 0 };
   const channel = block === 1 ? axis('hc') : iadd(imul(axis('hc'), block), axis('hl'));
+  const firstChannel = at(offset, 1);
+  // Whole blocks: what a neighbour's channels have there is zero too.
+  const firstBlock = Math.floor(firstChannel / block);
   const put = (row: Expr, column: Expr): Stmt => {
     const address = addressOf(buffer, whole, [
       iadd(axis('hn'), at(offset, 0)),
-      iadd(channel, at(offset, 1)),
+      iadd(channel, firstBlock * block),
       row,
       column,
     ]);
@@ -196,7 +199,7 @@ export function clearHalo(output: View, buffer: Buffer, lanes: number): Stmt[] {
     ...(sides.length > 0 ? [forLoop('hr', 0, rows, 'serial', sides)] : []),
     ...band(rows, rows + halo[2]),
   ];
-  const blocks = block === 1 ? c : Math.ceil(c / block);
+  const blocks = Math.ceil((firstChannel + c) / block) - firstBlock;
   return [
     {
       kind: 'block',

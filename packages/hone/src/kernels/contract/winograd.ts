@@ -46,7 +46,9 @@ import { bestTile } from './tile.ts';
 import { F2, F4, type WinogradMatrices } from './winograd-matrices.ts';
 
 /** Tiles transformed together: their v stays near the cores while the weights pass. */
-const BLOCK_TILES = 112;
+const BLOCK_TILES = 28;
+/** So few tiles are one block: the weights then pass once. */
+const SMALL_IMAGE_TILES = 56;
 /** Fewer channels than this do not pay for the transforms. */
 const MIN_CHANNELS = 32;
 const WORKSPACE = 'v';
@@ -95,7 +97,7 @@ export function lowerWinograd(
   const across = Math.ceil(at(spec.output, 1) / w.m);
   const down = Math.ceil(at(spec.output, 0) / w.m);
   const tiles = across * down;
-  const blockTiles = Math.min(tiles, BLOCK_TILES);
+  const blockTiles = tiles <= SMALL_IMAGE_TILES ? tiles : BLOCK_TILES;
   const blocks = Math.ceil(tiles / blockTiles);
   const vectors = Math.ceil(spec.oc / lanes);
   const tile = bestTile(
