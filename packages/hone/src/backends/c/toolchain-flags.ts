@@ -27,10 +27,11 @@ const ARM_FEATURES: Readonly<Record<string, { readonly zig: string; readonly mar
 
 /** Options to compile a unit of C to position-independent object code. */
 export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKind): string[] {
-  const speed =
-    kind === 'kernel'
-      ? ['-O3', '-fno-math-errno', `-ffp-contract=${process.env['FPC'] ?? 'fast'}`]
-      : ['-O2'];
+  // Products and sums fuse as the source has them. "fast" would fuse the vectorized part of a loop
+  // otherwise than its rest, so that bits would depend on where a worker's share ends. gcc knows
+  // nothing between fast and off.
+  const contract = toolchain.kind === 'gcc' ? '-ffp-contract=fast' : '-ffp-contract=on';
+  const speed = kind === 'kernel' ? ['-O3', '-fno-math-errno', contract] : ['-O2'];
   const flags = [
     ...targetFlags(toolchain, target),
     ...cpuFlags(toolchain, target, kind),
