@@ -53,8 +53,8 @@ export function callOf(name: string, ...args: readonly CExpr[]): CExpr {
 }
 
 export function ternary(cond: CExpr, a: CExpr, b: CExpr): CExpr {
-  const [c, x, y] = [cond, a, b].map((part) => wrap(part, PREC.ternary + 1));
-  return { text: `${c} ? ${x} : ${y}`, prec: PREC.ternary };
+  const [x, y] = [a, b].map((part) => wrap(part, PREC.ternary + 1));
+  return { text: `${wrap(cond, PREC.equal)} ? ${x} : ${y}`, prec: PREC.ternary };
 }
 
 /** The C type that holds a value while computing; half types are computed as float. */

@@ -15,13 +15,14 @@ import { planTemps } from './emit-temps.ts';
 import {
   type LaneAxis,
   memoryPosition,
+  notVector,
   registerText,
   repOf,
   tryVector,
   varies,
-  vectorExpr,
   vectorType,
-} from './emit-vector.ts';
+} from './emit-lane-axis.ts';
+import { vectorExpr } from './emit-vector.ts';
 
 type Write = Extract<Stmt, { kind: 'assign' | 'accumulate' }>;
 type For = Extract<Stmt, { kind: 'for' }>;
@@ -91,14 +92,8 @@ function registerWrite(
 ): string {
   const { dtype } = bufferInfo(context, stmt.buffer);
   if (stmt.kind === 'assign') return `${target.text} = ${value.text};`;
-  if (dtype === 'f32' && stmt.op === 'sum')
-    return `${target.text} += ${multiplicand(context, lane, stmt)};`;
+  if (dtype === 'f32' && stmt.op === 'sum') return `${target.text} += ${value.text};`;
   return `${target.text} = ${combined(context, lane, stmt, target, value).text};`;
-}
-
-/** The value added to a register; a product keeps its scalar side so that it is one broadcast. */
-function multiplicand(context: Context, lane: LaneAxis, stmt: Write): string {
-  return vectorExpr(context, lane, stmt.value, undefined).text;
 }
 
 /** old ∘ value for an accumulation. */
@@ -126,10 +121,10 @@ function reduceLanes(context: Context, lane: LaneAxis, stmt: Write): readonly st
   const { dtype } = bufferInfo(context, stmt.buffer);
   if (stmt.kind === 'assign') {
     // The last lane's value stays.
-    if (varies(context, lane, stmt.value)) return scalarLast();
+    if (varies(context, lane, stmt.value)) return notVector('last lane');
     return [storeText(context, stmt.buffer, stmt.index, scalarExpr(context, stmt.value))];
   }
-  if (dtype !== 'f32' && dtype !== 'i32') return scalarLast();
+  if (dtype !== 'f32' && dtype !== 'i32') return notVector(`${dtype} lanes into one`);
   const op = stmt.op === 'sum' ? 'add' : stmt.op === 'prod' ? 'mul' : stmt.op;
   const all = callOf(
     `hone_reduce_${op}_${dtype}x${lane.width}`,
@@ -138,11 +133,6 @@ function reduceLanes(context: Context, lane: LaneAxis, stmt: Write): readonly st
   const element = elementText(context, stmt.buffer, stmt.index);
   if (op === 'add' && isFloat(dtype)) return [`${element.text} += ${all.text};`];
   return [`${element.text} = ${callOf(`hone_${op}_${dtype}`, element, all).text};`];
-}
-
-function scalarLast(): never {
-  // Left to the scalar loop over the lanes.
-  return repOf('string') as never;
 }
 
 function scalarType(node: Expr): string {

@@ -19,7 +19,7 @@ import { invariantChecks } from './emit-hoist.ts';
 import { laneAxisOf, laneLoopHead, laneWrite } from './emit-lanes.ts';
 import { affineText, elementText, indexExpr, scalarExpr, storeText } from './emit-scalar.ts';
 import { planTemps } from './emit-temps.ts';
-import { type LaneAxis, varies, vectorType } from './emit-vector.ts';
+import { type LaneAxis, varies, vectorType } from './emit-lane-axis.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
 type Write = Extract<Stmt, { kind: 'assign' | 'accumulate' }>;
