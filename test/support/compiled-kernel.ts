@@ -38,15 +38,16 @@ export function runnableTargets(): readonly Target[] {
   return [machine, ...levels].filter((target) => targetRunsOn(target, machine));
 }
 
-/** Compiles C text to a library, with the headers of kernels. */
+/** Compiles C text to a library (or to assembly text), with the headers of kernels. */
 export async function compileC(
   text: string,
   target: Target,
+  output: 'library' | 'assembly' = 'library',
 ): Promise<{ path: string; close: () => void }> {
   const directory = mkdtempSync(path.join(tmpdir(), 'hone-test-'));
   const toolchain = findToolchain();
   const source = path.join(directory, 'unit.c');
-  const library = path.join(directory, 'unit.so');
+  const library = path.join(directory, output === 'library' ? 'unit.so' : 'unit.s');
   const cache = path.join(cacheDirectory(), 'zig');
   writeFileSync(source, text);
   const args = [
@@ -54,7 +55,7 @@ export async function compileC(
     ...testFlags(compileFlags(toolchain, target, 'kernel')),
     `-I${NATIVE}`,
     '-Wno-parentheses',
-    '-shared',
+    output === 'library' ? '-shared' : '-S',
     source,
     '-o',
     library,
