@@ -17,6 +17,65 @@
 HONE_RT int64_t hone_rt_lo(int64_t n, const hone_worker *w) { return n * w->id / w->count; }
 HONE_RT int64_t hone_rt_hi(int64_t n, const hone_worker *w) { return n * (w->id + 1) / w->count; }
 
+// --- BitCast ------------------------------------------------------------------------------------
+// copy_bytes: operand x; output: the same bytes. dim: bytes.
+
+HONE_RT void hone_rt_copy_bytes(HONE_RT_ARGS) {
+  const uint8_t *const x = (const uint8_t *)buf[0];
+  uint8_t *const out = (uint8_t *)buf[1];
+  const int64_t hi = hone_rt_hi(dim[0], w);
+  (void)scalar;
+  for (int64_t i = hone_rt_lo(dim[0], w); i < hi; i++) out[i] = x[i];
+}
+
+// --- Det ----------------------------------------------------------------------------------------
+// det_<dtype>: operand matrices; output their determinants. dim: matrices, rows (at most
+// HONE_RT_DET_MAX). Elimination in double with the largest pivot.
+
+#define HONE_RT_DET_MAX 64
+
+HONE_RT double hone_rt_eliminate(double *m, int64_t n) {
+  double product = 1;
+  for (int64_t c = 0; c < n; c++) {
+    int64_t pivot = c;
+    for (int64_t r = c + 1; r < n; r++) {
+      const double a = m[r * n + c], b = m[pivot * n + c];
+      if ((a < 0 ? -a : a) > (b < 0 ? -b : b)) pivot = r;
+    }
+    const double top = m[pivot * n + c];
+    if (top == 0) return 0;
+    product *= pivot == c ? top : -top;
+    for (int64_t k = c; k < n; k++) {
+      const double kept = m[c * n + k];
+      m[c * n + k] = m[pivot * n + k];
+      m[pivot * n + k] = kept;
+    }
+    for (int64_t r = c + 1; r < n; r++) {
+      const double factor = m[r * n + c] / top;
+      for (int64_t k = c; k < n; k++) m[r * n + k] -= factor * m[c * n + k];
+    }
+  }
+  return product;
+}
+
+#define HONE_RT_SAME(x) (x)
+#define HONE_RT_DET(N, T, READ, WRITE)                                                             \
+  HONE_RT void hone_rt_det_##N(HONE_RT_ARGS) {                                                     \
+    const int64_t n = dim[1], hi = hone_rt_hi(dim[0], w);                                          \
+    double m[HONE_RT_DET_MAX * HONE_RT_DET_MAX];                                                   \
+    (void)scalar;                                                                                  \
+    for (int64_t b = hone_rt_lo(dim[0], w); b < hi; b++) {                                         \
+      for (int64_t i = 0; i < n * n; i++) m[i] = READ(((const T *)buf[0])[b * n * n + i]);         \
+      ((T *)buf[1])[b] = WRITE(hone_rt_eliminate(m, n));                                           \
+    }                                                                                              \
+  }
+#define HONE_RT_TO_F16(x) hone_f32_to_f16((float)(x))
+#define HONE_RT_TO_BF16(x) hone_f32_to_bf16((float)(x))
+HONE_RT_DET(f32, float, HONE_RT_SAME, (float))
+HONE_RT_DET(f64, double, HONE_RT_SAME, HONE_RT_SAME)
+HONE_RT_DET(f16, uint16_t, hone_f16_to_f32, HONE_RT_TO_F16)
+HONE_RT_DET(bf16, uint16_t, hone_bf16_to_f32, HONE_RT_TO_BF16)
+
 // --- TopK ---------------------------------------------------------------------------------------
 // topk_<dtype>: operands x, k (not read); outputs values, positions (i64).
 // dim: outer, extent, inner, k (at most extent), largest (0 or 1).
@@ -73,7 +132,6 @@ HONE_RT int64_t hone_rt_hi(int64_t n, const hone_worker *w) { return n * (w->id 
     }                                                                                              \
   }
 
-#define HONE_RT_SAME(x) (x)
 HONE_RT_TOPK(f32, float, float, HONE_RT_SAME)
 HONE_RT_TOPK(f64, double, double, HONE_RT_SAME)
 HONE_RT_TOPK(f16, uint16_t, float, hone_f16_to_f32)

@@ -10,6 +10,7 @@ import {
 } from 'hone-runtime/base/dtype';
 import {
   bytesOf,
+  elementCount,
   fromNumbers,
   type Tensor,
   toBigInts,
@@ -196,11 +197,10 @@ const castLike = defineOp({
 });
 
 const bitCast = defineOp({
-  kind: 'host',
+  kind: 'core',
   name: 'BitCast',
   doc: 'The same bits under another dtype of the same size.',
   since: 26,
-  reason: 'no expression reads the bits of a number',
   attrs: { to: requiredInt },
   infer(ctx): readonly ValueType[] {
     const { dtype, shape } = inputType(ctx, 0);
@@ -209,6 +209,12 @@ const bitCast = defineOp({
       typeError(ctx, `${dtype} and ${to} differ in size`);
     }
     return [{ dtype: to, shape }];
+  },
+  // No expression reads the bits of a number.
+  lower(ctx) {
+    const { dtype, shape } = inputType(ctx, 0);
+    const bytes = elementCount(shape) * dtypeBytes(dtype);
+    return [{ kind: 'routine', routine: 'copy_bytes', dims: [bytes], scalars: [] }];
   },
   reference(inputs, _, ctx) {
     const { dtype, shape } = outputOf(ctx);

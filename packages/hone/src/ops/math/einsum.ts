@@ -44,6 +44,25 @@ function reshaped(b: OpBuilder, id: ValueId, shape: readonly number[]): ValueId 
   return b.op('Reshape', [id, b.ints(shape)]);
 }
 
+/** x with every label once: of axes that share one, the elements where they agree. */
+function diagonal(b: OpBuilder, x: Labelled): Labelled {
+  const label = x.labels.find((l, axis) => x.labels.indexOf(l) !== axis);
+  if (label === undefined) return x;
+  const { shape } = b.typeOf(x.id);
+  const inside = x.labels.flatMap((l, axis) => (l === label ? [axis] : []));
+  const outside = x.labels.flatMap((l, axis) => (l === label ? [] : [axis]));
+  const extent = at(shape, at(inside, 0));
+  const rest = outside.map((axis) => at(shape, axis));
+  const perm = [...inside, ...outside];
+  const front = isIdentity(perm) ? x.id : b.op('Transpose', [x.id], { perm });
+  const flat = reshaped(b, front, [extent ** inside.length, ...rest]);
+  // A step along every axis at once.
+  const step = inside.reduce((sum, _, i) => sum + extent ** i, 0);
+  const positions = b.ints(Array.from({ length: extent }, (_, i) => i * step));
+  const id = b.op('Gather', [flat, positions], { axis: 0 });
+  return diagonal(b, { id, labels: [label, ...outside.map((axis) => at(x.labels, axis))] });
+}
+
 /** Sums out the labels that nobody else wants. */
 function summed(b: OpBuilder, x: Labelled, wanted: ReadonlySet<string>): Labelled {
   const axes = x.labels.flatMap((label, axis) => (wanted.has(label) ? [] : [axis]));
@@ -101,12 +120,16 @@ const einsum = defineOp({
   },
   decompose(b, inputs, ctx) {
     const { operands, output, extents } = equationOf(ctx);
-    if (operands.some((labels) => new Set(labels).size !== labels.length)) {
-      return 'a label is repeated within one operand (a diagonal)';
-    }
+    const isMixed = operands.some((labels, k) =>
+      labels.some((label, i) => {
+        const { shape } = inputType(ctx, k);
+        return shape[i] !== shape[labels.indexOf(label)];
+      }),
+    );
+    if (isMixed) return 'a repeated label has different extents within one operand';
     let done: Labelled | undefined;
     inputs.forEach((id, k) => {
-      const x: Labelled = { id: id ?? -1, labels: at(operands, k) };
+      const x = diagonal(b, { id: id ?? -1, labels: at(operands, k) });
       const wanted = new Set([...output, ...operands.slice(k + 1).flat()]);
       done = done === undefined ? x : product(b, done, x, wanted, extents);
     });
@@ -180,6 +203,9 @@ const einsum = defineOp({
       equation('ij,jk,kl->il', [2, 3], [3, 2], [2, 4]),
       equation('ijk,k->ij', [2, 3, 4], [4]),
       equation('ii->i', [3, 3]),
+      equation('...ii->...i', [2, 3, 3]),
+      equation('iji,jk->ik', [3, 2, 3], [2, 4]),
+      equation('iii', [3, 3, 3]),
       equation('ij,kl->i', [2, 3], [2, 2]),
       equation('ij->ij', [2, 2]),
     ];

@@ -6,10 +6,10 @@ import { causalConvWithState } from './causal-conv.ts';
 import { conv, convInteger } from './conv.ts';
 import { convTranspose } from './conv-transpose.ts';
 import { deformConv } from './deform-conv.ts';
+import { det } from './det.ts';
 import { dropout } from './dropout.ts';
 import { gemm } from './gemm.ts';
 import { GLOBAL_POOLS } from './global-pool.ts';
-import { det, maxUnpool } from './host-ops.ts';
 import {
   groupNormalization,
   instanceNormalization,
@@ -25,6 +25,7 @@ import { linearAttention } from './linear-attention.ts';
 import { negativeLogLikelihoodLoss, softmaxCrossEntropyLoss } from './losses.ts';
 import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
 import { maxPool } from './max-pool.ts';
+import { maxUnpool } from './max-unpool.ts';
 import { averagePool, lpPool } from './pool.ts';
 import { roiAlign } from './roi-align.ts';
 import { rotaryEmbedding } from './rotary-embedding.ts';

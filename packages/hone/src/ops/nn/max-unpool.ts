@@ -1,7 +1,7 @@
-/** Det and MaxUnpool: operators that have no compiled form yet. */
+/** MaxUnpool: pooled elements at the places they came from; compiled, a ScatterElements. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
-import type { Attrs } from '../../graph/types.ts';
+import type { Attrs, ValueId } from '../../graph/types.ts';
 import {
   constantInts,
   inputType,
@@ -15,65 +15,7 @@ import { defineOp } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given, outputOf } from '../math/loops.ts';
 import { forEachIndex } from './index-loop.ts';
-import { sample } from './samples.ts';
 import { explicitPads, type NodeRef, spatialAttr } from './window.ts';
-
-/** Determinant by elimination with the largest pivot; `m` is changed. */
-function determinant(m: Float64Array, n: number): number {
-  let product = 1;
-  for (let c = 0; c < n; c++) {
-    let pivot = c;
-    for (let r = c + 1; r < n; r++) {
-      if (Math.abs(m[r * n + c] as number) > Math.abs(m[pivot * n + c] as number)) pivot = r;
-    }
-    const top = m[pivot * n + c] as number;
-    if (top === 0) return 0;
-    product *= pivot === c ? top : -top;
-    for (let k = 0; k < n; k++) {
-      const kept = m[c * n + k] as number;
-      m[c * n + k] = m[pivot * n + k] as number;
-      m[pivot * n + k] = kept;
-    }
-    for (let r = c + 1; r < n; r++) {
-      const factor = (m[r * n + c] as number) / top;
-      for (let k = c; k < n; k++) {
-        m[r * n + k] = (m[r * n + k] as number) - factor * (m[c * n + k] as number);
-      }
-    }
-  }
-  return product;
-}
-
-export const det = defineOp({
-  kind: 'host',
-  name: 'Det',
-  doc: 'Determinants of square matrices.',
-  since: 22,
-  reason: 'elimination has no compiled routine yet',
-  attrs: {},
-  infer: (ctx) => {
-    const { dtype, shape } = inputType(ctx, 0);
-    requireDType(ctx, { dtype, shape }, FLOATS);
-    if (shape.length < 2 || shape.at(-1) !== shape.at(-2)) {
-      shapeError(ctx, `[${shape.join(',')}] are not square matrices`);
-    }
-    return [{ dtype, shape: shape.slice(0, -2) }];
-  },
-  reference: (inputs) => {
-    const x = given(inputs, 0);
-    const n = at(x.shape, x.shape.length - 1);
-    const values = toNumbers(x);
-    const batch = x.shape.slice(0, -2);
-    const out = Array.from({ length: elementCount(batch) }, (_, i) =>
-      determinant(values.slice(i * n * n, (i + 1) * n * n), n),
-    );
-    return [fromNumbers(x.dtype, batch, out)];
-  },
-  cases: () => [
-    { note: 'one matrix', inputs: [fromNumbers('f32', [2, 2], [1, 2, 3, 4])] },
-    { note: 'a batch', inputs: [sample([2, 3, 3])] },
-  ],
-});
 
 /** Extents before pooling, of which the indices speak. */
 function unpooled(ctx: NodeRef, attrs: Attrs, shape: readonly number[]): readonly number[] {
@@ -91,11 +33,10 @@ function unpooled(ctx: NodeRef, attrs: Attrs, shape: readonly number[]): readonl
 }
 
 export const maxUnpool = defineOp({
-  kind: 'host',
+  kind: 'composite',
   name: 'MaxUnpool',
   doc: 'Puts pooled elements back where they came from, zeros elsewhere.',
   since: 22,
-  reason: 'scattering by positions from data has no compiled routine yet',
   attrs: { kernel_shape: { type: 'ints', required: true }, pads: ints(), strides: ints() },
   infer: (ctx) => {
     const x = inputType(ctx, 0);
@@ -110,6 +51,19 @@ export const maxUnpool = defineOp({
       shapeError(ctx, `output_shape [${shape.join(',')}] does not hold [${inner.join(',')}]`);
     }
     return [{ dtype: x.dtype, shape }];
+  },
+  decompose: (b, [x = null, indices = null], ctx) => {
+    const { dtype, shape } = inputType(ctx, 0);
+    const inner = unpooled(ctx, ctx.attrs, shape);
+    const count = elementCount(inner);
+    const flat = (id: ValueId | null): ValueId => b.op('Reshape', [id, b.ints([-1])]);
+    const zeros = b.constant(fromNumbers(dtype, [count], new Float64Array(count)));
+    const placed = b.op('ScatterElements', [zeros, flat(indices), flat(x)], { axis: 0 });
+    const small = b.op('Reshape', [placed, b.ints(inner)]);
+    const outer = at(ctx.outputs, 0).shape;
+    const ends = outer.map((extent, i) => extent - at(inner, i));
+    if (ends.every((end) => end === 0)) return [small];
+    return [b.op('Pad', [small, b.ints([...inner.map(() => 0), ...ends])])];
   },
   reference: (inputs, attrs, ctx) => {
     const [x, indices] = [given(inputs, 0), toNumbers(given(inputs, 1))];
@@ -136,6 +90,15 @@ export const maxUnpool = defineOp({
       inputs: [
         fromNumbers('f32', [1, 1, 2, 2], [1, 2, 3, 4]),
         fromNumbers('i64', [1, 1, 2, 2], [5, 7, 8, 10]),
+      ],
+      attrs: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+    {
+      note: 'larger output',
+      inputs: [
+        fromNumbers('f32', [1, 1, 2, 2], [5, 6, 7, 8]),
+        fromNumbers('i64', [1, 1, 2, 2], [5, 7, 13, 15]),
+        fromNumbers('i64', [4], [1, 1, 5, 5]),
       ],
       attrs: { kernel_shape: [2, 2], strides: [2, 2] },
     },
