@@ -99,7 +99,9 @@ function corpus(): readonly Seed[] {
     }
   }
   // The own models cover more of the format: every other try is one of theirs.
-  return seeds.flatMap((seed, i) => (i < own.length ? [seed] : [seed, own[i % own.length] ?? seed]));
+  return seeds.flatMap((seed, i) =>
+    i < own.length ? [seed] : [seed, own[i % own.length] ?? seed],
+  );
 }
 
 function read(path: string | URL): Uint8Array {
@@ -127,7 +129,7 @@ function mutate(seed: Seed, seeds: readonly Seed[], random: Random): Uint8Array 
     }
     return writeFields(fields);
   }
-  let out = seed.bytes.slice();
+  let out: Uint8Array = seed.bytes.slice();
   for (let i = 0; i < changes; i++) out = change(out, seeds, random);
   return out;
 }

@@ -1,0 +1,190 @@
+/**
+ * Are two results the same but for rounding? A simple bound decides most cases. Where it is not
+ * met, the graph is interpreted again with noise as large as rounding errors on every inexact
+ * node: what noise alone can do to an output, a compiler may do too.
+ */
+import type { Graph, Node, ValueId } from 'hone/graph/types';
+import { constantTensor, valueById } from 'hone/graph/walk';
+import { evaluateNode } from 'hone/ops/interpret';
+import { type DType, isFloat } from 'hone-runtime/base/dtype';
+import { type Random, seededRandom } from 'hone-runtime/base/random';
+import { fromNumbers, type Tensor, toBigInts, toNumbers } from 'hone-runtime/base/tensor';
+import type { RandomGraph } from './growth.ts';
+
+/** Difference allowed at once, relative to the largest value of the output. */
+const QUICK: Partial<Record<DType, number>> = { f32: 2e-5, f64: 1e-9, f16: 4e-3, bf16: 3e-2 };
+/** Rounding of one operation, relative; several times what is usual. */
+const UNIT: Partial<Record<DType, number>> = {
+  f32: 2 ** -22,
+  f64: 2 ** -50,
+  f16: 2 ** -9,
+  bf16: 2 ** -6,
+};
+/** A sum of products may round at every term, and minimal filtering loses two digits. */
+const SUM_UNIT = 4e-6;
+const TRIALS = 6;
+/** The compiler's errors may be this much larger than those of the trials. */
+const SLACK = 6;
+
+/** Operators that round nothing. */
+const EXACT = new Set(
+  (
+    'Relu Neg Abs Max Min Where Clip Identity Reshape Flatten Squeeze Unsqueeze Transpose Slice Split ' +
+    'Concat Gather GatherElements ScatterElements Expand Tile Trilu TopK MaxPool GlobalMaxPool ReduceMax ' +
+    'ReduceMin DepthToSpace SpaceToDepth Sign Floor Ceil Round Pad OneHot Hardmax'
+  ).split(' '),
+);
+/** Operators whose errors are relative to what they read or sum, not to the single result. */
+const SUMS = new Set(
+  (
+    'Conv ConvTranspose MatMul Gemm Einsum BatchNormalization LayerNormalization RMSNormalization ' +
+    'InstanceNormalization GroupNormalization SkipLayerNormalization AveragePool GlobalAveragePool LpPool ' +
+    'ReduceMean ReduceSum ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp Sub Add Sum Mean CumSum Resize ' +
+    'GridSample LSTM GRU RNN LogSoftmax LpNormalization'
+  ).split(' '),
+);
+
+/** What is wrong with the outputs, or undefined. */
+export function difference(
+  item: RandomGraph,
+  wanted: readonly Tensor[],
+  got: readonly (Tensor | undefined)[],
+): string | undefined {
+  const doubtful = wanted.flatMap((tensor, i) => {
+    const other = got[i];
+    const problem = other === undefined ? 'is missing' : simpleDifference(tensor, other);
+    return problem === undefined ? [] : [{ i, problem }];
+  });
+  if (doubtful.length === 0) return undefined;
+  const trials = Array.from({ length: TRIALS }, (_, t) =>
+    interpretNoisily(item, seededRandom(t + 1)),
+  );
+  for (const { i, problem } of doubtful) {
+    const tensor = wanted[i] as Tensor;
+    const other = got[i];
+    const noisy = trials.map((trial) => trial[i] as Tensor);
+    const isRounding =
+      other !== undefined &&
+      other.data.length === tensor.data.length &&
+      explains(tensor, other, noisy);
+    if (isRounding) continue;
+    const { name } = valueById(item.graph, item.graph.outputs[i] ?? 0);
+    return `output ${name} ${problem}`;
+  }
+  return undefined;
+}
+
+function simpleDifference(wanted: Tensor, got: Tensor): string | undefined {
+  if (got.dtype !== wanted.dtype) return `has dtype ${got.dtype}, not ${wanted.dtype}`;
+  if (got.shape.join() !== wanted.shape.join()) {
+    return `has shape [${got.shape.join()}], not [${wanted.shape.join()}]`;
+  }
+  const [a, b] = [toNumbers(got), toNumbers(wanted)];
+  const exact = !isFloat(wanted.dtype);
+  const limit = exact ? 0 : (QUICK[wanted.dtype] ?? 0) * largest(b);
+  let worst = -1;
+  let count = 0;
+  for (let i = 0; i < b.length; i++) {
+    const error = Math.abs((a[i] as number) - (b[i] as number));
+    if (error <= limit) continue;
+    count++;
+    const before = worst < 0 ? -1 : Math.abs((a[worst] as number) - (b[worst] as number));
+    if (worst < 0 || error > before) worst = i;
+  }
+  if (worst < 0 && exact && !sameIntegers(got, wanted)) return 'differs beyond 2^53';
+  if (worst < 0) return undefined;
+  const place = positionOf(worst, wanted.shape).join(',');
+  return `(${wanted.dtype}[${wanted.shape.join()}]) differs at ${count} of ${b.length} elements; at [${place}] it is ${a[worst]}, wanted ${b[worst]}`;
+}
+
+function sameIntegers(a: Tensor, b: Tensor): boolean {
+  const [x, y] = [toBigInts(a), toBigInts(b)];
+  return x.every((value, i) => value === y[i]);
+}
+
+function positionOf(flat: number, shape: readonly number[]): number[] {
+  let rest = flat;
+  return shape
+    .toReversed()
+    .map((extent) => {
+      const i = rest % extent;
+      rest = Math.floor(rest / extent);
+      return i;
+    })
+    .reverse();
+}
+
+function largest(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-30);
+}
+
+/** Is the difference within what the noisy runs did to this output? */
+function explains(wanted: Tensor, got: Tensor, noisy: readonly Tensor[]): boolean {
+  const [b, a] = [toNumbers(wanted), toNumbers(got)];
+  const runs = noisy.map(toNumbers);
+  if (!isFloat(wanted.dtype)) {
+    return b.every((value, i) => a[i] === value || runs.some((run) => run[i] !== value));
+  }
+  const spread = runs.reduce(
+    (most, run) =>
+      run.reduce((m, value, i) => Math.max(m, Math.abs(value - (b[i] as number))), most),
+    0,
+  );
+  const limit = (QUICK[wanted.dtype] ?? 0) * largest(b) + SLACK * spread;
+  return b.every((value, i) => Math.abs((a[i] as number) - value) <= limit);
+}
+
+/** The graph's outputs when every inexact node is a little off. */
+function interpretNoisily({ graph, inputs }: RandomGraph, random: Random): readonly Tensor[] {
+  const known = new Map<ValueId, Tensor>(graph.inputs.map((id, i) => [id, inputs[i] as Tensor]));
+  const read = (id: ValueId): Tensor => known.get(id) ?? constantTensor(valueById(graph, id));
+  for (const node of graph.nodes) {
+    const tensors = evaluateNode(
+      node,
+      node.inputs.map((id) => (id === null ? null : read(id))),
+      node.outputs.map((id) => valueById(graph, id).type),
+    );
+    node.outputs.forEach((id, i) => {
+      known.set(id, withNoise(node, tensors[i] as Tensor, graph, read, random));
+    });
+  }
+  return graph.outputs.map(read);
+}
+
+function withNoise(
+  node: Node,
+  tensor: Tensor,
+  graph: Graph,
+  read: (id: ValueId) => Tensor,
+  random: Random,
+): Tensor {
+  const unit = UNIT[tensor.dtype];
+  if (unit === undefined || EXACT.has(node.op)) return tensor;
+  const values = toNumbers(tensor);
+  const sums = SUMS.has(node.op);
+  const around = sums ? Math.max(largest(values), ...magnitudes(node, graph, read)) : 0;
+  const relative = sums && tensor.dtype === 'f32' && !isElementWise(node) ? SUM_UNIT : unit;
+  return fromNumbers(
+    tensor.dtype,
+    tensor.shape,
+    values.map((value) => {
+      // Multiples of a small unit come out exactly, whatever the order.
+      if (Number.isInteger(value * 64) && Math.abs(value) < 256 && (!sums || isElementWise(node))) {
+        return value;
+      }
+      return value + (sums ? around : Math.abs(value)) * relative * (2 * random.next() - 1);
+    }),
+  );
+}
+
+function isElementWise(node: Node): boolean {
+  return ['Add', 'Sub', 'Sum', 'Mean'].includes(node.op);
+}
+
+/** Of the float operands of an addition: what cancels leaves their rounding behind. */
+function magnitudes(node: Node, graph: Graph, read: (id: ValueId) => Tensor): number[] {
+  if (!isElementWise(node)) return [];
+  return node.inputs.flatMap((id) =>
+    id !== null && isFloat(valueById(graph, id).type.dtype) ? [largest(toNumbers(read(id)))] : [],
+  );
+}
