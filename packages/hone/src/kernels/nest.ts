@@ -108,27 +108,44 @@ export function forLoop(
 /** Elements one worker takes at a time when a flat loop is split. */
 const CHUNK = 1024;
 
+/** Enough iterations to share among many workers evenly. */
+const MANY = 16;
+
 /**
- * Nests loops around a body, outermost first, with one parallel: the outermost with enough
- * iterations, else the innermost in chunks.
+ * Nests loops around a body, outermost first, with one parallel: the outermost of many iterations,
+ * else the longest; a flat loop of little work an iteration goes in chunks. `work` is about how many
+ * elements one run of the body touches. Too little work in all stays with one worker.
  */
-export function nestLoops(axes: readonly LoopAxis[], body: readonly Stmt[]): Stmt[] {
-  if (axes.length === 0) return [forLoop('once', 0, 1, 'parallel', body)];
-  const outer = axes.slice(0, -1);
-  let chosen = outer.findIndex((a) => a.extent >= 4);
-  if (chosen < 0) chosen = largest(outer);
+export function nestLoops(axes: readonly LoopAxis[], body: readonly Stmt[], work = 1): Stmt[] {
+  const chosen = parallelAxis(axes, work);
   const last = axes.length - 1;
-  const whole = axes.reduce((product, a) => product * a.extent, 1);
-  if (chosen >= 0 && at(axes, chosen).extent === 1) chosen = -1;
-  const split = chosen < 0 && whole > CHUNK && at(axes, last).limit === undefined;
   let stmts: readonly Stmt[] = body;
   for (let i = last; i >= 0; i--) {
     const { name, extent, limit } = at(axes, i);
-    if (i === last && split) stmts = [chunked(name, extent, stmts)];
-    else stmts = [forLoop(name, 0, limit ?? extent, i === chosen ? 'parallel' : 'serial', stmts)];
+    if (i === chosen && i === last && work <= 4) {
+      stmts = [chunked(name, extent, stmts)];
+    } else {
+      stmts = [forLoop(name, 0, limit ?? extent, i === chosen ? 'parallel' : 'serial', stmts)];
+    }
   }
-  if (chosen < 0 && !split) return [forLoop('once', 0, 1, 'parallel', stmts)];
-  return [...stmts];
+  return chosen < 0 ? [forLoop('once', 0, 1, 'parallel', stmts)] : [...stmts];
+}
+
+function parallelAxis(axes: readonly LoopAxis[], work: number): number {
+  const whole = axes.reduce((product, a) => product * a.extent, work);
+  if (whole <= CHUNK) return -1;
+  const many = axes.slice(0, -1).findIndex((a) => a.extent >= MANY && a.limit === undefined);
+  if (many >= 0) return many;
+  let longest = -1;
+  axes.forEach((a, i) => {
+    if (a.limit !== undefined || a.extent < 2) return;
+    // The innermost loop is split only where its iterations are many or heavy.
+    if (i === axes.length - 1 && a.extent * work <= CHUNK) return;
+    if (longest < 0 || a.extent > at(axes, longest).extent * (i === axes.length - 1 ? 64 : 1)) {
+      longest = i;
+    }
+  });
+  return longest;
 }
 
 function chunked(name: string, extent: number, body: readonly Stmt[]): Stmt {
@@ -138,8 +155,4 @@ function chunked(name: string, extent: number, body: readonly Stmt[]): Stmt {
   return forLoop(part, 0, Math.ceil(extent / CHUNK), 'parallel', [
     forLoop(name, lo, hi, 'serial', body),
   ]);
-}
-
-function largest(axes: readonly LoopAxis[]): number {
-  return axes.reduce((best, a, i) => (best < 0 || a.extent > at(axes, best).extent ? i : best), -1);
 }

@@ -93,6 +93,11 @@ function wantsLanes(
   return along > 0 && across === 0;
 }
 
+/** Elements one output folds. */
+function workOf(parts: Parts): number {
+  return parts.inner.reduce((product, a) => product * a.extent, parts.steps.length);
+}
+
 const accName = (step: number): string => `acc${step}`;
 
 /** Replaces `acc` by loads of the accumulators. */
@@ -121,7 +126,7 @@ function rowSchedule(parts: Parts): Stmt[] {
     value: withAccs(parts.value, zero),
   };
   const tail = parts.spans === 'all' ? nestSerial(inner, [store]) : [store];
-  return nestLoops(dropUnits(parts.axes), withUnits(parts.axes, [...body, ...tail]));
+  return nestLoops(dropUnits(parts.axes), withUnits(parts.axes, [...body, ...tail]), workOf(parts));
 }
 
 function lanesSchedule(parts: Parts): Stmt[] {
@@ -157,6 +162,7 @@ function lanesSchedule(parts: Parts): Stmt[] {
   return nestLoops(
     dropUnits(loops),
     withUnits(parts.axes.slice(position + 1), withUnits(loops, [...body, over(store)])),
+    workOf(parts) * strip,
   );
 }
 

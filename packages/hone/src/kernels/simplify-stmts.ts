@@ -1,4 +1,5 @@
 /** Simplifies every index of a loop body, knowing the range of each loop axis. */
+import { isIndex } from '../expr/build.ts';
 import { interval } from '../expr/interval.ts';
 import { simplifyExpr } from '../expr/simplify.ts';
 import type { Expr } from '../expr/types.ts';
@@ -8,13 +9,34 @@ type Ranges = ReadonlyMap<string, readonly [number, number]>;
 
 export function simplifyAll(body: readonly Stmt[], ranges: Ranges = new Map()): Stmt[] {
   let known = ranges;
-  return body.map((stmt) => {
+  return body.flatMap((stmt) => {
     const done = simplifyOne(stmt, known);
     if (done.kind === 'let') {
       known = new Map([...known, [done.name, interval(done.value, known)]]);
     }
-    return done;
+    return isOneRound(done) ? done.body : [done];
   });
+}
+
+/** A loop of one round is its body, where that declares nothing of its own. */
+function isOneRound(stmt: Stmt): stmt is Extract<Stmt, { kind: 'for' }> {
+  if (stmt.kind !== 'for' || (stmt.mode !== 'serial' && stmt.mode !== 'unroll')) return false;
+  const { lo, hi, step, axis } = stmt;
+  if (!isIndex(lo) || !isIndex(hi)) return false;
+  const rounds = (Number(hi.value) - Number(lo.value)) / step;
+  if (rounds <= 0 || rounds > 1) return false;
+  return stmt.body.every((inner) => !declares(inner) && !mentions(inner, axis));
+}
+
+function declares(stmt: Stmt): boolean {
+  return stmt.kind === 'alloc' || stmt.kind === 'let';
+}
+
+/** Is an axis still named? (Its range is one value, so simplification has put that in its place.) */
+function mentions(stmt: Stmt, axis: string): boolean {
+  return new RegExp(`"name":"${axis}"`).test(
+    JSON.stringify(stmt, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)),
+  );
 }
 
 function simplifyOne(stmt: Stmt, ranges: Ranges): Stmt {
