@@ -1,7 +1,7 @@
 /** `hone bench`: latency and throughput of models and artifacts, beside another engine. */
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { fail } from 'hone-runtime/base/diagnostics';
+import { type ErrorCode, fail, HoneError } from 'hone-runtime/base/diagnostics';
 import { type BenchJob, runBench } from '../../bench/bench.ts';
 import { isGood } from '../../bench/report.ts';
 import { reportHtml } from '../../bench/report-html.ts';
@@ -48,6 +48,12 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     progress,
     log,
   });
+  const [failure] = report.failures;
+  if (failure !== undefined && report.results.length === 0) {
+    const { code, message, cure, model } = failure;
+    const rest = cure === null ? {} : { cure };
+    throw new HoneError({ code: code as ErrorCode, message, subject: model, ...rest });
+  }
   if (html !== undefined) writePage(html, reportHtml(report));
   const table = reportTable(report);
   const rows =
