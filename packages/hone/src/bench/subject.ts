@@ -3,12 +3,7 @@ import { count, list, member, parseJson, text } from 'hone-runtime/artifact/json
 import { openArtifact, readVerified } from 'hone-runtime/artifact/read';
 import type { DType } from 'hone-runtime/base/dtype';
 import { openOnnx, signatureOf } from '../frontends/onnx/index.ts';
-import type { InputPlan } from './engine-protocol.ts';
-
-export interface ValueRange {
-  readonly low: number;
-  readonly high: number;
-}
+import type { InputPlan, InputValues } from './engine-protocol.ts';
 
 export interface BenchSubject {
   /** How the report calls it. */
@@ -19,7 +14,7 @@ export interface BenchSubject {
   readonly onnx?: string;
   readonly compileSeconds?: number;
   /** Values of inputs, where the defaults make no sense for the model. */
-  readonly ranges?: Readonly<Record<string, ValueRange>>;
+  readonly values?: Readonly<Record<string, InputValues>>;
 }
 
 /** What the artifact says about itself. */
@@ -41,7 +36,7 @@ export function readFacts(subject: BenchSubject): SubjectFacts {
     name,
     dtype,
     shape,
-    ...subject.ranges?.[name],
+    ...subject.values?.[name],
   }));
   const report = parseJson(
     new TextDecoder().decode(readVerified(artifact, 'report.json')),
