@@ -110,6 +110,14 @@ const CONVS: readonly ConvCase[] = [
     pads: [1, 1, 1, 1],
   },
   {
+    note: 'groups of 4, the last block cut',
+    input: [1, 20, 9, 9],
+    oc: 20,
+    kernel: [3, 3],
+    group: 5,
+    pads: [1, 1, 1, 1],
+  },
+  {
     note: 'groups of 32',
     input: [1, 96, 6, 8],
     oc: 96,

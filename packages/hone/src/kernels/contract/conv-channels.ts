@@ -22,7 +22,8 @@ export function whyNotGrouped(spec: ConvSpec, lanes: number): string | null {
   const ic = spec.ic / spec.group;
   const oc = spec.oc / spec.group;
   if (ic % lanes === 0 && oc % lanes === 0) return null;
-  if (ic === oc && lanes % ic === 0) return null;
+  // A block of such groups is summed whole: lanes past the last channel would be read, too.
+  if (ic === oc && lanes % ic === 0 && spec.ic % lanes === 0) return null;
   return `${spec.group} groups of ${ic} to ${oc} channels do not fill blocks of ${lanes}`;
 }
 

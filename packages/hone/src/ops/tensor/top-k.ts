@@ -1,7 +1,16 @@
 /** TopK: the routine `topk_<dtype>` of native/routines.h. */
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
-import { constantInts, inputType, int, intAttr, normalizeAxis, shapeError } from '../checks.ts';
+import {
+  constantInts,
+  inputType,
+  int,
+  intAttr,
+  normalizeAxis,
+  requireDType,
+  shapeError,
+} from '../checks.ts';
 import { defineOp, type InferContext } from '../define-op.ts';
+import { NUMBERS } from '../math/dtypes.ts';
 import { compiled } from './bodies.ts';
 import { type Element, elementsOf, newElements, tensorOf } from './elements.ts';
 import { attrToInput } from './reshape.ts';
@@ -32,6 +41,7 @@ export const TopK = defineOp({
   attrs: { axis: int(-1), largest: int(1), sorted: int(1) },
   upgrade: (b, node) => attrToInput(b, node, 'k', 1),
   infer: (ctx) => {
+    requireDType(ctx, inputType(ctx, 0), NUMBERS);
     const shape = outShape(ctx);
     return [
       { dtype: inputType(ctx, 0).dtype, shape },
