@@ -27,8 +27,6 @@ export interface BurnGate {
 /** A burn slower than this part of the best one marks its neighbours as disturbed. */
 export const CLEAN_FRACTION = 0.9;
 const BURN_MS = 6;
-/** For the pool of the engine that had its turn to fall asleep. */
-const REST_MS = 25;
 
 /** The gate over a number of cores; without a meter nothing counts as disturbed. */
 export function burnGate(meter: MachineMeter | undefined, cores: number): BurnGate {
@@ -69,7 +67,7 @@ export async function alternate(
   const rounds: Round[] = [];
   let total = 0;
   let clean = 0;
-  await rest();
+  for (const engine of engines) await engine.rested();
   let before = await gate.burn();
   while (
     rounds.length < plan.minRounds ||
@@ -78,7 +76,7 @@ export async function alternate(
     const round: Window[] = [];
     for (const engine of engines) {
       const turn = await engine.ask({ kind: 'turn', warmMs, minMs, minRuns });
-      await rest();
+      await engine.rested();
       const after = await gate.burn();
       round.push({ turn, burn: Math.min(before, after) });
       before = after;
@@ -89,11 +87,6 @@ export async function alternate(
     if (isClean(round, gate.best)) clean += ms;
   }
   return rounds;
-}
-
-/** Waits until idle pools sleep. */
-export function rest(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, REST_MS));
 }
 
 export interface Judged {

@@ -11,12 +11,15 @@ import type {
   EngineRequest,
   OpenRequest,
 } from './engine-protocol.ts';
+import { untilAsleep } from './process-rest.ts';
 
 export interface EngineProcess {
   readonly engine: EngineName;
   ask<K extends EngineRequest['kind']>(
     request: Extract<EngineRequest, { kind: K }>,
   ): Promise<EngineReplies[K]>;
+  /** Resolves when its threads sleep. */
+  rested(): Promise<void>;
   /** Ends the process, whatever it does. */
   end(): void;
 }
@@ -85,6 +88,7 @@ export function startEngine(engine: EngineName, lanes: number): EngineProcess {
       // The worker answers a request of kind K with the reply of kind K.
       return reply.value as EngineReplies[typeof request.kind];
     },
+    rested: () => untilAsleep(child.pid),
     end,
   };
 }

@@ -8,7 +8,6 @@ import {
   type AlternationPlan,
   type BurnGate,
   judge,
-  rest,
   type Round,
   roundRatios,
   summarizeTurns,
@@ -83,7 +82,7 @@ export async function measure(
         const one = await start(engine, subject, facts, plan);
         started.push(one);
         opened[index]?.push(one.opened);
-        await rest();
+        await one.process.rested();
       }
       const processes = started.map((one) => one.process);
       if (session === 0) outputs = await all(processes, outputsOf);
