@@ -8,6 +8,7 @@ import { MATH_OPS } from './math/index.ts';
 import { NN_OPS } from './nn/index.ts';
 import { QUANT_OPS } from './quant/index.ts';
 import { RNN_OPS } from './rnn/index.ts';
+import { SIGNAL_OPS } from './signal/index.ts';
 import { TENSOR_OPS } from './tensor/index.ts';
 
 export interface Registry {
@@ -32,6 +33,7 @@ export const standardRegistry: Registry = makeRegistry([
   ...QUANT_OPS,
   ...CONTROL_OPS,
   ...RNN_OPS,
+  ...SIGNAL_OPS,
 ]);
 
 /** The standard operators and the user's; a user's record replaces a standard one of its name. */

@@ -19,6 +19,7 @@ import { Scatter, ScatterElements, ScatterND } from './scatter.ts';
 import { Shape, Size } from './shape.ts';
 import { Slice } from './slice.ts';
 import { Split } from './split.ts';
+import { TensorScatter } from './tensor-scatter.ts';
 import { TopK } from './top-k.ts';
 import { Transpose } from './transpose.ts';
 import { Trilu } from './trilu.ts';
@@ -26,7 +27,7 @@ import { Trilu } from './trilu.ts';
 export const TENSOR_OPS: readonly OpDef[] = [
   ...[Reshape, Flatten, Squeeze, Unsqueeze, Identity],
   ...[Transpose, Concat, Slice, Split, Pad, CenterCropPad, Trilu, ReverseSequence],
-  ...[Gather, GatherElements, GatherND, ScatterElements, ScatterND, Scatter],
+  ...[Gather, GatherElements, GatherND, ScatterElements, ScatterND, Scatter, TensorScatter],
   ...[Expand, Tile, Resize, Upsample, GridSample, AffineGrid],
   ...[DepthToSpace, SpaceToDepth, Col2Im],
   ...[Shape, Size, ConstantOfShape, Range, EyeLike, OneHot],
