@@ -1,4 +1,5 @@
 /** Counts of a conformance run, as an object with stable keys and as the page docs/conformance.md. */
+import { LOOSE } from './suite.ts';
 import { type Outcome, type Path, PATHS, type Status, type TestResult } from './types.ts';
 
 export interface Summary {
@@ -127,6 +128,10 @@ export function renderPage(summary: Summary, command: string): string {
     `The ONNX backend suite (${summary.suite}): ${summary.tests + total} tests, of which ${total} ask for`,
     `nothing an inference compiler should give (${left.map(([reason, n]) => `${n} ${reason}`).join(', ')}).`,
     `Target: \`${summary.target}\`. Tolerance: relative 1e-3, absolute 1e-7; integers exact.`,
+    ...LOOSE.map(
+      ({ pattern, absolute, reason }) =>
+        `\`${pattern.source.slice(1)}…\`: absolute ${absolute}, because it ${reason}.`,
+    ),
     '',
     'The compiled path runs with one thread, with one thread and poisoned memory, and with two threads',
     'and poisoned memory; all three must give the same bytes and write nothing beside the outputs.',

@@ -34,6 +34,21 @@ export function withoutAnswer(test: string): string | undefined {
   return WITHOUT_ANSWER.find(({ pattern }) => pattern.test(name))?.reason;
 }
 
+export interface LooseTolerance {
+  readonly pattern: RegExp;
+  readonly absolute: number;
+  readonly reason: string;
+}
+
+/** Tests whose expected output is itself off by more than the suite's tolerance. */
+export const LOOSE: readonly LooseTolerance[] = [
+  {
+    pattern: /^test_dft_inverse/,
+    absolute: 1e-6,
+    reason: 'expects the rounding noise of a transform in f32 where the answer is 0',
+  },
+];
+
 /** `limit` tests, spread evenly over the list. */
 export function spread(tests: readonly string[], limit: number): readonly string[] {
   if (limit >= tests.length) return tests;
