@@ -68,8 +68,13 @@ export class Growth {
   }
 
   input(dtype: DType, shape: readonly number[]): Grown {
+    return this.inputOf(this.tensor(dtype, shape));
+  }
+
+  /** An input that holds these elements when the graph is run. */
+  inputOf(tensor: Tensor): Grown {
+    const { dtype, shape } = tensor;
     const id = this.b.graph.input(`x${this.#inputs.length}`, { dtype, shape });
-    const tensor = this.tensor(dtype, shape);
     this.#inputs.push(tensor);
     return this.#add(id, tensor);
   }

@@ -5,6 +5,7 @@
 import type { ValueId } from 'hone/graph/types';
 import type { DType } from 'hone-runtime/base/dtype';
 import { seededRandom } from 'hone-runtime/base/random';
+import { operatorCase } from './case-step.ts';
 import { Growth, type RandomGraph, type Step } from './growth.ts';
 import * as image from './image-steps.ts';
 import * as matrix from './matrix-steps.ts';
@@ -83,6 +84,9 @@ const DTYPES: Menu = [
   [2, scalar.castBack],
 ];
 
+/** Any operator. */
+const CASES: Menu = [[1, operatorCase]];
+
 interface Theme {
   readonly weight: number;
   readonly start: (g: Growth) => void;
@@ -109,6 +113,7 @@ const THEMES: readonly Theme[] = [
       [6, TENSOR],
       [3, MATRIX],
       [1, DTYPES],
+      [1, CASES],
     ],
   },
   {
@@ -122,6 +127,7 @@ const THEMES: readonly Theme[] = [
       [20, SCALAR],
       [15, TENSOR],
       [5, DTYPES],
+      [2, CASES],
     ],
   },
   {
@@ -148,6 +154,7 @@ const THEMES: readonly Theme[] = [
       [30, SCALAR],
       [20, DTYPES],
       [5, MATRIX],
+      [12, CASES],
     ],
   },
 ];

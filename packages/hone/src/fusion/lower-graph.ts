@@ -48,7 +48,8 @@ export function lowerGraph(graph: Graph, registry: Registry): LoweredGraph {
   for (const node of graph.nodes) {
     const bodies = lowerNode(graph, node, registry);
     if (typeof bodies === 'string') reasons.set(node.name, `${node.op}: ${bodies}`);
-    else addNode(work, views, graph, node, bodies);
+    // Behind a node without a form there is nothing to read.
+    else if (reasons.size === 0) addNode(work, views, graph, node, bodies);
   }
   if (reasons.size > 0) {
     const list = [...reasons].slice(0, 8).map(([name, reason]) => `${name} (${reason})`);
