@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** A folder imports only folders of earlier rows (and itself). Files beside the folders belong to `api`. */
+/** A folder imports only folders of earlier rows (and itself). Files beside them belong to `api` (`hone`) or `runtime`. */
 const ROWS: readonly (readonly string[])[] = [
   ['base'],
   ['target', 'expr'],
@@ -96,7 +96,8 @@ function resolveImport(from: string, spec: string): string | undefined {
 
 function folderOf(path: string): string {
   const inside = /^packages\/[^/]+\/src\/([^/]+)\//.exec(path);
-  return inside?.[1] ?? 'api';
+  // What lies beside the folders is a package's public face.
+  return inside?.[1] ?? (path.startsWith('packages/runtime/') ? 'runtime' : 'api');
 }
 
 const sources = ['packages/runtime/src', 'packages/hone/src']

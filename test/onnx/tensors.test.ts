@@ -112,7 +112,7 @@ test('every storage works inside a model, external data in a folder included', (
       const flat = parts.map((part) => (typeof part === 'number' ? part : (part[i] ?? 0)));
       return Math.fround(flat.reduce((a, b) => a + b, 0.5) + 100 * (i + 1));
     });
-    assert.deepEqual([...(sum?.data as Float32Array)], wanted);
+    assert.deepEqual([...((sum as Tensor).data as Float32Array)], wanted);
     model.close();
   } finally {
     rmSync(folder, { recursive: true });
