@@ -195,14 +195,7 @@ test('large results, random and quantised values are not folded', () => {
 
 test('functions are inlined with their attributes and absent arguments', () => {
   const graph = imported(functions());
-  assert.deepEqual(opsOf(graph), [
-    'LeakyRelu',
-    'Clip',
-    'Softmax',
-    'LeakyRelu',
-    'Clip',
-    'Softmax',
-  ]);
+  assert.deepEqual(opsOf(graph), ['LeakyRelu', 'Clip', 'Softmax', 'LeakyRelu', 'Clip', 'Softmax']);
   const [first, clip, softmax, second, , last] = graph.nodes;
   assert.equal(first?.attrs['alpha'], 0.25);
   assert.equal(first?.name, 'Scaled_0/LeakyRelu_0');

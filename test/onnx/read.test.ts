@@ -4,7 +4,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { analyzeOnnx, importOnnx, openOnnx, readOnnx, signatureOf } from 'hone/frontends/onnx/index';
+import {
+  analyzeOnnx,
+  importOnnx,
+  openOnnx,
+  readOnnx,
+  signatureOf,
+} from 'hone/frontends/onnx/index';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { memorySource } from 'hone-runtime/base/io';
 import { fuzzOnnxBytes } from '../fuzz/onnx-bytes.ts';

@@ -30,7 +30,12 @@ export function classifier(): Uint8Array {
       { op: 'Shape', inputs: ['p'], outputs: ['s'] },
       { op: 'Gather', inputs: ['s', 'zero'], outputs: ['n'] },
       { op: 'Unsqueeze', inputs: ['n', 'axes'], outputs: ['n1'] },
-      { op: 'Concat', inputs: ['n1', 'minusOne'], outputs: ['target'], attrs: { axis: { int: 0 } } },
+      {
+        op: 'Concat',
+        inputs: ['n1', 'minusOne'],
+        outputs: ['target'],
+        attrs: { axis: { int: 0 } },
+      },
       { op: 'Reshape', inputs: ['p', 'target'], outputs: ['flat'] },
       { op: 'Dropout', inputs: ['flat'], outputs: ['kept'] },
       { op: 'MatMul', inputs: ['kept', 'dense'], outputs: ['z'] },

@@ -152,11 +152,7 @@ test('payloads are skipped, also beyond 2 GiB', () => {
     TENSOR.rawData * 8 + 2,
     ...varint(payload),
   ];
-  const initializer = [
-    GRAPH.initializer * 8 + 2,
-    ...varint(tensor.length + payload),
-    ...tensor,
-  ];
+  const initializer = [GRAPH.initializer * 8 + 2, ...varint(tensor.length + payload), ...tensor];
   const graphHead = [...node, ...output, ...initializer];
   const head = Uint8Array.from([
     MODEL.irVersion * 8,
