@@ -21,7 +21,7 @@
 #pragma clang diagnostic ignored "-Wpsabi"
 #define HONE_UNROLL(n) HONE_PRAGMA(clang loop unroll(full))
 #define HONE_ROLLED HONE_PRAGMA(clang loop unroll(disable))
-#define HONE_VECTORIZE HONE_PRAGMA(clang loop vectorize(enable) interleave(enable))
+#define HONE_VECTORIZE HONE_PRAGMA(clang loop vectorize(enable) interleave(enable) unroll(disable))
 #define HONE_REASSOCIATE HONE_PRAGMA(clang fp reassociate(on))
 #else
 #pragma GCC diagnostic ignored "-Wpsabi"
