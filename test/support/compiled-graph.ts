@@ -47,7 +47,7 @@ export async function checkGraph(
 ): Promise<GraphCheck> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-graph-'));
   try {
-    const model = await compileBuiltGraph(graph, options);
+    const model = await compileBuiltGraph(graph, { ...options, workPerWorkerNs: 0 });
     const artifact = path.join(folder, 'model.hone');
     await writeArtifact(model, artifact);
     const wanted = interpret(graph, inputs);

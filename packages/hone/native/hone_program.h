@@ -45,6 +45,7 @@ typedef struct {
   uint32_t output_count;
   uint32_t step_count;
   uint32_t ref_count;
+  uint32_t worker_limit; /* more would wait more than they work; 0: no limit */
 } hone_program;
 
 extern const hone_program hone_compiled;

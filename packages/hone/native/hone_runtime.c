@@ -74,7 +74,9 @@ static int join_crew(model *m, uint32_t threads, uint32_t group, crew **out) {
       }
   crew *c = calloc(1, sizeof *c);
   if (!c) return HONE_ERROR_MEMORY;
-  const uint32_t count = threads ? threads : (uint32_t)hone_default_threads();
+  uint32_t count = threads ? threads : (uint32_t)hone_default_threads();
+  const uint32_t limit = hone_compiled.worker_limit;
+  if (limit && count > limit) count = limit;
   if (hone_pool_create((int)(count < HONE_MAX_THREADS ? count : HONE_MAX_THREADS), &c->pool)) {
     free(c);
     return HONE_ERROR_THREADS;

@@ -37,6 +37,25 @@ export interface Generated {
 export interface GenerateOptions {
   readonly target: Target;
   readonly contract?: ContractOptions;
+  /** Least work of a worker, by a rough estimate; 0: any number of workers. */
+  readonly workPerWorkerNs?: number;
+}
+
+/** Waking a worker and meeting it at every step costs tens of microseconds. */
+const WORK_PER_WORKER_NS = 40_000;
+
+/** A rough core: it orders sizes of models, it does not predict times. */
+const FLOPS_PER_NS = 100;
+const BYTES_PER_NS = 20;
+
+/** How many workers a model can keep busy; 0: no limit. */
+function workerLimit(stages: readonly StageReport[], leastNs: number): number {
+  if (leastNs <= 0) return 0;
+  const ns = stages.reduce((sum, stage) => {
+    const bytes = stage.bytesRead + stage.bytesWritten;
+    return sum + Math.max(stage.flops / FLOPS_PER_NS, bytes / BYTES_PER_NS);
+  }, 0);
+  return Math.max(1, Math.floor(ns / leastNs));
 }
 
 export function generate(graph: Graph, stages: StageGraph, options: GenerateOptions): Generated {
@@ -75,6 +94,7 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
     steps,
     arenaBytes: memory.arenaBytes,
     weightsBytes: blob.bytes,
+    workerLimit: workerLimit(reports, options.workPerWorkerNs ?? WORK_PER_WORKER_NS),
   };
   const report: Report = {
     stages: reports,

@@ -1,4 +1,7 @@
-/** What a user can ask of a compilation. All optional; defaults in the comments. */
+/**
+ * What a user can ask of a compilation. All optional; defaults in the comments. What shapes the
+ * artifact is recorded in its manifest: a new option has a line in `recorded-options.ts`.
+ */
 import type { ContractOptions } from '../kernels/index.ts';
 import type { Registry } from '../ops/registry.ts';
 
@@ -13,9 +16,13 @@ export interface CompileOptions {
   readonly target?: string;
   /** Limit for the C compiler; default 300,000. */
   readonly timeoutMs?: number;
+  /** false: objects compiled before are not used again. Default true. */
+  readonly objectCache?: boolean;
   readonly registry?: Registry;
   /** false: every operator is a kernel of its own. Default true. */
   readonly fuse?: boolean;
   readonly contract?: ContractOptions;
+  /** Least work of a worker in ns, by a rough estimate; 0: any number. Default 40,000. */
+  readonly workPerWorkerNs?: number;
   readonly onProgress?: (message: string) => void;
 }

@@ -49,6 +49,7 @@ export function compileGraph(source: Graph, options: CompileOptions = {}): Compi
   const generated = generate(graph, stages, {
     target,
     ...(options.contract === undefined ? {} : { contract: options.contract }),
+    ...(options.workPerWorkerNs === undefined ? {} : { workPerWorkerNs: options.workPerWorkerNs }),
   });
   return {
     graph,

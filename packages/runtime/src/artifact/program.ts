@@ -38,4 +38,6 @@ export interface Program {
   readonly steps: readonly Step[];
   readonly arenaBytes: number;
   readonly weightsBytes: number;
+  /** More workers than this would wait more than they work; 0 or absent: no limit. */
+  readonly workerLimit?: number;
 }

@@ -1,0 +1,104 @@
+/**
+ * The options that shape an artifact, as its manifest records them: complete, sorted, with the
+ * target resolved. `readRecordedOptions` makes options of them again, for a rebuild; what it does
+ * not know it refuses, because a rebuild without it would prove nothing.
+ */
+import {
+  count,
+  type Field,
+  type Json,
+  type JsonObject,
+  list,
+  object,
+  text,
+} from 'hone-runtime/artifact/json';
+import { fail } from 'hone-runtime/base/diagnostics';
+import type { Target } from 'hone-runtime/target/types';
+import type { ContractOptions } from '../kernels/index.ts';
+import { standardRegistry } from '../ops/registry.ts';
+import type { CompileOptions } from './options.ts';
+
+/** What a manifest says where operators came with the call: those are not recorded. */
+const OWN_OPERATORS = 'operators';
+
+/** For the manifest. */
+export function recordOptions(options: CompileOptions, target: Target): JsonObject {
+  const { shapes, dims, batch, fuse, contract, workPerWorkerNs, registry } = options;
+  const own = registry !== undefined && registry !== standardRegistry;
+  const all = {
+    shapes,
+    dims,
+    batch,
+    fuse,
+    contract,
+    workPerWorkerNs,
+    target: target.name,
+    ...(own ? { [OWN_OPERATORS]: 'own' } : {}),
+  };
+  return sorted(JSON.parse(JSON.stringify(all)) as Json) as JsonObject;
+}
+
+/** The options again; throws HONE-ARTIFACT-041 for what this version cannot repeat. */
+export function readRecordedOptions(recorded: JsonObject, subject: string): CompileOptions {
+  const options: Writable<CompileOptions> = {};
+  for (const { name, field } of members({ value: recorded, path: `${subject}: options` })) {
+    if (name === 'shapes') options.shapes = record(field, (shape) => list(shape).map(count));
+    else if (name === 'dims') options.dims = record(field, count);
+    else if (name === 'batch') options.batch = count(field);
+    else if (name === 'fuse') options.fuse = flag(field);
+    else if (name === 'contract') options.contract = readContract(field, subject);
+    else if (name === 'workPerWorkerNs') options.workPerWorkerNs = count(field);
+    else if (name === 'target') options.target = text(field);
+    else unknown(subject, name);
+  }
+  return options;
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function readContract(field: Field, subject: string): ContractOptions {
+  const options: Writable<ContractOptions> = {};
+  for (const { name, field: value } of members(field)) {
+    if (name === 'naive') options.naive = flag(value);
+    else if (name === 'direct') options.direct = flag(value);
+    else if (name === 'choice') options.choice = count(value);
+    else unknown(subject, `contract.${name}`);
+  }
+  return options;
+}
+
+function unknown(subject: string, option: string): never {
+  const cure =
+    option === OWN_OPERATORS
+      ? 'compile it again from the program that has the operators'
+      : 'use the version of hone that compiled it';
+  fail(
+    'HONE-ARTIFACT-041',
+    `${subject} was compiled with ${option}, which cannot be repeated from its manifest`,
+    option,
+    cure,
+  );
+}
+
+function members(field: Field): { readonly name: string; readonly field: Field }[] {
+  return Object.entries(object(field)).map(([name, value]) => ({
+    name,
+    field: { value, path: `${field.path}: ${name}` },
+  }));
+}
+
+function record<T>(field: Field, read: (field: Field) => T): Readonly<Record<string, T>> {
+  // Names come from a file: "__proto__" must be a name like any other.
+  return Object.fromEntries(members(field).map(({ name, field: value }) => [name, read(value)]));
+}
+
+function flag(field: Field): boolean {
+  return field.value === true;
+}
+
+function sorted(value: Json): Json {
+  if (Array.isArray(value)) return value.map((item: Json) => sorted(item));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item as Json)]));
+}
