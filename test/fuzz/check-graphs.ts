@@ -1,6 +1,6 @@
 /**
  * Random graphs through the whole compiler: the passes (both graphs interpreted), then the compiled
- * library, with one and two workers on poisoned memory. Values must be the interpreter's but for
+ * library, with one, two and three workers on poisoned memory. Values must be the interpreter's but for
  * rounding; the bytes must not depend on the number of workers.
  */
 import { type CompiledGraph, type CompileOptions, compileGraph } from 'hone/compile/index';
@@ -38,6 +38,7 @@ export interface CheckItem extends RandomGraph {
 const RUNS = [
   { threads: 1, poison: true },
   { threads: 2, poison: true },
+  { threads: 3, poison: true },
 ];
 
 export async function checkGraphs(items: readonly CheckItem[]): Promise<Checked> {
@@ -113,11 +114,11 @@ async function checkCompiled(ready: readonly Ready[]): Promise<Map<number, Probl
     const runs = RUNS.map((how) => library.run(inputs, how));
     ready.forEach(({ place, item, wanted }, g) => {
       const results = runs.map((run) => run[g]);
-      const [first, second] = results.map((result) => result?.outputs ?? []);
+      const [first = [], ...others] = results.map((result) => result?.outputs ?? []);
       const text =
         results.map((result) => result?.damage).find((damage) => damage !== undefined) ??
-        difference(item, wanted, first ?? []) ??
-        (sameBytes(first ?? [], second ?? [])
+        difference(item, wanted, first) ??
+        (others.every((other) => sameBytes(first, other))
           ? undefined
           : 'the bytes depend on the number of workers');
       if (text !== undefined) problems.set(place, { phase: 'run', text });

@@ -83,18 +83,26 @@ function simpleDifference(wanted: Tensor, got: Tensor): string | undefined {
   const exact = !isFloat(wanted.dtype);
   const limit = exact ? 0 : (QUICK[wanted.dtype] ?? 0) * largest(b);
   let worst = -1;
+  let most = limit;
   let count = 0;
   for (let i = 0; i < b.length; i++) {
-    const error = Math.abs((a[i] as number) - (b[i] as number));
+    const error = gap(a[i] as number, b[i] as number);
     if (error <= limit) continue;
     count++;
-    const before = worst < 0 ? -1 : Math.abs((a[worst] as number) - (b[worst] as number));
-    if (worst < 0 || error > before) worst = i;
+    if (error > most || worst < 0) worst = i;
+    most = Math.max(most, error);
   }
   if (worst < 0 && exact && !sameIntegers(got, wanted)) return 'differs beyond 2^53';
   if (worst < 0) return undefined;
   const place = positionOf(worst, wanted.shape).join(',');
   return `(${wanted.dtype}[${wanted.shape.join()}]) differs at ${count} of ${b.length} elements; at [${place}] it is ${a[worst]}, wanted ${b[worst]}`;
+}
+
+/** Difference of two numbers; 0 for two NaN or the same infinity, else infinite where one is not finite. */
+function gap(a: number, b: number): number {
+  if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return 0;
+  const difference = Math.abs(a - b);
+  return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
 }
 
 function sameIntegers(a: Tensor, b: Tensor): boolean {
@@ -115,7 +123,10 @@ function positionOf(flat: number, shape: readonly number[]): number[] {
 }
 
 function largest(values: Float64Array): number {
-  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-30);
+  return values.reduce(
+    (most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most),
+    1e-30,
+  );
 }
 
 /** Is the difference within what the noisy runs did to this output? */
@@ -126,12 +137,11 @@ function explains(wanted: Tensor, got: Tensor, noisy: readonly Tensor[]): boolea
     return b.every((value, i) => a[i] === value || runs.some((run) => run[i] !== value));
   }
   const spread = runs.reduce(
-    (most, run) =>
-      run.reduce((m, value, i) => Math.max(m, Math.abs(value - (b[i] as number))), most),
+    (most, run) => run.reduce((m, value, i) => Math.max(m, gap(value, b[i] as number)), most),
     0,
   );
   const limit = (QUICK[wanted.dtype] ?? 0) * largest(b) + SLACK * spread;
-  return b.every((value, i) => Math.abs((a[i] as number) - value) <= limit);
+  return b.every((value, i) => gap(a[i] as number, value) <= limit);
 }
 
 /** The graph's outputs when every inexact node is a little off. */

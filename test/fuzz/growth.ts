@@ -39,14 +39,25 @@ export class Growth {
   readonly b: OpBuilder = opBuilder('fuzz');
   readonly random: Random;
   readonly values: Grown[] = [];
+  /** What most of the graph is computed in. */
+  readonly float: DType;
   readonly #style: Style;
   readonly #inputs: Tensor[] = [];
   readonly #tensors = new Map<ValueId, Tensor>();
 
   constructor(random: Random) {
     this.random = random;
+    this.float = this.chance(0.9) ? 'f32' : this.among(['f16', 'bf16', 'f64']);
     this.#style = this.chance(0.3) ? 'coarse' : 'smooth';
   }
+
+  readonly isFloat = ({ dtype }: ValueType): boolean => dtype === this.float;
+
+  readonly isImage = ({ dtype, shape }: ValueType): boolean =>
+    dtype === this.float && shape.length === 4 && shape.every((extent) => extent > 0);
+
+  readonly isMatrix = ({ dtype, shape }: ValueType): boolean =>
+    dtype === this.float && shape.length >= 2 && shape.every((extent) => extent > 0);
 
   chance(probability: number): boolean {
     return this.random.next() < probability;
@@ -80,7 +91,7 @@ export class Growth {
   }
 
   /** A constant of drawn elements, times `scale`. */
-  constant(shape: readonly number[], scale = 1, dtype: DType = 'f32'): ValueId {
+  constant(shape: readonly number[], scale = 1, dtype: DType = this.float): ValueId {
     return this.hold(this.tensor(dtype, shape, scale));
   }
 
@@ -94,7 +105,7 @@ export class Growth {
     return this.hold(fromNumbers('i64', [values.length], values));
   }
 
-  scalar(value: number, dtype: DType = 'f32'): ValueId {
+  scalar(value: number, dtype: DType = this.float): ValueId {
     return this.hold(fromNumbers(dtype, [], [value]));
   }
 
@@ -182,11 +193,6 @@ function isSane(tensor: Tensor): boolean {
   const limit = LIMITS[tensor.dtype] ?? INTEGER_LIMIT;
   return toNumbers(tensor).every((value) => Math.abs(value) <= limit);
 }
-
-export const f32 = ({ dtype }: ValueType): boolean => dtype === 'f32';
-
-export const f32Image = ({ dtype, shape }: ValueType): boolean =>
-  dtype === 'f32' && shape.length === 4 && shape.every((extent) => extent > 0);
 
 /** Attributes without the absent ones. */
 export function attrsOf(all: Readonly<Record<string, AttrValue | undefined>>): Attrs {

@@ -1,6 +1,6 @@
 /** Steps on images: convolutions of every form, pooling, normalisation, resizing, concatenation. */
 import { elementCount } from 'hone-runtime/base/tensor';
-import { attrsOf, f32Image, type Growth, type Grown, type Step } from './growth.ts';
+import { attrsOf, type Growth, type Grown, type Step } from './growth.ts';
 
 /** Products of one convolution; the interpreter takes about ten nanoseconds each. */
 const MAX_PRODUCTS = 4e6;
@@ -35,7 +35,7 @@ function imageOf({ type }: Grown): ImageShape {
 }
 
 function pickImage(g: Growth): (ImageShape & Grown) | undefined {
-  const x = g.pick(f32Image);
+  const x = g.pick(g.isImage);
   return x === undefined ? undefined : { ...x, ...imageOf(x) };
 }
 
@@ -83,7 +83,7 @@ export const convolution: Step = (g) => {
 
 /** 3×3 and wide enough for minimal filtering. */
 export const wideConvolution: Step = (g) => {
-  const x = g.pick((type) => f32Image(type) && (type.shape[1] ?? 0) >= 16);
+  const x = g.pick((type) => g.isImage(type) && (type.shape[1] ?? 0) >= 16);
   if (x === undefined) return;
   const { n, c, h, w } = imageOf(x);
   const wide = c >= 32 && c % 16 === 0;
@@ -115,7 +115,7 @@ function channelsOf(g: Growth, c: number): { group: number; oc: number } {
 /** Mostly a constant; sometimes computed from constants, or an input of the graph. */
 function weightsOf(g: Growth, shape: readonly number[], scale: number): number {
   const kind = g.random.integer(20);
-  if (kind === 0) return g.input('f32', shape).id;
+  if (kind === 0) return g.input(g.float, shape).id;
   const computed = kind === 1 ? g.op('Mul', [g.constant(shape), g.scalar(scale)]) : undefined;
   return computed?.id ?? g.constant(shape, scale);
 }
@@ -152,7 +152,7 @@ export const transposedConvolution: Step = (g) => {
 
 /** A one-dimensional or three-dimensional convolution. */
 export const otherConvolution: Step = (g) => {
-  const x = g.pick(({ dtype, shape }) => dtype === 'f32' && [3, 5].includes(shape.length));
+  const x = g.pick(({ dtype, shape }) => dtype === g.float && [3, 5].includes(shape.length));
   if (x === undefined) return;
   const [n = 1, c = 1, ...spatial] = x.type.shape;
   const kernel = spatial.map((extent) => g.between(1, Math.min(3, Math.max(1, extent))));
@@ -167,10 +167,10 @@ export const otherConvolution: Step = (g) => {
 };
 
 export const batchNorm: Step = (g) => {
-  const x = g.pick(({ dtype, shape }) => dtype === 'f32' && shape.length >= 2);
+  const x = g.pick(({ dtype, shape }) => dtype === g.float && shape.length >= 2);
   if (x === undefined) return;
   const c = [x.type.shape[1] ?? 1];
-  const variance = g.hold(g.integers(c, 1, 8, 'f32'));
+  const variance = g.hold(g.integers(c, 1, 8, g.float));
   const parameters = [g.constant(c), g.constant(c, 0.5), g.constant(c, 0.3), variance];
   g.op('BatchNormalization', [x.id, ...parameters], { epsilon: g.among([1e-5, 1e-3]) });
 };
@@ -280,7 +280,7 @@ export const channelConcat: Step = (g) => {
   const x = pickImage(g);
   if (x === undefined) return;
   const fits = g.values.filter((value) => {
-    if (!f32Image(value.type)) return false;
+    if (!g.isImage(value.type)) return false;
     const { n, h, w } = imageOf(value);
     return n === x.n && h === x.h && w === x.w;
   });
@@ -345,7 +345,7 @@ export const gridSample: Step = (g) => {
   const x = pickImage(g);
   if (x === undefined) return;
   const shape = [x.n, g.between(1, 6), g.between(1, 6), 2];
-  const grid = g.chance(0.5) ? g.input('f32', shape).id : g.constant(shape, 0.6);
+  const grid = g.chance(0.5) ? g.input(g.float, shape).id : g.constant(shape, 0.6);
   g.op('GridSample', [x.id, grid], {
     mode: g.among(['linear', 'nearest', 'cubic']),
     padding_mode: g.among(['zeros', 'border', 'reflection']),

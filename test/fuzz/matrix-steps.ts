@@ -1,13 +1,9 @@
 /** Steps on rows and matrices: products, attention, normalisation, recurrence, quantised products. */
-import type { ValueType } from 'hone/graph/types';
 import { elementCount } from 'hone-runtime/base/tensor';
-import { f32, type Growth, type Grown, type Step } from './growth.ts';
+import type { Growth, Grown, Step } from './growth.ts';
 
 const WIDTHS = [1, 3, 5, 8, 16, 17, 24, 32, 33, 48, 64, 70];
 const MAX_PRODUCTS = 2e6;
-
-const f32Matrix = ({ dtype, shape }: ValueType): boolean =>
-  dtype === 'f32' && shape.length >= 2 && shape.every((extent) => extent > 0);
 
 interface Rows extends Grown {
   readonly shape: readonly number[];
@@ -16,7 +12,7 @@ interface Rows extends Grown {
 }
 
 function pickRows(g: Growth): Rows | undefined {
-  const x = g.pick(f32Matrix);
+  const x = g.pick(g.isMatrix);
   if (x === undefined) return undefined;
   const { shape } = x.type;
   return { ...x, shape, m: shape.at(-2) ?? 1, k: shape.at(-1) ?? 1 };
@@ -29,7 +25,7 @@ export const linear: Step = (g) => {
   if (elementCount(x.shape) * n > MAX_PRODUCTS) return;
   const weights = g.chance(0.85)
     ? g.constant([x.k, n], 0.8 / Math.sqrt(x.k))
-    : g.input('f32', [x.k, n]).id;
+    : g.input(g.float, [x.k, n]).id;
   const product = g.op('MatMul', [x.id, weights]);
   if (product === undefined || g.chance(0.3)) return;
   const sum = g.op(
@@ -43,7 +39,7 @@ export const linear: Step = (g) => {
 /** A product of two computed values, one of them made to fit. */
 export const product: Step = (g) => {
   const x = pickRows(g);
-  const y = g.pick(f32Matrix);
+  const y = g.pick(g.isMatrix);
   if (x === undefined || y === undefined) return;
   const n = y.type.shape.at(-1) ?? 1;
   if (elementCount(x.shape) * n > MAX_PRODUCTS) return;
@@ -61,7 +57,7 @@ export const product: Step = (g) => {
 };
 
 export const gemm: Step = (g) => {
-  const x = g.pick((type) => f32Matrix(type) && type.shape.length === 2);
+  const x = g.pick((type) => g.isMatrix(type) && type.shape.length === 2);
   if (x === undefined) return;
   const [rows = 1, columns = 1] = x.type.shape;
   const transA = g.chance(0.25) ? 1 : 0;
@@ -69,7 +65,9 @@ export const gemm: Step = (g) => {
   const [m, k] = transA === 1 ? [columns, rows] : [rows, columns];
   const n = g.among(WIDTHS);
   const shape = transB === 1 ? [n, k] : [k, n];
-  const weights = g.chance(0.85) ? g.constant(shape, 0.8 / Math.sqrt(k)) : g.input('f32', shape).id;
+  const weights = g.chance(0.85)
+    ? g.constant(shape, 0.8 / Math.sqrt(k))
+    : g.input(g.float, shape).id;
   const c = g.chance(0.7) ? [g.constant(g.among([[n], [1, n], [m, 1], [m, n], [1], []]))] : [];
   const factor = (): number => g.among([1, 1, 0.5, 2]);
   g.op('Gemm', [x.id, weights, ...c], { transA, transB, alpha: factor(), beta: factor() });
@@ -77,7 +75,7 @@ export const gemm: Step = (g) => {
 
 /** Self-attention over the last two axes of a rank-3 value, written out. */
 export const attention: Step = (g) => {
-  const x = g.pick((type) => f32Matrix(type) && type.shape.length === 3);
+  const x = g.pick((type) => g.isMatrix(type) && type.shape.length === 3);
   if (x === undefined) return;
   const [batch = 1, s = 1, d = 1] = x.type.shape;
   const heads = g.among([1, 2, 3, 4].filter((h) => d % h === 0));
@@ -143,7 +141,7 @@ function writtenNorm(g: Growth, x: Rows): void {
 }
 
 export const softmax: Step = (g) => {
-  const x = g.pick((type) => f32(type) && type.shape.length > 0);
+  const x = g.pick((type) => g.isFloat(type) && type.shape.length > 0);
   if (x === undefined) return;
   const rank = x.type.shape.length;
   const axis = g.between(-rank, rank - 1);
@@ -162,7 +160,7 @@ export const einsum: Step = (g) => {
 };
 
 export const recurrence: Step = (g) => {
-  const x = g.pick((type) => f32Matrix(type) && type.shape.length === 3);
+  const x = g.pick((type) => g.isMatrix(type) && type.shape.length === 3);
   if (x === undefined) return;
   const [steps = 1, batch = 1, features = 1] = x.type.shape;
   if (steps > 6 || batch * features > 200) return;

@@ -105,7 +105,7 @@ const THEMES: readonly Theme[] = [
       const [h, w] = large
         ? [g.between(26, 31), g.between(26, 31)]
         : [g.between(1, 16), g.between(1, 16)];
-      g.input('f32', [large ? 1 : g.among(BATCHES), large ? Math.min(c, 32) : c, h, w]);
+      g.input(g.float, [large ? 1 : g.among(BATCHES), large ? Math.min(c, 32) : c, h, w]);
     },
     menus: [
       [70, IMAGE],
@@ -120,7 +120,7 @@ const THEMES: readonly Theme[] = [
     weight: 3,
     start(g) {
       const [s, d] = [g.between(1, 20), g.among([1, 4, 8, 16, 17, 24, 32, 33, 48, 64, 70])];
-      g.input('f32', g.chance(0.5) ? [s, d] : [g.among(BATCHES), s, d]);
+      g.input(g.float, g.chance(0.5) ? [s, d] : [g.among(BATCHES), s, d]);
     },
     menus: [
       [60, MATRIX],
@@ -145,9 +145,10 @@ const THEMES: readonly Theme[] = [
         'bool',
         'f64',
       ];
-      const shape = Array.from({ length: g.between(0, 5) }, () => g.between(1, 7));
+      const least = g.chance(0.04) ? 0 : 1;
+      const shape = Array.from({ length: g.between(0, 5) }, () => g.between(least, 7));
       g.input(g.among(dtypes), shape);
-      if (g.chance(0.5)) g.input('f32', shape);
+      if (g.chance(0.5)) g.input(g.float, shape);
     },
     menus: [
       [45, TENSOR],

@@ -1,7 +1,7 @@
 /** Steps element by element: arithmetic with broadcasting, activations, comparisons, other dtypes. */
 import type { ValueType } from 'hone/graph/types';
 import { type DType, dtypeCode, isFloat, isInteger } from 'hone-runtime/base/dtype';
-import { f32, type Growth, type Grown, type Step } from './growth.ts';
+import type { Growth, Grown, Step } from './growth.ts';
 
 const ACTIVATIONS = [
   'Relu',
@@ -67,7 +67,7 @@ export const elementFunction: Step = (g) => {
 
 /** x · sigmoid(x), Gelu and such as exporters write them. */
 export const writtenActivation: Step = (g) => {
-  const x = g.pick(f32);
+  const x = g.pick(g.isFloat);
   if (x === undefined) return;
   switch (g.random.integer(3)) {
     case 0: {
@@ -225,7 +225,7 @@ export const cast: Step = (g) => {
 
 /** Some elements in a narrower dtype and back. */
 export const castBack: Step = (g) => {
-  const x = g.pick(f32);
+  const x = g.pick(g.isFloat);
   if (x === undefined) return;
   const narrow = g.op('Cast', [x.id], {
     to: dtypeCode(g.among(['f16', 'bf16', 'f64', 'i32', 'i64'])),
@@ -233,5 +233,5 @@ export const castBack: Step = (g) => {
   const op = g.among(['Add', 'Mul', 'Max']);
   const made =
     narrow && g.op(op, [narrow.id, g.chance(0.5) ? narrow.id : g.scalar(1, narrow.type.dtype)]);
-  if (made !== undefined) g.op('Cast', [made.id], { to: dtypeCode('f32') });
+  if (made !== undefined) g.op('Cast', [made.id], { to: dtypeCode(g.float) });
 };

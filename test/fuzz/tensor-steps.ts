@@ -3,7 +3,7 @@ import type { ValueType } from 'hone/graph/types';
 import { elementCount, fromNumbers } from 'hone-runtime/base/tensor';
 import type { Growth, Grown, Step } from './growth.ts';
 
-const ranked = ({ shape }: ValueType): boolean => shape.length > 0 && shape.every((e) => e > 0);
+const ranked = ({ shape }: ValueType): boolean => shape.length > 0;
 
 interface Picked extends Grown {
   readonly shape: readonly number[];
