@@ -1,0 +1,838 @@
+"""Loads and runs models compiled by Hone.
+
+    import hone_runtime
+
+    with hone_runtime.load("model.hone") as model:
+        outputs = model.run({"x": x})
+
+This one file is the whole runtime: it needs Python 3.8 or newer and numpy, and calls the artifact's
+own library through ctypes. Before any code of an artifact runs, its manifest and library are compared
+with their digests and every file with its size; the bytes that were compared are the bytes that are
+loaded. The library itself checks the processor before any kernel runs. Every failure is a HoneError
+with a stable code and a cure.
+
+A context runs one request at a time and may be used from any thread; create_context makes more, which
+share the weights and run at the same time (calls into the library release the GIL).
+"""
+
+import _ctypes
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+__all__ = ["Context", "HoneError", "Model", "TensorSpec", "load"]
+
+FORMAT = "hone-artifact"
+FORMAT_VERSION = 1
+ABI_VERSION = 1
+
+_MANIFEST = "manifest.json"
+_MAX_MANIFEST_BYTES = 256 << 20
+_CHUNK_BYTES = 1 << 20
+_MAX_RANK = 8
+_MAX_THREADS = 256
+_AGAIN = "fetch or compile the artifact again"
+
+# Name: number in the C interface, and how numpy stores it. bf16 has its bits in a uint16.
+_DTYPES = {
+    "f32": (1, np.dtype(np.float32)),
+    "u8": (2, np.dtype(np.uint8)),
+    "i8": (3, np.dtype(np.int8)),
+    "u16": (4, np.dtype(np.uint16)),
+    "i16": (5, np.dtype(np.int16)),
+    "i32": (6, np.dtype(np.int32)),
+    "i64": (7, np.dtype(np.int64)),
+    "bool": (9, np.dtype(np.bool_)),
+    "f16": (10, np.dtype(np.float16)),
+    "f64": (11, np.dtype(np.float64)),
+    "u32": (12, np.dtype(np.uint32)),
+    "u64": (13, np.dtype(np.uint64)),
+    "bf16": (16, np.dtype(np.uint16)),
+}
+
+
+class HoneError(Exception):
+    """A failure the user can act on: `code` is stable, `subject` what it is about, `cure` what to do."""
+
+    def __init__(self, code: str, message: str, subject: str = "", cure: str = ""):
+        super().__init__(f"{code}: {message}" + (f" ({cure})" if cure else ""))
+        self.code = code
+        self.message = message
+        self.subject = subject
+        self.cure = cure
+
+
+class TensorSpec(NamedTuple):
+    """An input or output of a model."""
+
+    name: str
+    #: Hone's name: "f32", "i64", "bool", …
+    dtype: str
+    shape: Tuple[int, ...]
+    bytes: int
+
+    @property
+    def numpy_dtype(self) -> np.dtype:
+        """How numpy stores it; bf16 as the bits in a uint16."""
+        return _DTYPES[self.dtype][1]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
+
+
+# ---- The manifest ----
+
+
+class _FileEntry(NamedTuple):
+    path: str
+    bytes: int
+    sha256: str
+    chunks: Optional[List[str]]
+
+
+class _LibraryEntry(NamedTuple):
+    target: str
+    file: str
+    weights: Optional[str]
+
+
+class _Manifest(NamedTuple):
+    name: str
+    inputs: Tuple[TensorSpec, ...]
+    outputs: Tuple[TensorSpec, ...]
+    libraries: Tuple[_LibraryEntry, ...]
+    files: Dict[str, _FileEntry]
+
+
+def _broken(path: str, problem: str):
+    raise HoneError(
+        "HONE-ARTIFACT-003",
+        f"{path} {problem}",
+        path,
+        "the artifact is damaged or of another version: compile it again",
+    )
+
+
+def _member(value, key: str, kind: type, path: str):
+    if not isinstance(value, dict) or key not in value:
+        _broken(path, f'lacks "{key}"')
+    found = value[key]
+    if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+        _broken(path, f'has a wrong "{key}"')
+    if kind is int and not 0 <= found < 1 << 53:
+        _broken(path, f'has a "{key}" that is no count')
+    return found
+
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+
+def _plain_path(value, key: str, path: str) -> str:
+    """A relative path of ordinary names, which can lead nowhere else."""
+    found = _member(value, key, str, path)
+    segments = found.split("/")
+    plain = len(found) <= 200 and len(segments) <= 4
+    plain = plain and all(_SEGMENT.fullmatch(s) and ".." not in s for s in segments)
+    if not plain:
+        _broken(path, f"has no plain path: {json.dumps(found)}")
+    return found
+
+
+def _digest(value, key: str, path: str) -> str:
+    found = _member(value, key, str, path)
+    if not re.fullmatch(r"[0-9a-f]{64}", found):
+        _broken(path, f'has no SHA-256 digest "{key}"')
+    return found
+
+
+def _tensor_spec(value, path: str) -> TensorSpec:
+    dtype = _member(value, "dtype", str, path)
+    if dtype not in _DTYPES:
+        _broken(path, f'has the unknown dtype "{dtype}"')
+    shape = _member(value, "shape", list, path)
+    if len(shape) > _MAX_RANK or not all(type(extent) is int and extent >= 0 for extent in shape):
+        _broken(path, "has a wrong shape")
+    spec = TensorSpec(
+        _member(value, "name", str, path), dtype, tuple(shape), _member(value, "bytes", int, path)
+    )
+    count = 1
+    for extent in shape:
+        count *= extent
+    if spec.bytes != count * spec.numpy_dtype.itemsize:
+        _broken(path, f'gives "{spec.name}" {spec.bytes} bytes, which its shape does not need')
+    return spec
+
+
+def _library_entry(value, path: str) -> _LibraryEntry:
+    weights = _plain_path(value, "weights", path) if "weights" in value else None
+    return _LibraryEntry(
+        _member(value, "target", str, path), _plain_path(value, "file", path), weights
+    )
+
+
+def _file_entry(value, path: str) -> _FileEntry:
+    entry = _FileEntry(
+        _plain_path(value, "path", path),
+        _member(value, "bytes", int, path),
+        _digest(value, "sha256", path),
+        _member(value, "chunks", list, path) if "chunks" in value else None,
+    )
+    if entry.chunks is not None:
+        if len(entry.chunks) != -(-entry.bytes // _CHUNK_BYTES):
+            _broken(path, f"has {len(entry.chunks)} chunks for {entry.bytes} bytes of {entry.path}")
+        if not all(isinstance(chunk, str) for chunk in entry.chunks):
+            _broken(path, f"has chunks of {entry.path} that are no digests")
+        if _sha256("".join(entry.chunks).encode()) != entry.sha256:
+            _broken(path, f"has other chunks of {entry.path} than stated")
+    return entry
+
+
+def _parse_manifest(text: str, path: str) -> _Manifest:
+    try:
+        root = json.loads(text, parse_constant=lambda word: _broken(path, f"has {word}"))
+    except (ValueError, RecursionError):
+        _broken(path, "is no JSON")
+    if _member(root, "format", str, path) != FORMAT:
+        _broken(path, "is not the manifest of an artifact")
+    version = _member(root, "version", int, path)
+    if version != FORMAT_VERSION:
+        _broken(path, f"has format version {version}, this runtime reads {FORMAT_VERSION}")
+    if _digest(root, "digest", path) != _body_digest(text, path):
+        _broken(path, "does not have the digest it states")
+    manifest = _Manifest(
+        _member(root, "name", str, path),
+        tuple(_tensor_spec(value, path) for value in _member(root, "inputs", list, path)),
+        tuple(_tensor_spec(value, path) for value in _member(root, "outputs", list, path)),
+        tuple(_library_entry(value, path) for value in _member(root, "libraries", list, path)),
+        {},
+    )
+    for value in _member(root, "files", list, path):
+        entry = _file_entry(value, path)
+        if entry.path in manifest.files:
+            _broken(path, "lists a file twice")
+        manifest.files[entry.path] = entry
+    for entry in manifest.libraries:
+        for file in (entry.file, entry.weights):
+            if file is not None and file not in manifest.files:
+                _broken(path, f"does not list {file}, which a library needs")
+    return manifest
+
+
+def _body_digest(text: str, path: str) -> str:
+    """Digest of the manifest without its digest and without the white space between its tokens."""
+    compact = re.sub(r'("(?:[^"\\]|\\.)*")|\s+', lambda match: match.group(1) or "", text)
+    body, found = re.subn(r',"digest":"[0-9a-f]{64}"\}\Z', "}", compact)
+    if not found:
+        _broken(path, "does not end with its digest")
+    return _sha256(body.encode())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# ---- Files of an artifact ----
+
+
+def _recover_swap(directory: str) -> None:
+    """A writer may have died between its two renames: the old artifact is then put back."""
+    place = os.path.abspath(directory)
+    old = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.hone-old")
+    if os.path.lexists(place) or not os.path.isdir(old):
+        return
+    try:
+        os.rename(old, place)
+    except OSError:
+        pass  # The check that follows says that the artifact is not there.
+
+
+def _open_artifact(directory: str) -> _Manifest:
+    """Checks the manifest, and kind and size of every file; reads no large file."""
+    _recover_swap(directory)
+    path = os.path.join(directory, _MANIFEST)
+    try:
+        info = os.lstat(path)
+    except OSError:
+        info = None
+    if info is None or not stat.S_ISREG(info.st_mode):
+        raise HoneError(
+            "HONE-ARTIFACT-010",
+            f"there is no artifact at {directory}: no {_MANIFEST}",
+            directory,
+            "give the directory that `hone compile` wrote",
+        )
+    if info.st_size > _MAX_MANIFEST_BYTES:
+        _broken(path, "is too large for a manifest")
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8")
+    except UnicodeDecodeError:
+        _broken(path, "is no UTF-8 text")
+    manifest = _parse_manifest(text, path)
+    folders = set()
+    for entry in manifest.files.values():
+        parts = entry.path.split("/")
+        for depth in range(1, len(parts)):
+            folders.add("/".join(parts[:depth]))
+    for folder in sorted(folders):
+        info = _lstat(directory, folder)
+        if info is not None and not stat.S_ISDIR(info.st_mode):
+            _refuse_kind(directory, folder)
+    for entry in manifest.files.values():
+        info = _lstat(directory, entry.path)
+        if info is None:
+            missing = os.path.join(directory, entry.path)
+            raise HoneError("HONE-ARTIFACT-011", f"{missing} is missing", entry.path, _AGAIN)
+        if not stat.S_ISREG(info.st_mode):
+            _refuse_kind(directory, entry.path)
+        if info.st_size != entry.bytes:
+            raise HoneError(
+                "HONE-ARTIFACT-012",
+                f"{os.path.join(directory, entry.path)} has {info.st_size} bytes, "
+                f"the manifest says {entry.bytes}",
+                entry.path,
+                _AGAIN,
+            )
+    return manifest
+
+
+def _lstat(directory: str, inside: str) -> Optional[os.stat_result]:
+    try:
+        return os.lstat(os.path.join(directory, inside))
+    except FileNotFoundError:
+        return None
+
+
+def _refuse_kind(directory: str, inside: str):
+    raise HoneError(
+        "HONE-ARTIFACT-013",
+        f"{os.path.join(directory, inside)} is a link or no ordinary file, "
+        "which artifacts may not contain",
+        inside,
+        "do not use this artifact unless you trust where it comes from; compile it again",
+    )
+
+
+def _read_verified(directory: str, entry: _FileEntry) -> bytes:
+    with open(os.path.join(directory, entry.path), "rb") as file:
+        data = file.read()
+    if len(data) != entry.bytes or _sha256(data) != entry.sha256:
+        _wrong_digest(directory, entry.path)
+    return data
+
+
+def _verify_all(directory: str, manifest: _Manifest) -> None:
+    """Compares every file, weights included, with its digests."""
+    for entry in manifest.files.values():
+        if entry.chunks is None:
+            _read_verified(directory, entry)
+            continue
+        with open(os.path.join(directory, entry.path), "rb") as file:
+            for index, expected in enumerate(entry.chunks):
+                if _sha256(file.read(_CHUNK_BYTES)) != expected:
+                    _wrong_digest(directory, entry.path, index * _CHUNK_BYTES)
+
+
+def _wrong_digest(directory: str, file: str, offset: Optional[int] = None):
+    where = "" if offset is None else f" in the megabyte at byte {offset}"
+    raise HoneError(
+        "HONE-ARTIFACT-014",
+        f"{os.path.join(directory, file)} was changed{where}: its digest is not the manifest's",
+        file,
+        _AGAIN,
+    )
+
+
+# ---- Choosing a library ----
+
+_TARGET = re.compile(
+    r"(x86-64(?:-v[1-4])?|arm64|aarch64|wasm32)((?:\+[a-z0-9]+)*)"
+    r"(?:-(linux|macos|windows)(?:-(gnu|musl))?)?"
+)
+_CPU_ALIASES = {"x86-64-v1": "x86-64", "aarch64": "arm64"}
+
+
+class _Target(NamedTuple):
+    cpu: str
+    features: frozenset
+    os: str
+    abi: str
+
+    @property
+    def arch(self) -> str:
+        return "x86-64" if self.cpu.startswith("x86-64") else self.cpu
+
+    @property
+    def rank(self) -> int:
+        """Higher uses more of a processor."""
+        level = int(self.cpu[-1]) if "-v" in self.cpu else int(self.arch == "x86-64")
+        return level * 100 + len(self.features)
+
+
+def _parse_target(name: str) -> _Target:
+    match = _TARGET.fullmatch(name)
+    if match is None:
+        raise HoneError(
+            "HONE-TARGET-001", f'unknown target "{name}"', name, "`hone targets` lists the names"
+        )
+    cpu, features, system, abi = match.groups()
+    cpu = _CPU_ALIASES.get(cpu, cpu)
+    if cpu == "wasm32":
+        system, abi = "none", "none"
+    elif system in (None, "linux"):
+        system, abi = "linux", abi or "gnu"
+    elif system == "macos":
+        abi = "none"
+    else:
+        abi = "gnu"
+    return _Target(cpu, frozenset(features.split("+")[1:]), system, abi)
+
+
+def _system() -> Tuple[str, str, str]:
+    """Architecture, operating system and C library of this process."""
+    machine = platform.machine().lower()
+    arch = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64"}.get(machine, machine)
+    if sys.platform == "darwin":
+        return arch, "macos", "none"
+    if sys.platform == "win32":
+        return arch, "windows", "gnu"
+    try:
+        glibc = bool(os.confstr("CS_GNU_LIBC_VERSION"))
+    except (AttributeError, OSError, ValueError):
+        glibc = False
+    return arch, "linux", "gnu" if glibc else "musl"
+
+
+def _candidates(manifest: _Manifest, wanted: Optional[str]) -> List[_LibraryEntry]:
+    """The libraries this system could load, best first. Which one the processor runs they know."""
+    names = ", ".join(entry.target for entry in manifest.libraries) or "none"
+    if wanted is not None:
+        target = _parse_target(wanted)
+        exact = [entry for entry in manifest.libraries if _parse_target(entry.target) == target]
+        if exact:
+            return exact[:1]
+        raise HoneError(
+            "HONE-RUN-009",
+            f"the artifact has no library for {wanted}; it has: {names}",
+            wanted,
+            f"compile the model with --target {wanted}",
+        )
+    system = _system()
+    usable = []
+    for entry in manifest.libraries:
+        target = _parse_target(entry.target)
+        if (target.arch, target.os, target.abi) == system:
+            usable.append((target.rank, entry))
+    if not usable:
+        machine = "-".join(system)
+        raise HoneError(
+            "HONE-RUN-003",
+            f"no library of the artifact runs on this machine ({machine}); it has: {names}",
+            machine,
+            "compile the model for this processor (--target native)",
+        )
+    return [entry for _, entry in sorted(usable, key=lambda pair: -pair[0])]
+
+
+# ---- The C interface (include/model.h) ----
+
+
+class _CTensor(ctypes.Structure):
+    _fields_ = [
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * _MAX_RANK),
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_uint64),
+        ("capacity", ctypes.c_uint64),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
+class _COptions(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_uint32),
+        ("threads", ctypes.c_uint32),
+        ("group", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+    ]
+
+
+_POISON = 1
+
+_CURES = {
+    "HONE-RUN-002": _AGAIN,
+    "HONE-RUN-003": "compile the model for this processor (--target native)",
+    "HONE-RUN-004": "free some memory, or compile with a smaller --batch or --shape",
+    "HONE-RUN-005": "ask for fewer threads, or raise the limit of processes",
+    "HONE-RUN-010": "check the values of the inputs",
+}
+
+
+def _options(threads: Optional[int], group: int, poison: bool) -> _COptions:
+    count = 0 if threads is None else threads
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MAX_THREADS:
+        raise HoneError(
+            "HONE-RUN-008",
+            f"{threads!r} is no number of threads",
+            "threads",
+            f"give 1 to {_MAX_THREADS}, or nothing for the physical cores",
+        )
+    size = ctypes.sizeof(_COptions)
+    return _COptions(size, count, group, _POISON if poison else 0)
+
+
+class _Library:
+    """A loaded library. It is unloaded with the last context that uses it."""
+
+    def __init__(self, data: bytes, name: str):
+        self.name = name
+        self._users = 0
+        self._lock = threading.Lock()
+        path, self._release = _place(data, name)
+        try:
+            self._library = ctypes.CDLL(path)
+            self._bind()
+        except (OSError, AttributeError) as error:
+            self._release()
+            raise HoneError(
+                "HONE-RUN-001",
+                f"the system cannot load {name}: {str(error).replace(path, name)}",
+                name,
+                "compile the model for this system (`hone doctor` names its target)",
+            ) from None
+        version = self._library.hone_abi_version()
+        if version != ABI_VERSION:
+            self.unload()
+            raise HoneError(
+                "HONE-RUN-007",
+                f"{name} has ABI version {version}, this runtime needs {ABI_VERSION}",
+                name,
+                "compile the model with the version of hone that belongs to this hone_runtime",
+            )
+
+    def _bind(self) -> None:
+        context = ctypes.c_void_p
+        options = ctypes.POINTER(_COptions)
+        tensors = ctypes.POINTER(_CTensor)
+        out = ctypes.POINTER(ctypes.c_void_p)
+        count = ctypes.c_uint32
+        signatures = {
+            "hone_abi_version": (count, []),
+            "hone_open": (ctypes.c_int, [ctypes.c_char_p, options, out]),
+            "hone_context_create": (ctypes.c_int, [context, options, out]),
+            "hone_context_destroy": (None, [context]),
+            "hone_run": (ctypes.c_int, [context, tensors, count, tensors, count]),
+            "hone_describe": (ctypes.c_char_p, []),
+            "hone_last_error": (ctypes.c_char_p, [context]),
+            "hone_thread_count": (count, [context]),
+        }
+        for name, (result, arguments) in signatures.items():
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name[len("hone_") :], function)
+
+    def check(self, status: int, context: Optional[int]) -> None:
+        if status == 0:
+            return
+        text = self.last_error(context).decode("utf-8", "replace")
+        match = re.match(r"(HONE-[A-Z]+-\d+): (.*)\Z", text, re.DOTALL)
+        code, message = match.groups() if match else ("HONE-INTERNAL-002", text)
+        raise HoneError(code, message, self.name, _CURES.get(code, ""))
+
+    def create(self, function, source, options: _COptions) -> int:
+        """Calls hone_open or hone_context_create and counts the new context as a user."""
+        pointer = ctypes.c_void_p()
+        with self._lock:
+            status = function(source, ctypes.byref(options), ctypes.byref(pointer))
+            self.check(status, source if isinstance(source, int) else None)
+            self._users += 1
+        return pointer.value
+
+    def destroy(self, context: int) -> None:
+        with self._lock:
+            self.context_destroy(context)
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            self.unload()
+
+    def unload(self) -> None:
+        unload = getattr(_ctypes, "dlclose", None) or getattr(_ctypes, "FreeLibrary", None)
+        if unload is not None:
+            unload(self._library._handle)
+        self._release()
+
+
+def _place(data: bytes, name: str):
+    """Bytes as a file that only this process can reach: its path, and how to let go of it."""
+    if hasattr(os, "memfd_create"):
+        try:
+            descriptor = os.memfd_create("hone", os.MFD_CLOEXEC)
+        except OSError:
+            descriptor = -1
+        if descriptor >= 0:
+            done = 0
+            while done < len(data):
+                done += os.write(descriptor, memoryview(data)[done:])
+            # The loader knows libraries by this path: the number stays taken until the unload.
+            return f"/proc/self/fd/{descriptor}", lambda: os.close(descriptor)
+    directory = tempfile.mkdtemp(prefix="hone-")
+    path = os.path.join(directory, os.path.basename(name))
+    with open(path, "wb") as file:
+        file.write(data)
+    return path, lambda: shutil.rmtree(directory, ignore_errors=True)
+
+
+# ---- Tensors ----
+
+
+def _check_names(role: str, specs, given: Mapping[str, np.ndarray]) -> None:
+    names = ", ".join(spec.name for spec in specs) or "none"
+    for name in given:
+        if not any(spec.name == name for spec in specs):
+            raise HoneError(
+                "HONE-INPUT-002", f'the model has no {role} "{name}"', str(name), f"it has: {names}"
+            )
+    for spec in specs:
+        if role == "input" and spec.name not in given:
+            raise HoneError(
+                "HONE-INPUT-001",
+                f'input "{spec.name}" ({spec}) is missing',
+                spec.name,
+                f"give all inputs: {names}",
+            )
+
+
+def _check_array(role: str, spec: TensorSpec, array: np.ndarray) -> None:
+    expected = f"the model's is {spec}"
+    if array.dtype != spec.numpy_dtype:
+        raise HoneError(
+            "HONE-INPUT-003",
+            f'{role} "{spec.name}" has dtype {array.dtype}, {expected}',
+            spec.name,
+            f"convert it to {spec.numpy_dtype}",
+        )
+    if array.ndim != len(spec.shape):
+        raise HoneError(
+            "HONE-INPUT-004",
+            f'{role} "{spec.name}" has {array.ndim} axes, {expected}',
+            spec.name,
+            f"give the shape {list(spec.shape)}",
+        )
+    if array.shape != spec.shape:
+        raise HoneError(
+            "HONE-INPUT-005",
+            f'{role} "{spec.name}" has shape {list(array.shape)}, {expected}',
+            spec.name,
+            "give that shape, or compile the model for this one with --shape",
+        )
+
+
+def _bind_input(spec: TensorSpec, value) -> np.ndarray:
+    """The value, or a copy where its elements do not lie one after the other."""
+    array = np.asarray(value)
+    if spec.dtype == "bf16" and array.dtype.name == "bfloat16":
+        array = array.view(np.uint16)
+    _check_array("input", spec, array)
+    plain = array.flags.c_contiguous and array.flags.aligned
+    return array if plain else array.copy(order="C")
+
+
+def _bind_output(spec: TensorSpec, value: Optional[np.ndarray]) -> np.ndarray:
+    if value is None:
+        return np.empty(spec.shape, spec.numpy_dtype)
+    if not isinstance(value, np.ndarray):
+        raise HoneError(
+            "HONE-INPUT-007",
+            f'output "{spec.name}" is to be written to something that is no numpy array',
+            spec.name,
+            "give a numpy array",
+        )
+    _check_array("output", spec, value)
+    flags = value.flags
+    if not (flags.c_contiguous and flags.aligned and flags.writeable):
+        raise HoneError(
+            "HONE-INPUT-007",
+            f'output "{spec.name}" is to be written to an array that is read-only or not contiguous',
+            spec.name,
+            "give a writeable array whose elements lie one after the other",
+        )
+    return value
+
+
+def _check_apart(specs, arrays) -> None:
+    """Two outputs in the same memory would overwrite each other."""
+    for i, array in enumerate(arrays):
+        for other in arrays[:i]:
+            if array.size and other.size and np.may_share_memory(array, other):
+                name = specs[i].name
+                raise HoneError(
+                    "HONE-INPUT-008",
+                    f'output "{name}" lies in the memory of another output',
+                    name,
+                    "give each output its own array",
+                )
+
+
+def _c_tensors(specs, arrays):
+    tensors = (_CTensor * max(1, len(arrays)))()
+    for tensor, spec, array in zip(tensors, specs, arrays):
+        tensor.dtype = _DTYPES[spec.dtype][0]
+        tensor.rank = len(spec.shape)
+        for axis, extent in enumerate(spec.shape):
+            tensor.shape[axis] = extent
+        tensor.data = array.ctypes.data
+        tensor.bytes = tensor.capacity = spec.bytes
+    return tensors
+
+
+# ---- Contexts ----
+
+
+class Context:
+    """Runs a model, one request at a time. Use it in a `with` statement, or call close()."""
+
+    def __init__(self, library: _Library, pointer: int, manifest: _Manifest):
+        self._library = library
+        self._pointer: Optional[int] = pointer
+        self._manifest = manifest
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._manifest.name
+
+    @property
+    def inputs(self) -> Tuple[TensorSpec, ...]:
+        return self._manifest.inputs
+
+    @property
+    def outputs(self) -> Tuple[TensorSpec, ...]:
+        return self._manifest.outputs
+
+    @property
+    def threads(self) -> int:
+        """Workers, the calling thread included."""
+        with self._lock:
+            return self._library.thread_count(self._open_pointer())
+
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Optional[Mapping[str, np.ndarray]] = None,
+    ) -> Dict[str, np.ndarray]:
+        """Runs the model. `outputs` are arrays to write to; the others are allocated."""
+        given = outputs or {}
+        _check_names("input", self.inputs, inputs)
+        _check_names("output", self.outputs, given)
+        ins = [_bind_input(spec, inputs[spec.name]) for spec in self.inputs]
+        outs = [_bind_output(spec, given.get(spec.name)) for spec in self.outputs]
+        _check_apart(self.outputs, outs)
+        c_ins, c_outs = _c_tensors(self.inputs, ins), _c_tensors(self.outputs, outs)
+        with self._lock:
+            pointer = self._open_pointer()
+            status = self._library.run(pointer, c_ins, len(ins), c_outs, len(outs))
+            self._library.check(status, pointer)
+        return {spec.name: array for spec, array in zip(self.outputs, outs)}
+
+    def close(self) -> None:
+        """Frees the context once a run in progress is over; a second call does nothing."""
+        with self._lock:
+            pointer, self._pointer = self._pointer, None
+            if pointer is not None:
+                self._library.destroy(pointer)
+
+    def _open_pointer(self) -> int:
+        if self._pointer is None:
+            raise HoneError(
+                "HONE-RUN-011",
+                f"the model {self.name} was closed",
+                self.name,
+                "load it again, or close it later",
+            )
+        return self._pointer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()
+
+
+class Model(Context):
+    """A loaded artifact: its first context, and the maker of others."""
+
+    def __init__(self, library: _Library, pointer: int, manifest: _Manifest, target: str):
+        super().__init__(library, pointer, manifest)
+        #: Name of the target of the library in use.
+        self.target = target
+
+    def create_context(
+        self, threads: Optional[int] = None, group: int = 0, poison: bool = False
+    ) -> Context:
+        """Another context for the same weights, with its own workers and working memory."""
+        options = _options(threads, group, poison)
+        with self._lock:
+            source = self._open_pointer()
+            pointer = self._library.create(self._library.context_create, source, options)
+        return Context(self._library, pointer, self._manifest)
+
+    def describe(self) -> dict:
+        """What the library says of itself: signature, steps, sizes."""
+        with self._lock:
+            self._open_pointer()
+            return json.loads(self._library.describe())
+
+
+def load(
+    path: "os.PathLike[str] | str",
+    threads: Optional[int] = None,
+    *,
+    target: Optional[str] = None,
+    verify: str = "default",
+    group: int = 0,
+    poison: bool = False,
+) -> Model:
+    """Opens the artifact at a directory.
+
+    threads: workers, the calling thread included; default: the physical cores this process may use
+    target:  the library to use, by its target's name; default: the best one this machine runs
+    verify:  "full" reads every file, weights included, and compares digests first
+    group:   contexts with the same number (> 0) share workers
+    poison:  fills the working memory with 0xFF before each run, to find reads of unset data
+    """
+    directory = os.fspath(path)
+    options = _options(threads, group, poison)
+    manifest = _open_artifact(directory)
+    if verify == "full":
+        _verify_all(directory, manifest)
+    refused = None
+    for entry in _candidates(manifest, target):
+        library = _Library(
+            _read_verified(directory, manifest.files[entry.file]),
+            os.path.join(directory, entry.file),
+        )
+        weights = directory if entry.weights is None else os.path.join(directory, entry.weights)
+        try:
+            pointer = library.create(library.open, os.fsencode(weights), options)
+        except HoneError as error:
+            library.unload()
+            if error.code != "HONE-RUN-003":
+                raise
+            refused = error  # The processor lacks what this one needs: a lesser one may do.
+            continue
+        return Model(library, pointer, manifest, entry.target)
+    raise refused

@@ -1,0 +1,82 @@
+/** The models that all runtimes run, and inputs for them. */
+import path from 'node:path';
+import { exportOnnx } from 'hone/frontends/onnx/index';
+import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/index';
+import { opBuilder } from 'hone/ops/registry';
+import type { Manifest } from 'hone-runtime/artifact/manifest';
+import { seededRandom } from 'hone-runtime/base/random';
+import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
+import { writeFileSync } from 'node:fs';
+import { npmModel } from '../../bench/npm-files.js';
+import { writeSmallModel } from '../support/small-model.ts';
+
+export interface RuntimeModel {
+  readonly name: string;
+  /** Writes or finds the ONNX file. */
+  file(folder: string): string;
+  readonly options: CompileOptions;
+}
+
+/** Trained: the direction classifier of PP-OCR; depthwise and plain convolutions, means, a softmax. */
+export const DIRECTION: RuntimeModel = {
+  name: 'direction',
+  file: () => npmModel('ppocr-cls'),
+  options: { shapes: { x: [1, 3, 48, 192] } },
+};
+
+/** Built here: a convolution, a mean, a dense layer, a softmax. */
+export const SMALL: RuntimeModel = {
+  name: 'small',
+  file(folder) {
+    const file = path.join(folder, 'small.onnx');
+    writeSmallModel(file);
+    return file;
+  },
+  options: {},
+};
+
+/** Built here: several inputs and outputs of several types, and no weights. */
+export const TYPES: RuntimeModel = {
+  name: 'types',
+  file(folder) {
+    const b = opBuilder('types');
+    const a = b.graph.input('a', { dtype: 'f32', shape: [2, 3] });
+    const i = b.graph.input('i', { dtype: 'i64', shape: [2, 3] });
+    const flag = b.graph.input('flag', { dtype: 'bool', shape: [3] });
+    const scalar = b.graph.input('scalar', { dtype: 'f32', shape: [] });
+    const scaled = b.op('Mul', [a, scalar], {}, { name: 'scale', outputNames: ['scaled'] });
+    const twice = b.op('Add', [i, i], {}, { name: 'twice', outputNames: ['twice'] });
+    const not = b.op('Not', [flag], {}, { name: 'not', outputNames: ['not'] });
+    const file = path.join(folder, 'types.onnx');
+    writeFileSync(file, exportOnnx(b.graph.finish([scaled, twice, not])));
+    return file;
+  },
+  options: {},
+};
+
+/** Compiles a model to `<folder>/<name>.hone` and returns that path. */
+export async function compileTo(
+  folder: string,
+  model: RuntimeModel,
+  options: CompileOptions = {},
+): Promise<string> {
+  const artifact = path.join(folder, `${model.name}.hone`);
+  const compiled = await compileModel(model.file(folder), { ...model.options, ...options });
+  await writeArtifact(compiled, artifact);
+  return artifact;
+}
+
+/** Seeded values in [-1, 1) for every input, whole numbers for the integer ones. */
+export function inputsFor(manifest: Pick<Manifest, 'inputs'>, seed = 5): Record<string, Tensor> {
+  const random = seededRandom(seed);
+  return Object.fromEntries(
+    manifest.inputs.map(({ name, dtype, shape }) => {
+      const scale = dtype === 'f32' ? 1 : 1000;
+      const values = Float64Array.from(
+        { length: elementCount(shape) },
+        () => (random.next() * 2 - 1) * scale,
+      );
+      return [name, fromNumbers(dtype, shape, values)];
+    }),
+  );
+}
