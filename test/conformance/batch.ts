@@ -3,7 +3,7 @@
  * and receives a BatchMessage per test and path. If it crashes, the run knows what was left.
  */
 import path from 'node:path';
-import { type CompiledGraph, compileGraph } from 'hone/compile/index';
+import { type CompiledGraph, type CompileOptions, compileGraph } from 'hone/compile/index';
 import { programTable } from 'hone/backends/c/program-table';
 import type { OnnxModel } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
@@ -13,7 +13,7 @@ import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
 import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
 import { difference } from './difference.ts';
 import { type LoadedTest, loadTest, openTest, operatorOf } from './load-test.ts';
-import type { BatchMessage, BatchRequest, Outcome } from './types.ts';
+import type { BatchMessage, BatchRequest, Outcome, Path } from './types.ts';
 
 interface Opened {
   readonly test: string;
@@ -26,6 +26,11 @@ interface Opened {
 interface Compiled extends Opened {
   readonly compiled: CompiledGraph;
 }
+
+const COMPILED: readonly (readonly [Path, CompileOptions])[] = [
+  ['compiled', {}],
+  ['naive', { fuse: false, contract: { naive: true } }],
+];
 
 /** Any number of workers gives the same bytes, and so does an arena full of garbage. */
 const RUNS = [
@@ -57,10 +62,11 @@ async function runBatch(
   if (request.paths.includes('interpreter')) {
     for (const item of opened) send(message(item, 'interpreter', interpreted(item.loaded)));
   }
-  if (request.paths.includes('compiled')) {
-    const settle = (item: Opened, outcome: Outcome): void =>
-      send(message(item, 'compiled', outcome));
-    await runCompiled(compileAll(opened, request.target, settle), settle);
+  for (const [on, options] of COMPILED) {
+    if (!request.paths.includes(on)) continue;
+    const settle = (item: Opened, outcome: Outcome): void => send(message(item, on, outcome));
+    const all = { ...options, target: request.target };
+    await runCompiled(compileAll(opened, all, settle), settle);
   }
   for (const model of models) model.close();
 }
@@ -93,32 +99,32 @@ function interpreted({ graph, inputs, expected, tolerance }: LoadedTest): Outcom
 
 function compileAll(
   opened: readonly Opened[],
-  target: string,
+  options: CompileOptions,
   settle: (item: Opened, outcome: Outcome) => void,
 ): readonly Compiled[] {
   return opened.flatMap((item) => {
     try {
-      return [{ ...item, compiled: compileOne(item.loaded.graph, target) }];
+      return [{ ...item, compiled: compileOne(item.loaded.graph, options) }];
     } catch (error) {
-      const bound = withBoundInputs(item, target);
+      const bound = withBoundInputs(item, options);
       if (bound === undefined) settle(item, outcomeOf(error));
       return bound ?? [];
     }
   });
 }
 
-function compileOne(graph: Graph, target: string): CompiledGraph {
-  const compiled = compileGraph(graph, { target });
+function compileOne(graph: Graph, options: CompileOptions): CompiledGraph {
+  const compiled = compileGraph(graph, options);
   // Refuses what a library's interface cannot carry, which would take the neighbours down.
   programTable({ ...compiled, describeJson: '', weightsFile: '' });
   return compiled;
 }
 
 /** The test with the inputs bound that the compiler needs as constants; undefined if that is no cure. */
-function withBoundInputs(item: Opened, target: string): Compiled[] | undefined {
+function withBoundInputs(item: Opened, options: CompileOptions): Compiled[] | undefined {
   const compiles = (graph: Graph): boolean => {
     try {
-      compileOne(graph, target);
+      compileOne(graph, options);
       return graph.inputs.length > 0;
     } catch {
       return false;
@@ -126,7 +132,7 @@ function withBoundInputs(item: Opened, target: string): Compiled[] | undefined {
   };
   try {
     const loaded = loadTest(item.model, item.folder, compiles);
-    return [{ ...item, loaded, compiled: compileOne(loaded.graph, target) }];
+    return [{ ...item, loaded, compiled: compileOne(loaded.graph, options) }];
   } catch {
     return undefined;
   }

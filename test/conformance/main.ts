@@ -1,11 +1,11 @@
 /**
- * `npm run conformance -- [--suite DIR] [--json] [--filter PATTERN] [--paths interpreter,compiled]
+ * `npm run conformance -- [--suite DIR] [--json] [--filter PATTERN] [--paths interpreter,compiled,naive]
  *  [--limit N] [--short] [--target T] [--jobs N] [--docs]`
  *
  * Runs the ONNX backend suite (default: onnx-1.22.0 under HONE_TEST_DATA) on the interpreter and as
- * compiled code. Exit 1 on a wrong answer, 0 when there are only refusals. `--limit` takes tests
- * spread over the suite, `--short` is `--limit 240`; `--docs` writes docs/conformance.md from a whole
- * run.
+ * compiled code (`naive`: without fusion, every stage by its naive lowering). Exit 1 on a wrong
+ * answer, 0 when there are only refusals. `--limit` takes tests spread over the suite, `--short` is
+ * `--limit 240`; `--docs` writes docs/conformance.md from a whole run.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { dataPath, missingData } from '../support/data.ts';
 import { renderPage, type Summary, summarize } from './report.ts';
 import { runBatches } from './run-batches.ts';
 import { spread, suiteTests, withoutAnswer } from './suite.ts';
-import { type Path, PATHS } from './types.ts';
+import { type Path, PATHS, USUAL_PATHS } from './types.ts';
 
 const SUITE = 'onnx-1.22.0';
 const PAGE = path.join('docs', 'conformance.md');
@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     options: {
       suite: { type: 'string' },
       filter: { type: 'string' },
-      paths: { type: 'string', default: PATHS.join(',') },
+      paths: { type: 'string', default: USUAL_PATHS.join(',') },
       limit: { type: 'string' },
       short: { type: 'boolean', default: false },
       target: { type: 'string', default: 'native' },
@@ -49,7 +49,7 @@ async function main(): Promise<number> {
   const jobs = Number(values.jobs);
   if (!(limit > 0 && jobs > 0)) return usage('--limit and --jobs take a number above 0');
   const isWhole = values.filter === undefined && limit === Number.POSITIVE_INFINITY;
-  if (values.docs && !(isWhole && paths.length === PATHS.length)) {
+  if (values.docs && !(isWhole && paths.join() === USUAL_PATHS.join())) {
     return usage('--docs needs a whole run: no --filter, --limit, --short or --paths');
   }
   const pattern = new RegExp(values.filter ?? '');

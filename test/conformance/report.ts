@@ -180,7 +180,7 @@ const STATUSES: readonly Status[] = ['pass', 'folded', 'refused', 'fail'];
 
 /** Nothing is folded on the interpreter's path. */
 function statusesOf(path: Path): readonly Status[] {
-  return STATUSES.filter((status) => path === 'compiled' || status !== 'folded');
+  return STATUSES.filter((status) => path !== 'interpreter' || status !== 'folded');
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

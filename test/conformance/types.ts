@@ -1,11 +1,14 @@
 /** What passes between the conformance run, its child processes and its report. */
 
-export type Path = 'interpreter' | 'compiled';
-export const PATHS: readonly Path[] = ['interpreter', 'compiled'];
+/** naive: compiled without fusion, every stage by its naive lowering. */
+export type Path = 'interpreter' | 'compiled' | 'naive';
+export const PATHS: readonly Path[] = ['interpreter', 'compiled', 'naive'];
+/** Those of a run that is not told. */
+export const USUAL_PATHS: readonly Path[] = ['interpreter', 'compiled'];
 
 /**
- * pass: right. fail: wrong, or a fault of ours. refused: a coded error that says why. folded (on the
- * compiled path): right, but every input had to be bound, so no code was left to run.
+ * pass: right. fail: wrong, or a fault of ours. refused: a coded error that says why. folded (on
+ * the compiled paths): right, but every input had to be bound, so no code was left to run.
  */
 export type Status = 'pass' | 'fail' | 'refused' | 'folded';
 
