@@ -160,7 +160,9 @@ const THEMES: readonly Theme[] = [
   },
 ];
 
-const MAX_STEPS = 14;
+const STEPS = 14;
+/** Of one graph in ten: long chains and many values that live at once. */
+const MANY_STEPS = 40;
 
 export function randomGraph(seed: number): RandomGraph {
   const g = new Growth(seededRandom(seed));
@@ -169,7 +171,7 @@ export function randomGraph(seed: number): RandomGraph {
     THEMES.map((item) => [item.weight, item] as const),
   );
   theme.start(g);
-  const steps = g.between(2, MAX_STEPS);
+  const steps = g.chance(0.1) ? g.between(STEPS, MANY_STEPS) : g.between(2, STEPS);
   for (let n = 0; n < steps; n++) weighted(g, weighted(g, theme.menus))(g);
   return g.finish(chooseOutputs(g));
 }
