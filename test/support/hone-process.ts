@@ -11,14 +11,16 @@ export interface HoneResult {
   readonly stderr: string;
 }
 
-/** `hone …args` with additions to the environment. */
+/** `hone …args` with additions to the environment, in a folder. */
 export function hone(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cwd?: string,
 ): Promise<HoneResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], {
       env: { ...process.env, ...env },
+      ...(cwd === undefined ? {} : { cwd }),
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: TIMEOUT_MS,
     });

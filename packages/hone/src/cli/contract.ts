@@ -255,14 +255,23 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'verify',
     summary: 'check every byte of an artifact against its digests',
+    details:
+      'With --rebuild the model is compiled again, from the options the artifact records and without anything compiled before; the first file that differs is named.',
     args: [ARTIFACT],
-    options: [JSON_OPTION],
-    examples: ['hone verify model.hone'],
+    options: [
+      {
+        flags: '--rebuild <MODEL>',
+        doc: 'compile the ONNX file again and compare file by file',
+      },
+      JSON_OPTION,
+    ],
+    examples: ['hone verify model.hone', 'hone verify model.hone --rebuild model.onnx'],
     json: {
       artifact: 'path given',
       valid: 'true',
       files: 'number of files checked',
       bytes: 'bytes checked',
+      rebuilt: 'true when it was compiled again and is the same',
     },
     load: () => import('./commands/verify.ts'),
   },

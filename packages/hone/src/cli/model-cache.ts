@@ -11,9 +11,8 @@ import { openFile } from 'hone-runtime/base/io';
 import { resolveTarget } from 'hone-runtime/target/parse';
 import { cacheDirectory } from '../backends/c/toolchain-cache.ts';
 import { findToolchain } from '../backends/c/toolchain.ts';
-import { openOnnx } from '../frontends/onnx/index.ts';
+import { externalLocations, openOnnx } from '../frontends/onnx/index.ts';
 import type { CompileRequest } from './compile-request.ts';
-import { externalLocations } from './external-locations.ts';
 import { folderBytes } from './folder-size.ts';
 
 const CAP_BYTES = 4 * 2 ** 30;

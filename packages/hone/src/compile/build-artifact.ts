@@ -1,8 +1,9 @@
 /** Compiled graph → C → library → artifact folder. */
 import { describeProgram } from 'hone-runtime/artifact/describe';
+import type { Json, JsonObject } from 'hone-runtime/artifact/json';
+import type { SourceModel } from 'hone-runtime/artifact/manifest';
 import type { ArtifactContents } from 'hone-runtime/artifact/write';
 import { writeArtifact as writeFolder } from 'hone-runtime/artifact/write';
-import type { Json } from 'hone-runtime/artifact/json';
 import {
   type BuildResult,
   buildLibrary,
@@ -14,15 +15,11 @@ import { libraryExtension } from '../backends/c/toolchain-flags.ts';
 import { printGraph } from '../graph/print.ts';
 import type { CompileOptions } from './options.ts';
 import type { CompiledGraph } from './pipeline.ts';
+import { recordOptions } from './recorded-options.ts';
 import { kernelUnits } from './units.ts';
 import { HONE_VERSION } from './version.ts';
 
-/** What was compiled: goes into the manifest. */
-export interface SourceModel {
-  readonly name: string;
-  readonly bytes: number;
-  readonly sha256: string;
-}
+export type { SourceModel } from 'hone-runtime/artifact/manifest';
 
 /** A model compiled to machine code, not yet written anywhere. */
 export interface CompiledModel extends CompiledGraph {
@@ -31,17 +28,21 @@ export interface CompiledModel extends CompiledGraph {
   readonly toolchain: Toolchain;
   /** What the importer and the compiler want the user to know. */
   readonly notes: readonly string[];
-  readonly options: Json;
+  /** As the manifest records them. */
+  readonly options: JsonObject;
+  /** The graph as text, for people; files in it have no folders of this machine. */
+  readonly graphText: string;
 }
 
 const TIMEOUT_MS = 300_000;
 
-/** Builds the library of a compiled graph. */
+/** Builds the library of a compiled graph. `fileName`: how a file of constants is called. */
 export async function buildModel(
   compiled: CompiledGraph,
   source: SourceModel,
   notes: readonly string[],
   options: CompileOptions,
+  fileName?: (name: string) => string,
 ): Promise<CompiledModel> {
   const toolchain = findToolchain();
   const { program, target } = compiled;
@@ -53,15 +54,18 @@ export async function buildModel(
     toolchain,
     describeJson: describeProgram(program, target.name),
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    ...(options.objectCache === undefined ? {} : { objectCache: options.objectCache }),
     onProgress: (done, total) => say(`compiled ${done} of ${total} C files`),
   });
-  return { ...compiled, source, build, toolchain, notes, options: recorded(options) };
-}
-
-/** Options that shape the result, as the manifest records them. */
-function recorded(options: CompileOptions): Json {
-  const { shapes, dims, batch, fuse } = options;
-  return JSON.parse(JSON.stringify({ shapes, dims, batch, fuse })) as Json;
+  return {
+    ...compiled,
+    source,
+    build,
+    toolchain,
+    notes,
+    options: recordOptions(options, target),
+    graphText: printGraph(compiled.graph, fileName === undefined ? {} : { fileName }),
+  };
 }
 
 /** Writes the artifact folder, whole or not at all; an artifact that was there is replaced. */
@@ -76,7 +80,7 @@ export async function writeArtifact(model: CompiledModel, directory: string): Pr
     compiler: {
       hone: HONE_VERSION,
       toolchain: toolchain.id,
-      options: model.options as ArtifactContents['compiler']['options'],
+      options: model.options,
     },
     libraries: [
       {
@@ -90,7 +94,7 @@ export async function writeArtifact(model: CompiledModel, directory: string): Pr
     weights: program.weightsBytes === 0 ? [] : [{ path: weights, pieces: weightPieces(model) }],
     header: publicHeader(),
     sources: build.sources,
-    graph: printGraph(model.graph),
+    graph: model.graphText,
     report: JSON.parse(JSON.stringify(model.report)) as Json,
     choices: {},
   };

@@ -63,7 +63,8 @@ function printBody(graph: Graph, options: GraphTextOptions, indent: string): str
 function printConstant(value: Value, options: GraphTextOptions): string {
   const { constant, type } = value;
   if (constant?.kind === 'inline') return printTensor(constant.tensor, options);
-  const place = `file ${constant?.offset} ${JSON.stringify(constant?.source.name)}`;
+  const file = constant?.source.name ?? '';
+  const place = `file ${constant?.offset} ${JSON.stringify(options.fileName?.(file) ?? file)}`;
   return `${printType(type.dtype, type.shape)} ${place}`;
 }
 

@@ -20,6 +20,8 @@ import { printNumber, type Scanner } from '../expr/scanner.ts';
 export interface TensorTextOptions {
   /** `digest` (the default) keeps text short; `full` reads back without help. */
   readonly constants?: 'full' | 'digest';
+  /** How files that constants lie in are called; default: by their own names. */
+  readonly fileName?: (name: string) => string;
 }
 
 /** Finds what text only names: tensors by digest. */

@@ -47,12 +47,24 @@ export interface FileEntry {
   readonly chunks?: readonly string[];
 }
 
+/** A file that was compiled; its name is without a folder. */
+export interface SourceFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface SourceModel extends SourceFile {
+  /** Files beside the model that hold tensors of it, by their relative paths, sorted. */
+  readonly external?: readonly SourceFile[];
+}
+
 export interface Manifest {
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   /** The model that was compiled. */
-  readonly source: { readonly name: string; readonly bytes: number; readonly sha256: string };
+  readonly source: SourceModel;
   readonly compiler: {
     readonly hone: string;
     readonly toolchain: string;
@@ -88,17 +100,12 @@ export function parseManifest(content: string, name: string): Manifest {
   }
   const { digest, ...body } = object(root);
   if (digest !== bodyDigest(body)) broken(name, 'does not have the digest it states');
-  const source = member(root, 'source');
   const compiler = member(root, 'compiler');
   const manifest: Manifest = {
     name: text(member(root, 'name')),
     inputs: list(member(root, 'inputs')).map(tensorSpec),
     outputs: list(member(root, 'outputs')).map(tensorSpec),
-    source: {
-      name: text(member(source, 'name')),
-      bytes: count(member(source, 'bytes')),
-      sha256: digestText(member(source, 'sha256')),
-    },
+    source: sourceModel(member(root, 'source')),
     compiler: {
       hone: text(member(compiler, 'hone')),
       toolchain: text(member(compiler, 'toolchain')),
@@ -123,6 +130,20 @@ function tensorSpec(field: Field): TensorSpec {
     dtype,
     shape: list(member(field, 'shape')).map(count),
     bytes: count(member(field, 'bytes')),
+  };
+}
+
+function sourceModel(field: Field): SourceModel {
+  const model = sourceFile(field);
+  if (!hasMember(field, 'external')) return model;
+  return { ...model, external: list(member(field, 'external')).map(sourceFile) };
+}
+
+function sourceFile(field: Field): SourceFile {
+  return {
+    name: text(member(field, 'name')),
+    bytes: count(member(field, 'bytes')),
+    sha256: digestText(member(field, 'sha256')),
   };
 }
 

@@ -37,6 +37,8 @@ export interface BuildRequest {
   readonly weightsFile?: string;
   /** Compilers that run at once; default 2. */
   readonly jobs?: number;
+  /** false: units compiled before are compiled again. Default true. */
+  readonly objectCache?: boolean;
   /** Told after each compiled unit. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -143,7 +145,7 @@ async function compileUnits(
     const flags = compileFlags(request.toolchain, request.target, kind);
     const key = digest([request.toolchain.id, flags.join(' '), headers, unit.name, unit.text]);
     const object = path.join(directory, objectName(unit));
-    const cached = cache.get(key);
+    const cached = request.objectCache === false ? undefined : cache.get(key);
     if (cached !== undefined) {
       writeFileSync(object, cached);
     } else {

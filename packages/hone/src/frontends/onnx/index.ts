@@ -2,6 +2,7 @@
 export { analyzeOnnx, type OnnxAnalysis, type OperatorUse, type Support } from './analyze.ts';
 export { type ShapeOptions, shapeText } from './bind-shapes.ts';
 export { type ExportOptions, exportOnnx } from './export.ts';
+export { externalLocations } from './external-locations.ts';
 export { type ImportOptions, type ImportResult, importOnnx } from './import.ts';
 export { NEWEST_OPSET, openOnnx, readOnnx } from './read-model.ts';
 export { type OnnxSignature, type SignatureValue, signatureOf } from './signature.ts';

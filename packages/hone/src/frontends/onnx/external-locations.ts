@@ -1,5 +1,5 @@
 /** Which files beside the model hold its tensors. */
-import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxTensor } from '../frontends/onnx/types.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxTensor } from './types.ts';
 
 /** Locations relative to the model, sorted, each once. */
 export function externalLocations(model: OnnxModel): readonly string[] {

@@ -1,0 +1,78 @@
+/** From a model file, or a graph in memory, to a compiled model that is not yet written anywhere. */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import type { ByteSource } from 'hone-runtime/base/io';
+import { externalLocations, importOnnx, openOnnx } from '../frontends/onnx/index.ts';
+import type { OnnxModel } from '../frontends/onnx/types.ts';
+import type { Graph } from '../graph/types.ts';
+import { buildModel, type CompiledModel, type SourceModel } from './build-artifact.ts';
+import type { CompileOptions } from './options.ts';
+import { compileGraph } from './pipeline.ts';
+
+const PIECE_BYTES = 1 << 24;
+
+/**
+ * Compiles an ONNX file. Errors are HoneErrors: HONE-ONNX-… for the file, HONE-SHAPE-… for open
+ * dimensions, HONE-COMPILE-… for what has no compiled form, HONE-TOOL-… for the C compiler.
+ * `name` is what the artifact calls the file; its folder shows nowhere.
+ */
+export async function compileModel(
+  file: string,
+  options: CompileOptions = {},
+  name: string = path.basename(file),
+): Promise<CompiledModel> {
+  options.onProgress?.(`reading ${file}`);
+  const model = openOnnx(file);
+  try {
+    const { graph, notes } = importOnnx(model, {
+      ...(options.shapes === undefined ? {} : { shapes: options.shapes }),
+      ...(options.dims === undefined ? {} : { dims: options.dims }),
+      ...(options.batch === undefined ? {} : { batch: options.batch }),
+      ...(options.registry === undefined ? {} : { registry: options.registry }),
+    });
+    const source = sourceOf(model, name);
+    const folder = path.dirname(file);
+    const fileName = (full: string): string =>
+      full === model.source.name ? name : path.relative(folder, full).split(path.sep).join('/');
+    return await buildModel(compileGraph(graph, options), source, notes, options, fileName);
+  } finally {
+    model.close();
+  }
+}
+
+/** Compiles a graph built in memory. */
+export async function compileBuiltGraph(
+  graph: Graph,
+  options: CompileOptions = {},
+): Promise<CompiledModel> {
+  const sha256 = createHash('sha256').update(graph.name).digest('hex');
+  const source: SourceModel = { name: graph.name, bytes: 0, sha256 };
+  return buildModel(compileGraph(graph, options), source, [], options);
+}
+
+/** What a manifest says of a model file and the files beside it that it uses. */
+export function describeSource(file: string, name: string = path.basename(file)): SourceModel {
+  const model = openOnnx(file);
+  try {
+    return sourceOf(model, name);
+  } finally {
+    model.close();
+  }
+}
+
+function sourceOf(model: OnnxModel, name: string): SourceModel {
+  const external = externalLocations(model).map((location) => {
+    const file = model.external.open(location, 'the model');
+    return { name: location, ...digestOf(file) };
+  });
+  const own = { name, ...digestOf(model.source) };
+  return external.length === 0 ? own : { ...own, external };
+}
+
+function digestOf(source: ByteSource): { readonly bytes: number; readonly sha256: string } {
+  const hash = createHash('sha256');
+  for (let offset = 0; offset < source.size; offset += PIECE_BYTES) {
+    hash.update(source.read(offset, Math.min(PIECE_BYTES, source.size - offset)));
+  }
+  return { bytes: source.size, sha256: hash.digest('hex') };
+}
