@@ -20,10 +20,12 @@ import {
   clearHalo,
   firstChannelOf,
   flattenLoads,
+  hasPaddedLanes,
   intoLoops,
   kernelBuffers,
   OUTPUT,
   outputAxes,
+  ownsPadding,
 } from './addressing.ts';
 import { forLoop, type LoopAxis, nestLoops, rangesOf } from './nest.ts';
 import { simplifyAll } from './simplify-stmts.ts';
@@ -37,14 +39,28 @@ export function lowerReduce(ctx: KernelContext, body: ReduceBody, row = 'reduce'
   const { stage, buffers, target } = ctx;
   const output = at(stage.outputs, 0);
   const buffer = bufferAt(buffers, output);
-  const { axes, by } = outputAxes(body.axes, body.outIndex, buffer, false, firstChannelOf(output));
+  const channel = body.outIndex[1];
+  const { block } = buffer.layout;
+  const fullLanes =
+    channel?.kind === 'axis' &&
+    ownsPadding(output, buffer) &&
+    hasPaddedLanes(
+      [body.value, ...body.steps.map((s) => s.value)],
+      channel.name,
+      stage,
+      buffers,
+      block,
+    );
+  const first = firstChannelOf(output);
+  const { axes, by } = outputAxes(body.axes, body.outIndex, buffer, fullLanes, first);
   const inner = body.reduceAxes.map((extent, i): LoopAxis => ({ name: `r${i}`, extent }));
   const flat = (expr: Expr): Expr => intoLoops(flattenLoads(expr, stage, buffers), by);
   const steps = body.steps.map((step) => ({ ...step, value: flat(step.value) }));
   const value = flat(body.value);
   const address = intoLoops(addressOf(buffer, output, body.outIndex), by);
   const isEmpty = axes.some((a) => a.extent === 0);
-  const useLanes = !isEmpty && body.spans === 'outer' && wantsLanes(axes, inner, steps);
+  const useLanes =
+    !isEmpty && body.spans === 'outer' && wantsLanes(axes, inner, steps, target.lanes);
   const parts = { axes, inner, steps, value, address, dtype: buffer.dtype, spans: body.spans };
   const nest = isEmpty ? [] : useLanes ? lanesSchedule(parts) : rowSchedule(parts);
   const list = kernelBuffers(stage, [value, ...steps.map((step) => step.value)]);
@@ -68,11 +84,16 @@ interface Parts {
   readonly spans: 'outer' | 'all';
 }
 
-/** Is the first load contiguous along the last output axis and not along the last reduction axis? */
+/**
+ * Does a strip of neighbouring outputs read neighbouring elements, or the same one, at every step?
+ * Where one output also folds neighbouring elements (pooling of stride 1, plain products), the strip
+ * is better if it fills a vector: it needs no sum across lanes.
+ */
 function wantsLanes(
   axes: readonly LoopAxis[],
   inner: readonly LoopAxis[],
   steps: readonly ReduceStep[],
+  lanes: number,
 ): boolean {
   const last = axes.findLast((a) => a.extent > 1);
   if (last === undefined) return false;
@@ -80,17 +101,21 @@ function wantsLanes(
   const ranges = rangesOf([...axes, ...inner]);
   const reduced = inner.findLast((a) => a.extent > 1);
   let along = 0;
+  let strided = 0;
   let across = 0;
   for (const step of steps) {
     visitExpr(step.value, (node) => {
       if (node.kind !== 'load') return;
       const sum = asAffine(simplifyExpr(at(node.index, 0), ranges));
       if (sum === null) return;
-      if ((sum.terms.get(last.name) ?? 0) === 1) along++;
+      const stride = sum.terms.get(last.name) ?? 0;
+      if (stride === 1) along++;
+      else if (stride !== 0) strided++;
       if (reduced !== undefined && (sum.terms.get(reduced.name) ?? 0) === 1) across++;
     });
   }
-  return along > 0 && across === 0;
+  if (along === 0) return false;
+  return across === 0 || (strided === 0 && last.extent >= lanes);
 }
 
 /** Elements one output folds. */
