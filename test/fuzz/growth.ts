@@ -6,6 +6,7 @@ import type { AttrValue, Attrs, Graph, ValueId, ValueType } from 'hone/graph/typ
 import { completeAttrs, type OpBuilder } from 'hone/ops/builder';
 import { evaluateNode } from 'hone/ops/interpret';
 import { opBuilder, standardRegistry } from 'hone/ops/registry';
+import { compactGraph } from 'hone/passes/compact';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import type { Random } from 'hone-runtime/base/random';
@@ -178,7 +179,10 @@ export class Growth {
   }
 
   finish(outputs: readonly ValueId[]): RandomGraph {
-    return { graph: this.b.graph.finish(outputs), inputs: this.#inputs };
+    const graph = this.b.graph.finish(outputs);
+    // Dead nodes stay, unless one of them cannot even be interpreted.
+    const known = graph.nodes.every((node) => node.outputs.every((id) => this.#tensors.has(id)));
+    return { graph: known ? graph : compactGraph(graph, new Map()), inputs: this.#inputs };
   }
 
   #add(id: ValueId, tensor: Tensor): Grown {
