@@ -18,10 +18,6 @@
 
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #if defined(_WIN32)
 #define HONE_API __declspec(dllexport)
 #else
@@ -84,6 +80,15 @@ typedef struct {
 
 typedef struct hone_context hone_context;
 
+#endif
+
+#ifndef HONE_FUNCTIONS_H
+#define HONE_FUNCTIONS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Opens a model: `path` is its directory (*.hone) or its weights file. Options may be NULL. */
 HONE_API int hone_open(const char *path, const hone_options *options, hone_context **model);
 
@@ -91,7 +96,14 @@ HONE_API int hone_open(const char *path, const hone_options *options, hone_conte
 HONE_API int hone_context_create(hone_context *from, const hone_options *options,
                                  hone_context **context);
 
-/* Runs the model. Inputs and outputs are in the order of hone_describe. */
+/*
+ * The name of an input or output, or NULL past the last. Sets the tensor's dtype, rank, shape and
+ * bytes, and its data to NULL.
+ */
+HONE_API const char *hone_input(uint32_t index, hone_tensor *tensor);
+HONE_API const char *hone_output(uint32_t index, hone_tensor *tensor);
+
+/* Runs the model. Inputs and outputs are in the order of hone_input and hone_output. */
 HONE_API int hone_run(hone_context *context, const hone_tensor *inputs, uint32_t input_count,
                       hone_tensor *outputs, uint32_t output_count);
 

@@ -3,10 +3,10 @@
  *
  * A kernel is a function
  *     void NAME(void *const *buf, const int64_t *dim, const hone_worker *w)
- * which every worker of a pool calls at once. `buf` are the step's buffers in order, `dim` its
- * integer parameters; `w` says which worker this is. A kernel allocates nothing, calls no libc and
- * stores nothing outside its buffers. Work is split by `w->id` of `w->count`; how a reduction is
- * split must not depend on `w->count`, so that any number of workers gives the same bytes.
+ * that does one part of a step: part `w->id` of `w->count`. `buf` are the step's buffers in order,
+ * `dim` its integer parameters. A kernel allocates nothing, calls no libc and stores nothing outside
+ * its buffers. Parts may run one after the other or at once, in any order; how a reduction is split
+ * must not depend on `w->count`, so that any number of parts gives the same bytes.
  */
 #ifndef HONE_KERNEL_H
 #define HONE_KERNEL_H
@@ -21,8 +21,8 @@ extern "C" {
 struct hone_pool;
 
 typedef struct {
-  int id;                 /* 0 to count - 1; 0 is the thread that called hone_run */
-  int count;              /* workers of the pool */
+  int id;                 /* 0 to count - 1 */
+  int count;              /* parts of this step */
   int *fault;             /* set through hone_fault */
   struct hone_pool *pool;
 } hone_worker;
@@ -30,8 +30,8 @@ typedef struct {
 typedef void hone_kernel(void *const *buf, const int64_t *dim, const hone_worker *w);
 
 /*
- * Waits until every worker of the pool has arrived; what was stored before is visible after.
- * Every worker has to pass every barrier of a kernel. The runner puts one after each step.
+ * Waits until every worker of the pool has arrived; what was stored before is visible after. Only
+ * for kernels whose step has as many parts as there are workers (`parts` 0 in hone_program.h).
  */
 void hone_barrier(const hone_worker *w);
 

@@ -1,15 +1,17 @@
 /*
- * Workers and their barrier.
+ * Workers, the ticket they follow, and the barrier.
  *
- * Everything rests on one barrier. Idle workers wait in it for the caller, whose arrival starts a
- * run; kernels and the step runner use it between; the last one of a run returns the caller while
- * the workers go back to the first. `arrived` counts all arrivals since the pool began: the n-th
- * waits until the count reaches the next multiple of the number of workers, so there is no sense
- * to reverse and nothing to reset.
+ * The ticket is one word: run, step, parts of the step, next part to take. A worker takes a part by
+ * counting the word up; that fails when anything of it has changed, so a worker that was held up can
+ * never take a part of a run or step that is not the current one. Who finishes the last part of a step
+ * writes the ticket of the next. A ticket without parts means that there is nothing to do.
  *
- * A wait spins for a bounded time, then sleeps: the sleeper announces itself in `sleepers` before
- * it looks at the count again, and whoever completes a barrier looks at `sleepers` after counting
- * itself, so one of the two sees the other (all four accesses are sequentially consistent).
+ * The barrier inside of kernels counts arrivals since the pool began: the n-th waits until the count
+ * reaches the next multiple of the number of workers, so there is no sense to reverse.
+ *
+ * A wait spins for a bounded time, then sleeps: the sleeper announces itself in `sleepers` before it
+ * looks again, and whoever changes what is waited for looks at `sleepers` after the change, so one of
+ * the two sees the other (all four accesses are sequentially consistent).
  */
 #include "hone_pool.h"
 
@@ -22,13 +24,15 @@
 #define SPIN_NS 100000
 
 struct hone_pool {
+  LINE uint64_t ticket;
+  LINE uint64_t done; /* parts of the current step */
   LINE uint64_t arrived;
   LINE int sleepers;
   hone_mutex sleep_lock;
   hone_condition wake;
   LINE hone_mutex run_lock;
-  void (*body)(void *job, hone_worker *w);
-  void *job;
+  hone_job job; /* of the current run: read only by who holds a part of it */
+  uint64_t run;
   int quit;
   int count;
   uint64_t spin_ns;
@@ -38,6 +42,17 @@ struct hone_pool {
     int id;
   } members[HONE_MAX_THREADS];
 };
+
+/* ---- The ticket: run (20 bits), step (20), parts (12), next part (12) ---- */
+
+static inline uint64_t make_ticket(uint64_t run, uint64_t step, uint64_t parts) {
+  return run << 44 | step << 24 | parts << 12;
+}
+static inline uint32_t step_of(uint64_t ticket) { return (uint32_t)(ticket >> 24) & 0xfffff; }
+static inline uint32_t parts_of(uint64_t ticket) { return (uint32_t)(ticket >> 12) & 0xfff; }
+static inline uint32_t next_of(uint64_t ticket) { return (uint32_t)ticket & 0xfff; }
+/* What does not change while parts are taken. */
+static inline uint64_t stage_of(uint64_t ticket) { return ticket >> 12; }
 
 static inline void relax(void) {
 #if defined(__x86_64__)
@@ -70,13 +85,37 @@ static void restore_float_state(uint64_t saved) {
 #endif
 }
 
-static void sleep_until(hone_pool *pool, uint64_t target) {
+/* What a wait is for: the barrier's count to reach a number, or the ticket to leave a stage. */
+typedef struct {
+  const uint64_t *word;
+  uint64_t value;
+  int is_stage;
+} wish;
+
+static inline int granted(wish w, int order) {
+  const uint64_t now = __atomic_load_n(w.word, order);
+  return w.is_stage ? stage_of(now) != w.value : now >= w.value;
+}
+
+static void sleep_until(hone_pool *pool, wish w) {
   pthread_mutex_lock(&pool->sleep_lock);
   __atomic_add_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
-  while (__atomic_load_n(&pool->arrived, __ATOMIC_SEQ_CST) < target)
-    pthread_cond_wait(&pool->wake, &pool->sleep_lock);
+  while (!granted(w, __ATOMIC_SEQ_CST)) pthread_cond_wait(&pool->wake, &pool->sleep_lock);
   __atomic_sub_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
   pthread_mutex_unlock(&pool->sleep_lock);
+}
+
+static void wait_for(hone_pool *pool, wish w) {
+  uint64_t began = 0;
+  for (unsigned turn = 1;; turn++) {
+    if (granted(w, __ATOMIC_ACQUIRE)) return;
+    relax();
+    if (turn % 64 != 0) continue;
+    const uint64_t now = hone_now_ns();
+    if (began == 0) began = now;
+    if (now - began >= pool->spin_ns) break;
+  }
+  sleep_until(pool, w);
 }
 
 static void wake_sleepers(hone_pool *pool) {
@@ -95,36 +134,55 @@ void hone_barrier(const hone_worker *w) {
     if (__atomic_load_n(&pool->sleepers, __ATOMIC_SEQ_CST) > 0) wake_sleepers(pool);
     return;
   }
-  uint64_t began = 0;
-  for (unsigned turn = 1;; turn++) {
-    if (__atomic_load_n(&pool->arrived, __ATOMIC_ACQUIRE) >= target) return;
-    relax();
-    if (turn % 64 != 0) continue;
-    const uint64_t now = hone_now_ns();
-    if (began == 0) began = now;
-    if (now - began >= pool->spin_ns) break;
+  wait_for(pool, (wish){&pool->arrived, target, 0});
+}
+
+static void publish(hone_pool *pool, uint64_t ticket) {
+  __atomic_store_n(&pool->done, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&pool->ticket, ticket, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&pool->sleepers, __ATOMIC_SEQ_CST) > 0) wake_sleepers(pool);
+}
+
+/* Begins a step of the current run, or ends the run. */
+static void begin_step(hone_pool *pool, uint32_t step, int ended) {
+  const uint32_t parts = ended ? 0 : pool->job.parts(step, (uint32_t)pool->count);
+  publish(pool, make_ticket(pool->run, step, parts));
+}
+
+/* Takes parts while there are any; returns the ticket that has none left. */
+static uint64_t take_parts(hone_pool *pool) {
+  uint64_t ticket = __atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE);
+  while (next_of(ticket) < parts_of(ticket)) {
+    if (!__atomic_compare_exchange_n(&pool->ticket, &ticket, ticket + 1, 0, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
+      continue;
+    const uint32_t step = step_of(ticket), parts = parts_of(ticket);
+    hone_worker w = {(int)next_of(ticket), (int)parts, 0, pool};
+    pool->job.part(pool->job.data, step, &w);
+    if (__atomic_add_fetch(&pool->done, 1, __ATOMIC_ACQ_REL) == parts) {
+      const int stop = pool->job.finish(pool->job.data, step);
+      begin_step(pool, step + 1, stop || step + 1 == pool->job.steps);
+    }
+    ticket = __atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE);
   }
-  sleep_until(pool, target);
+  return ticket;
 }
 
 static void *worker_main(void *argument) {
   const struct member *self = argument;
   hone_pool *pool = self->pool;
-  hone_worker w = {self->id, pool->count, 0, pool};
   flush_subnormals();
   for (;;) {
-    hone_barrier(&w);
-    if (pool->quit) return 0;
-    pool->body(pool->job, &w);
+    const uint64_t ticket = take_parts(pool);
+    if (parts_of(ticket) == 0 && __atomic_load_n(&pool->quit, __ATOMIC_ACQUIRE)) return 0;
+    wait_for(pool, (wish){&pool->ticket, stage_of(ticket), 1});
   }
 }
 
-/* Ends the threads 1 to started - 1; arrives at the barrier for those that were never started. */
+/* Ends the threads 1 to started - 1. */
 static void end_threads(hone_pool *pool, int started) {
-  const hone_worker w = {0, pool->count, 0, pool};
-  pool->quit = 1;
-  __atomic_add_fetch(&pool->arrived, (uint64_t)(pool->count - started), __ATOMIC_SEQ_CST);
-  hone_barrier(&w);
+  __atomic_store_n(&pool->quit, 1, __ATOMIC_RELEASE);
+  publish(pool, make_ticket(++pool->run, 0, 0));
   for (int id = 1; id < started; id++) hone_thread_join(pool->members[id].thread);
   pthread_cond_destroy(&pool->wake);
   pthread_mutex_destroy(&pool->run_lock);
@@ -154,14 +212,18 @@ void hone_pool_destroy(hone_pool *pool) { end_threads(pool, pool->count); }
 
 int hone_pool_count(const hone_pool *pool) { return pool->count; }
 
-void hone_pool_run(hone_pool *pool, void (*body)(void *job, hone_worker *w), void *job) {
-  hone_worker w = {0, pool->count, 0, pool};
+void hone_pool_run(hone_pool *pool, const hone_job *job) {
+  if (job->steps == 0) return;
   pthread_mutex_lock(&pool->run_lock);
-  pool->body = body;
-  pool->job = job;
+  pool->job = *job;
+  pool->run++;
   const uint64_t saved = flush_subnormals();
-  hone_barrier(&w);
-  body(job, &w);
+  begin_step(pool, 0, 0);
+  for (;;) {
+    const uint64_t ticket = take_parts(pool);
+    if (parts_of(ticket) == 0) break;
+    wait_for(pool, (wish){&pool->ticket, stage_of(ticket), 1});
+  }
   restore_float_state(saved);
   pthread_mutex_unlock(&pool->run_lock);
 }

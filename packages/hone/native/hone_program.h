@@ -20,6 +20,7 @@ typedef struct {
   const char *label;
   uint32_t first_ref;
   uint32_t first_dim;
+  uint32_t parts; /* most parts worth cutting it into; 0: one for every worker, as it has barriers */
 } hone_step;
 
 typedef struct {

@@ -37,7 +37,8 @@ struct hone_context {
   uint8_t *arena;
   uint8_t *own_outputs; /* memory for outputs the caller gives no buffer for */
   uint64_t *profile;
-  int fault[2];
+  uint64_t step_began; /* while profiling */
+  int fault;
   uint32_t fault_step;
   char error[ERROR_BYTES];
   void *pointers[]; /* of each step's buffers, one after the other: the refs of the program */
@@ -205,38 +206,35 @@ void hone_close(hone_context *model) { hone_context_destroy(model); }
 
 /* ---- Running ---- */
 
-/*
- * Every worker runs every step; a fault ends the run for all of them after the same step. The last
- * thing a worker does with the context is to arrive at a barrier: past it the caller may be gone.
- */
-static void run_steps(void *job, hone_worker *w) {
-  hone_context *c = job;
-  const uint32_t count = hone_compiled.step_count;
-  uint64_t *profile = w->id == 0 ? c->profile : 0;
-  uint64_t before = profile ? hone_now_ns() : 0;
-  if (count == 0) hone_barrier(w);
-  for (uint32_t s = 0; s < count; s++) {
-    const hone_step *step = &hone_compiled.steps[s];
-    const int is_last = s + 1 == count;
-    /*
-     * Two fault flags in turn: when a worker reads step s's, none can be beyond step s + 1, so
-     * all of them read the same value.
-     */
-    w->fault = &c->fault[s & 1];
-    step->kernel(c->pointers + step->first_ref, hone_compiled.dims + step->first_dim, w);
-    hone_barrier(w);
-    if (is_last && w->id != 0) return;
-    if (__atomic_load_n(w->fault, __ATOMIC_RELAXED)) {
-      if (w->id == 0) c->fault_step = s;
-      if (!is_last) hone_barrier(w);
-      return;
-    }
-    if (profile) {
-      const uint64_t now = hone_now_ns();
-      profile[s] += now - before;
-      before = now;
-    }
+/* Parts a worker may take of a step: with several, a worker that is held up loses little. */
+#define PARTS_PER_WORKER 4
+
+static uint32_t parts_of_step(uint32_t step, uint32_t workers) {
+  const uint32_t most = hone_compiled.steps[step].parts;
+  if (workers == 1) return 1;
+  if (most == 0) return workers; /* its kernel has barriers: all workers at once */
+  const uint32_t wanted = workers * PARTS_PER_WORKER;
+  if (most >= wanted) return wanted;
+  return most > workers ? most / workers * workers : most;
+}
+
+static void run_part(void *data, uint32_t s, hone_worker *w) {
+  hone_context *c = data;
+  const hone_step *step = &hone_compiled.steps[s];
+  w->fault = &c->fault;
+  step->kernel(c->pointers + step->first_ref, hone_compiled.dims + step->first_dim, w);
+}
+
+/* A fault ends the run after its step. */
+static int finish_step(void *data, uint32_t s) {
+  hone_context *c = data;
+  if (c->profile) {
+    const uint64_t now = hone_now_ns();
+    c->profile[s] += now - c->step_began;
+    c->step_began = now;
   }
+  c->fault_step = s;
+  return __atomic_load_n(&c->fault, __ATOMIC_RELAXED);
 }
 
 static int check_tensor(hone_context *c, const hone_spec *spec, const char *role,
@@ -314,9 +312,11 @@ static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *o
     if (ref->space == HONE_OUTPUT) c->pointers[i] = outputs[ref->offset].data;
   }
   if (c->flags & HONE_POISON) memset(c->arena, 0xff, hone_compiled.arena_bytes);
-  c->fault[0] = c->fault[1] = 0;
-  hone_pool_run(c->crew->pool, run_steps, c);
-  const int fault = c->fault[0] ? c->fault[0] : c->fault[1];
+  c->fault = 0;
+  if (c->profile) c->step_began = hone_now_ns();
+  const hone_job job = {hone_compiled.step_count, parts_of_step, run_part, finish_step, c};
+  hone_pool_run(c->crew->pool, &job);
+  const int fault = c->fault;
   if (!fault) return HONE_OK;
   return report(c->error, HONE_ERROR_DATA, "HONE-RUN-010: %s in step %u (%.200s)",
                 fault_text(fault), (unsigned)c->fault_step,
@@ -339,6 +339,26 @@ int hone_run(hone_context *context, const hone_tensor *inputs, uint32_t input_co
 }
 
 /* ---- Asking ---- */
+
+static const char *specify(const hone_spec *specs, uint32_t count, uint32_t index,
+                           hone_tensor *tensor) {
+  if (index >= count) return 0;
+  const hone_spec *spec = &specs[index];
+  memset(tensor, 0, sizeof *tensor);
+  tensor->dtype = spec->dtype;
+  tensor->rank = spec->rank;
+  memcpy(tensor->shape, spec->shape, sizeof tensor->shape);
+  tensor->bytes = spec->bytes;
+  return spec->name;
+}
+
+const char *hone_input(uint32_t index, hone_tensor *tensor) {
+  return specify(hone_compiled.inputs, hone_compiled.input_count, index, tensor);
+}
+
+const char *hone_output(uint32_t index, hone_tensor *tensor) {
+  return specify(hone_compiled.outputs, hone_compiled.output_count, index, tensor);
+}
 
 const char *hone_describe(void) { return hone_compiled.describe; }
 

@@ -17,8 +17,8 @@ import {
   lowerStage,
 } from '../kernels/index.ts';
 import { exactJson, loopKey } from '../loop/key.ts';
-import type { LoopFn } from '../loop/types.ts';
-import { stageCost } from '../stages/cost.ts';
+import type { LoopFn, Stmt } from '../loop/types.ts';
+import { type StageCost, stageCost } from '../stages/cost.ts';
 import type { Buffer, RoutineBody, Stage, StageGraph, View } from '../stages/types.ts';
 import { type MemoryPlan, planMemory, type Workspaces } from './memory-plan.ts';
 import type { Report, StageReport } from './report.ts';
@@ -48,13 +48,39 @@ const WORK_PER_WORKER_NS = 40_000;
 const FLOPS_PER_NS = 100;
 const BYTES_PER_NS = 20;
 
+function roughNs(cost: StageCost): number {
+  const bytes = cost.bytesRead + cost.bytesWritten;
+  return Math.max(cost.flops / FLOPS_PER_NS, bytes / BYTES_PER_NS);
+}
+
+/** Handing out a part costs a tenth of a microsecond; a part is worth several. */
+const PART_NS = 4000;
+const MOST_PARTS = 1024;
+
+function partsOf(cost: StageCost): number {
+  return Math.min(MOST_PARTS, Math.max(1, Math.floor(roughNs(cost) / PART_NS)));
+}
+
+function hasBarrier(body: readonly Stmt[]): boolean {
+  return body.some((stmt) => {
+    switch (stmt.kind) {
+      case 'barrier':
+        return true;
+      case 'for':
+      case 'block':
+        return hasBarrier(stmt.body);
+      case 'if':
+        return hasBarrier(stmt.then) || hasBarrier(stmt.else);
+      default:
+        return false;
+    }
+  });
+}
+
 /** How many workers a model can keep busy; 0: no limit. */
 function workerLimit(stages: readonly StageReport[], leastNs: number): number {
   if (leastNs <= 0) return 0;
-  const ns = stages.reduce((sum, stage) => {
-    const bytes = stage.bytesRead + stage.bytesWritten;
-    return sum + Math.max(stage.flops / FLOPS_PER_NS, bytes / BYTES_PER_NS);
-  }, 0);
+  const ns = stages.reduce((sum, stage) => sum + roughNs(stage), 0);
   return Math.max(1, Math.floor(ns / leastNs));
 }
 
@@ -74,7 +100,9 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
     const label = stage.nodes.join(' + ');
     const buffers =
       kernel === null ? routinePlaces(stage, placing) : placesOf(position, kernel, placing);
-    steps.push({ kernel: symbol, buffers, dims: [], label });
+    const cost = stageCost(stage, stages.buffers);
+    const parts = kernel === null || hasBarrier(kernel.fn.body) ? 0 : partsOf(cost);
+    steps.push({ kernel: symbol, buffers, dims: [], label, parts });
     reports.push({
       id: stage.id,
       label,
@@ -83,7 +111,7 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
       kernel: symbol,
       row: kernel?.row ?? 'routine',
       why: kernel?.why ?? 'a hand-written routine',
-      ...stageCost(stage, stages.buffers),
+      ...cost,
     });
   });
   const blob = weights.finish();

@@ -21,11 +21,14 @@ import type { CompileOptions } from './options.ts';
 /** What a manifest says where operators came with the call: those are not recorded. */
 const OWN_OPERATORS = 'operators';
 
+/** Options that do not shape the artifact, and operators. */
+type Unrecorded = 'timeoutMs' | 'objectCache' | 'onProgress' | 'registry';
+
 /** For the manifest. */
 export function recordOptions(options: CompileOptions, target: Target): JsonObject {
   const { shapes, dims, batch, fuse, contract, workPerWorkerNs, registry } = options;
   const own = registry !== undefined && registry !== standardRegistry;
-  const all = {
+  const all: Readonly<Record<Exclude<keyof CompileOptions, Unrecorded>, unknown>> = {
     shapes,
     dims,
     batch,
@@ -33,9 +36,9 @@ export function recordOptions(options: CompileOptions, target: Target): JsonObje
     contract,
     workPerWorkerNs,
     target: target.name,
-    ...(own ? { [OWN_OPERATORS]: 'own' } : {}),
   };
-  return sorted(JSON.parse(JSON.stringify(all)) as Json) as JsonObject;
+  const text = JSON.stringify(own ? { ...all, [OWN_OPERATORS]: 'own' } : all);
+  return sorted(JSON.parse(text) as Json) as JsonObject;
 }
 
 /** The options again; throws HONE-ARTIFACT-041 for what this version cannot repeat. */

@@ -1,10 +1,11 @@
 /**
  * The Loop form: how a stage is computed, as a small program over flat buffers.
  *
- * A LoopFn runs on every worker of a pool at once (one program, many workers): everything is done
- * by each worker, except that a `parallel` loop's range is split among them in contiguous parts.
- * `parallel` loops do not nest. A barrier waits for all workers. Buffers given as parameters are
- * shared; allocated ones belong to the worker.
+ * A LoopFn runs once for each part of a step (one program, many parts): everything is done in every
+ * part, except that a `parallel` loop's range is split among them in contiguous pieces. `parallel`
+ * loops do not nest. Parts run in any order, also one after the other; only a function with a
+ * barrier has exactly one part per worker, all at once, and waits for all of them there. Buffers
+ * given as parameters are shared; allocated ones belong to the part.
  *
  * A `vector` loop has a constant extent equal to the function's `lanes` (or a divisor of it) and
  * each of its statements happens in all lanes at once: addresses must be of the form

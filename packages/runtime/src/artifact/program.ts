@@ -28,6 +28,11 @@ export interface Step {
   readonly dims: readonly number[];
   /** What the step does, for profiles, e.g. "conv1 + relu1". */
   readonly label: string;
+  /**
+   * Most parts worth cutting the step into; 0 or absent: its kernel has barriers, so exactly one
+   * for every worker.
+   */
+  readonly parts?: number;
 }
 
 export interface Program {

@@ -28,7 +28,7 @@ export function programTable(request: ProgramTableRequest): string {
   const refs: string[] = [];
   const dims: string[] = [];
   const steps = program.steps.map((step) => {
-    const row = `{${step.kernel}, ${cString(step.label)}, ${refs.length}, ${dims.length}}`;
+    const row = `{${step.kernel}, ${cString(step.label)}, ${refs.length}, ${dims.length}, ${step.parts ?? 0}}`;
     refs.push(...step.buffers.map(refRow));
     dims.push(...step.dims.map((dim) => `${dim}LL`));
     return row;
