@@ -45,6 +45,15 @@ for (const { model, size, photo, faces } of FACES) {
     }));
 }
 
+for (const target of ['x86-64-v3', 'x86-64']) {
+  const skip = process.arch === 'x64' ? false : 'needs an x86-64 processor';
+  test(`blazeface-front: the same answers on ${target}`, { skip }, () =>
+    using(openPair(npmModel('blazeface-front'), { target }), async (pair) => {
+      await pair.check({ 'input:0': faceInput(read(npmPicture(2)), 128) });
+    }),
+  );
+}
+
 // M-LSD keeps local maxima only, and the large model lets rounding errors grow: onnxruntime's own
 // answers with and without graph optimisations differ in as many elements, and an f64 run from both.
 for (const { model, size, photo, strays } of [
