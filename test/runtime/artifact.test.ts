@@ -18,7 +18,9 @@ import test from 'node:test';
 import { load } from 'hone-runtime';
 import { parseManifest, printManifest } from 'hone-runtime/artifact/manifest';
 import { isPlainPath } from 'hone-runtime/artifact/plain-path';
-import { isArtifact, openArtifact, verifyArtifact } from 'hone-runtime/artifact/read';
+import { ownerTag } from 'hone-runtime/artifact/process-tag';
+import { isArtifact, openArtifact } from 'hone-runtime/artifact/read';
+import { verifyArtifact } from 'hone-runtime/artifact/verify';
 import { type ArtifactContents, writeArtifact } from 'hone-runtime/artifact/write';
 import type { HoneError } from 'hone-runtime/base/diagnostics';
 import { weightsFileName } from 'hone/backends/c/build';
@@ -231,7 +233,8 @@ test('a swap interrupted between its renames is recovered by the next reader', a
   await withDirectory((directory) => {
     const target = path.join(directory, 'out.hone');
     writeArtifact(target, plainContents());
-    renameSync(target, path.join(directory, '.out.hone.hone-old'));
+    const tagOfDead = ownerTag().replace(/-\d+-/, '-999999999-');
+    renameSync(target, path.join(directory, `.out.hone.hone-old-${tagOfDead}`));
     verifyArtifact(openArtifact(target));
     assert.deepEqual(readdirSync(directory), ['out.hone']);
   });

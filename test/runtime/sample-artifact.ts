@@ -11,6 +11,7 @@ import { buildLibrary, publicHeader, weightsFileName } from 'hone/backends/c/bui
 import { findToolchain } from 'hone/backends/c/toolchain';
 import { libraryExtension } from 'hone/backends/c/toolchain-flags';
 import { describeProgram } from 'hone-runtime/artifact/describe';
+import type { PrivateKey } from 'hone-runtime/artifact/keys';
 import type { Program, TensorSpec } from 'hone-runtime/artifact/program';
 import { type ArtifactContents, writeArtifact } from 'hone-runtime/artifact/write';
 import { sha256 } from 'hone-runtime/base/digest';
@@ -112,6 +113,9 @@ export function expected(a: Float32Array, b: Float32Array): { y: Float32Array; z
 export interface SampleOptions {
   readonly target?: string;
   readonly repeats?: number;
+  /** More C behind the kernels. */
+  readonly code?: string;
+  readonly key?: PrivateKey;
 }
 
 export async function sampleContents(options: SampleOptions = {}): Promise<ArtifactContents> {
@@ -120,7 +124,7 @@ export async function sampleContents(options: SampleOptions = {}): Promise<Artif
   const toolchain = findToolchain();
   const { library, sources } = await buildLibrary({
     program,
-    kernelSources: [{ name: 'kernels.c', text: KERNELS }],
+    kernelSources: [{ name: 'kernels.c', text: KERNELS + (options.code ?? '') }],
     target,
     toolchain,
     describeJson: describeProgram(program, target.name),
@@ -178,7 +182,8 @@ export function withSample<T>(
 ): Promise<T> {
   return withDirectory(async (directory) => {
     const artifact = path.join(directory, 'sample.hone');
-    writeArtifact(artifact, await sampleContents(options));
+    const write = options.key === undefined ? {} : { key: options.key };
+    writeArtifact(artifact, await sampleContents(options), write);
     return work(artifact, directory);
   });
 }

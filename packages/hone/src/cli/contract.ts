@@ -45,6 +45,11 @@ const INPUT_OPTIONS: readonly OptionSpec[] = [
       'order=rgb,range=0-1,mean=0,std=1,resize=input,crop=none; range=0-255 for integer inputs; crop=input after resize=short:N; resize=none when only crop is given',
   },
 ];
+const TRUSTED_KEY: OptionSpec = {
+  flags: '--key <PUB>',
+  doc: 'public key (PEM) of who made the artifact; it has to be signed with it, or with another one given',
+  repeat: true,
+};
 const MODEL_OR_ARTIFACT = {
   name: '<MODEL>',
   doc: 'an ONNX file, or a folder made by `hone compile`; told apart by content',
@@ -94,6 +99,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         fallback: 'MODEL.hone beside the working folder',
       },
       ...COMPILE_OPTIONS,
+      { flags: '--sign <KEY>', doc: 'private Ed25519 key (PEM) to sign the artifact with' },
       JSON_OPTION,
     ],
     examples: [
@@ -111,6 +117,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       arena_bytes: 'working memory of one context',
       weights_bytes: 'packed weights',
       seconds: 'time the compilation took',
+      signed_by: 'id of the key (null without --sign)',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },
     load: () => import('./commands/compile.ts'),
@@ -130,6 +137,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         doc: 'names for --top: a JSON array or object, or one name a line',
       },
       ...COMPILE_OPTIONS,
+      TRUSTED_KEY,
       THREADS,
       JSON_OPTION,
     ],
@@ -248,7 +256,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       model:
         'for a model: {name, producer, ir_version, opsets, nodes, parameters, parameter_bytes, size_bytes}',
       artifact:
-        'for an artifact: {name, targets, arena_bytes, weights_bytes, files, compiler, model}; model is {name, bytes, sha256} of what was compiled',
+        'for an artifact: {name, targets, arena_bytes, weights_bytes, files, compiler, model, signed_by}; model is {name, bytes, sha256} of what was compiled, signed_by the id of the key that is said to have signed it (null without; `hone verify --key` checks it)',
     },
     load: () => import('./commands/inspect.ts'),
   },
@@ -263,17 +271,44 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--rebuild <MODEL>',
         doc: 'compile the ONNX file again and compare file by file',
       },
+      TRUSTED_KEY,
       JSON_OPTION,
     ],
-    examples: ['hone verify model.hone', 'hone verify model.hone --rebuild model.onnx'],
+    examples: [
+      'hone verify model.hone',
+      'hone verify model.hone --key signer.pub',
+      'hone verify model.hone --rebuild model.onnx',
+    ],
     json: {
       artifact: 'path given',
       valid: 'true',
       files: 'number of files checked',
       bytes: 'bytes checked',
+      signed_by: 'id of the trusted key that signed it (null without --key)',
       rebuilt: 'true when it was compiled again and is the same',
     },
     load: () => import('./commands/verify.ts'),
+  },
+  {
+    name: 'keygen',
+    summary: 'make a pair of keys to sign artifacts with',
+    details:
+      'The private key signs (`hone compile --sign KEY`); the public one, KEY.pub, goes to those who run artifacts (--key). Ed25519 keys made by openssl do as well.',
+    args: [],
+    options: [
+      {
+        flags: '-o, --output <KEY>',
+        doc: 'file for the private key; the public one gets .pub behind it',
+      },
+      JSON_OPTION,
+    ],
+    examples: ['hone keygen -o signer'],
+    json: {
+      key: 'file of the private key',
+      public_key: 'file of the public key',
+      key_id: 'SHA-256 digest of the public key in DER form',
+    },
+    load: () => import('./commands/keygen.ts'),
   },
   {
     name: 'targets',

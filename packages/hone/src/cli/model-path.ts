@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
+import { refusePacked } from 'hone-runtime/artifact/read';
 import { openFile } from 'hone-runtime/base/io';
 
 export type ModelKind = 'artifact' | 'model';
@@ -21,6 +22,7 @@ export function detectModel(path: string): ModelKind {
       'give an ONNX file, or a folder made by `hone compile`',
     );
   }
+  refusePacked(path);
   if (stat.isFile() && stat.size === 0) {
     fail('HONE-CLI-007', `${path} is empty`, path, 'give an ONNX file; fetch or export it again');
   }

@@ -23,6 +23,8 @@ export async function prepareArtifact(path: string, invocation: Invocation): Pro
     if (shape !== undefined) refuse('shape', shape);
     return { folder: path, origin: 'given' };
   }
+  const [key] = options.list('key');
+  if (key !== undefined) badValue('key', key, 'models are not signed: give an artifact');
   const request = readCompileRequest(path, options);
   const entry = cacheEntry(path, request);
   if (entry.present) return { folder: entry.folder, origin: 'cache' };

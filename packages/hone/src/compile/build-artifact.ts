@@ -2,7 +2,7 @@
 import { describeProgram } from 'hone-runtime/artifact/describe';
 import type { Json, JsonObject } from 'hone-runtime/artifact/json';
 import type { SourceModel } from 'hone-runtime/artifact/manifest';
-import type { ArtifactContents } from 'hone-runtime/artifact/write';
+import type { ArtifactContents, WriteOptions } from 'hone-runtime/artifact/write';
 import { writeArtifact as writeFolder } from 'hone-runtime/artifact/write';
 import {
   type BuildResult,
@@ -69,7 +69,11 @@ export async function buildModel(
 }
 
 /** Writes the artifact folder, whole or not at all; an artifact that was there is replaced. */
-export async function writeArtifact(model: CompiledModel, directory: string): Promise<void> {
+export async function writeArtifact(
+  model: CompiledModel,
+  directory: string,
+  options: WriteOptions = {},
+): Promise<void> {
   const { program, target, build, source, toolchain } = model;
   const weights = weightsFileName(target);
   const contents: ArtifactContents = {
@@ -98,7 +102,7 @@ export async function writeArtifact(model: CompiledModel, directory: string): Pr
     report: JSON.parse(JSON.stringify(model.report)) as Json,
     choices: {},
   };
-  writeFolder(directory, contents);
+  writeFolder(directory, contents, options);
 }
 
 /** The blob in order, gaps as zeros. */

@@ -4,7 +4,8 @@
  */
 import path from 'node:path';
 import type { Manifest } from 'hone-runtime/artifact/manifest';
-import { type Artifact, openArtifact, verifyArtifact } from 'hone-runtime/artifact/read';
+import { type Artifact, openArtifact } from 'hone-runtime/artifact/read';
+import { checkUnlisted, verifyArtifact } from 'hone-runtime/artifact/verify';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { findToolchain } from '../backends/c/toolchain.ts';
 import { withScratch } from '../backends/c/toolchain-run.ts';
@@ -33,6 +34,7 @@ export async function rebuildArtifact(
   checkCompiler(artifact);
   const recorded = readRecordedOptions(manifest.compiler.options, artifact.path);
   verifyArtifact(artifact);
+  checkUnlisted(artifact);
   checkModel(artifact, describeSource(modelFile), modelFile);
   const all = { ...recorded, ...options, objectCache: false };
   const model = await compileModel(modelFile, all, manifest.source.name);

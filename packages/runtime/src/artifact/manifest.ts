@@ -25,6 +25,9 @@ export const FORMAT_VERSION = 1;
 export const MANIFEST_FILE = 'manifest.json';
 export const EVIDENCE_FOLDER = 'evidence';
 
+/** A larger one is refused before it is read. */
+export const MAX_MANIFEST_BYTES = 256 << 20;
+
 /** Weights are verified in pieces of this size. */
 export const CHUNK_BYTES = 1 << 20;
 

@@ -2,11 +2,21 @@
  * Writes an artifact directory, whole or not at all. Everything but evidence/ is a function of the
  * contents given: no clock, host or path gets in.
  */
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
-import { fail, HoneError, invariant } from '../base/diagnostics.ts';
+import { HoneError, invariant } from '../base/diagnostics.ts';
 import { sha256, sha256Hasher } from '../base/digest.ts';
 import type { Json } from './json.ts';
+import type { PrivateKey } from './keys.ts';
 import {
   CHUNK_BYTES,
   EVIDENCE_FOLDER,
@@ -17,7 +27,8 @@ import {
   printManifest,
 } from './manifest.ts';
 import { isPlainPath } from './plain-path.ts';
-import { replaceDirectory } from './swap.ts';
+import { SIGNATURE_FILE, signManifest } from './signature.ts';
+import { checkReplaceable, replaceDirectory } from './swap.ts';
 
 export interface LibraryContents {
   /** Canonical target name. */
@@ -63,25 +74,63 @@ export interface ArtifactContents {
   readonly evidence?: readonly NamedText[];
 }
 
+export interface WriteOptions {
+  /** Signs the manifest. */
+  readonly key?: PrivateKey;
+}
+
 /** Writes the artifact and returns its manifest; an artifact that was there is replaced. */
-export function writeArtifact(target: string, contents: ArtifactContents): Manifest {
+export function writeArtifact(
+  target: string,
+  contents: ArtifactContents,
+  options: WriteOptions = {},
+): Manifest {
   let manifest: Manifest | undefined;
   try {
     replaceDirectory(target, (directory) => {
-      manifest = fillDirectory(directory, contents);
+      manifest = fillDirectory(directory, contents, options);
     });
   } catch (error) {
-    if (error instanceof HoneError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === undefined) throw error;
-    const cure = 'check the space and the permissions there';
-    fail('HONE-ARTIFACT-002', `cannot write ${target}: ${code}`, target, cure);
+    throw writeError(error, target);
   }
   invariant(manifest !== undefined, 'the artifact was written without a manifest');
   return manifest;
 }
 
-function fillDirectory(directory: string, contents: ArtifactContents): Manifest {
+/**
+ * Throws what writing to the target would throw, where that can be known before: something else is
+ * there, or its folder cannot be written.
+ */
+export function checkTarget(target: string): void {
+  const place = path.resolve(target);
+  checkReplaceable(place);
+  let folder = path.dirname(place);
+  while (!existsSync(folder)) folder = path.dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw writeError(error, target);
+  }
+}
+
+/** What the system says about a target that cannot be written, as HONE-ARTIFACT-002. */
+export function writeError(error: unknown, target: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (error instanceof HoneError || code === undefined) return error;
+  return new HoneError({
+    code: 'HONE-ARTIFACT-002',
+    message: `cannot write ${target}: ${code}`,
+    subject: target,
+    cure: 'check the space and the permissions there',
+    cause: error,
+  });
+}
+
+function fillDirectory(
+  directory: string,
+  contents: ArtifactContents,
+  options: WriteOptions,
+): Manifest {
   const files: FileEntry[] = [];
   const place = (file: string): string => {
     invariant(isPlainPath(file), `"${file}" is no plain path`);
@@ -114,7 +163,13 @@ function fillDirectory(directory: string, contents: ArtifactContents): Manifest 
   const { name, inputs, outputs, source, compiler } = contents;
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const manifest: Manifest = { name, inputs, outputs, source, compiler, libraries, files };
-  writeFileSync(path.join(directory, MANIFEST_FILE), printManifest(manifest));
+  const text = printManifest(manifest);
+  // Without a manifest it is no artifact, so the manifest comes last.
+  if (options.key !== undefined) {
+    const signature = signManifest(Buffer.from(text), options.key);
+    writeFileSync(path.join(directory, SIGNATURE_FILE), signature);
+  }
+  writeFileSync(path.join(directory, MANIFEST_FILE), text);
   return manifest;
 }
 

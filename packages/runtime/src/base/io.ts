@@ -26,9 +26,18 @@ export function openFile(path: string): ByteSource {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
     fail('HONE-IO-001', `cannot open ${path}: ${code}`, path, 'check the path and its permissions');
   }
+  try {
+    return descriptorSource(fd, path);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** The file of a descriptor, which the source closes. */
+export function descriptorSource(fd: number, path: string): ByteSource {
   const stat = fstatSync(fd);
   if (!stat.isFile()) {
-    closeSync(fd);
     fail('HONE-IO-001', `${path} is not a file`, path, 'give the path of a file');
   }
   const size = stat.size;

@@ -8,7 +8,10 @@
 import type { Manifest } from '../artifact/manifest.ts';
 import { parseDescription, type StepName } from '../artifact/describe.ts';
 import type { TensorSpec } from '../artifact/program.ts';
-import { openArtifact, readVerified, verifyArtifact } from '../artifact/read.ts';
+import { type PublicKey, readPublicKey } from '../artifact/keys.ts';
+import { openArtifact, readVerified } from '../artifact/read.ts';
+import { readUnchanged } from '../artifact/read-unchanged.ts';
+import { verifyArtifact } from '../artifact/verify.ts';
 import { fail } from '../base/diagnostics.ts';
 import path from 'node:path';
 import type { Tensor } from '../base/tensor.ts';
@@ -20,12 +23,18 @@ import {
   openCLibrary,
 } from './drivers/c.ts';
 import { bindInputs, bindOutputs, type Tensors } from './tensors.ts';
+import { openWeights } from './weights-file.ts';
 
 export interface LoadOptions extends ContextOptions {
   /** "full" reads all files, weights included, and compares their digests first. */
   readonly verify?: 'default' | 'full';
   /** Canonical name of the library to use; default: the best for this machine. */
   readonly target?: string;
+  /**
+   * A public key, or several, each the path of a PEM file or its text. The artifact has to be signed
+   * with one of them, and its weights are verified before they are used.
+   */
+  readonly key?: string | readonly string[];
 }
 
 export interface RunOptions {
@@ -76,20 +85,51 @@ export interface Session extends Context {
   createContext(options?: ContextOptions): Context;
 }
 
-/** Opens the artifact at a directory; verifies manifest and library before any code of it runs. */
+/**
+ * Opens the artifact at a directory; verifies manifest and library before any code of it runs, with
+ * a key also signature and weights. An artifact that is being replaced gives the old one or the new.
+ */
 export function load(directory: string, options: LoadOptions = {}): Session {
-  const artifact = openArtifact(directory);
+  const keys =
+    options.key === undefined ? undefined : [options.key].flat().map((key) => readPublicKey(key));
+  return readUnchanged(
+    directory,
+    () => open(directory, options, keys),
+    (session) => session.close(),
+  );
+}
+
+function open(
+  directory: string,
+  options: LoadOptions,
+  keys: readonly PublicKey[] | undefined,
+): Session {
+  const artifact = openArtifact(directory, keys === undefined ? {} : { keys });
   const { manifest } = artifact;
   if (options.verify === 'full') verifyArtifact(artifact);
   const entry = chooseLibrary(manifest, options.target);
   const bytes = readVerified(artifact, entry.file);
-  const library = openCLibrary(bytes, path.join(directory, entry.file));
-  const weights = entry.weights === undefined ? directory : path.join(directory, entry.weights);
+  const weights = openWeights(artifact, entry, keys !== undefined);
+  try {
+    const library = openCLibrary(bytes, path.join(directory, entry.file));
+    return openSession(manifest, entry.target, library, weights.path, options);
+  } finally {
+    weights.close();
+  }
+}
+
+function openSession(
+  manifest: Manifest,
+  target: string,
+  library: CLibrary,
+  weights: string,
+  options: LoadOptions,
+): Session {
   const { name, inputs, outputs } = manifest;
   const signature: Signature = { name, inputs, outputs };
   // The library is unloaded with its last context, in whatever order they end.
   let users = 0;
-  const open = (create: () => ContextPointer): Context => {
+  const addContext = (create: () => ContextPointer): Context => {
     let pointer: ContextPointer;
     try {
       pointer = create();
@@ -104,7 +144,7 @@ export function load(directory: string, options: LoadOptions = {}): Session {
     });
   };
   let first: ContextPointer = 0n;
-  const main = open(() => {
+  const main = addContext(() => {
     first = library.open(weights, options);
     return first;
   });
@@ -112,10 +152,10 @@ export function load(directory: string, options: LoadOptions = {}): Session {
   return {
     ...main,
     manifest,
-    target: entry.target,
+    target,
     createContext(contextOptions = {}) {
       if (closed) closedError(name);
-      return open(() => library.createContext(first, contextOptions));
+      return addContext(() => library.createContext(first, contextOptions));
     },
     close() {
       closed = true;

@@ -1,5 +1,7 @@
 /** `hone compile`: a model into an artifact folder. */
 import { basename } from 'node:path';
+import { readPrivateKey, shortId } from 'hone-runtime/artifact/keys';
+import { checkTarget } from 'hone-runtime/artifact/write';
 import { compileModel, writeArtifact } from '../../compile/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, toCompileOptions } from '../compile-request.ts';
@@ -13,9 +15,13 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   requireModel(path);
   const request = readCompileRequest(path, options);
   const output = options.text('output') ?? `${basename(path).replace(/\.onnx$/i, '')}.hone`;
+  const keyFile = options.text('sign');
+  // What cannot be done at the end is said before the work.
+  const key = keyFile === undefined ? undefined : readPrivateKey(keyFile);
+  checkTarget(output);
   const begin = performance.now();
   const model = await compileModel(path, toCompileOptions(request, progress));
-  await writeArtifact(model, output);
+  await writeArtifact(model, output, key === undefined ? {} : { key });
   const seconds = (performance.now() - begin) / 1000;
   const { program, report, target, notes } = model;
   return {
@@ -30,11 +36,13 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       arena_bytes: program.arenaBytes,
       weights_bytes: program.weightsBytes,
       seconds,
+      signed_by: key?.id ?? null,
       notes,
     },
     text: [
       ...notes.map((note) => `note: ${note}`),
       `wrote ${output} for ${target.name} in ${seconds.toFixed(1)} s`,
+      ...(key === undefined ? [] : [`  signed with key ${shortId(key.id)}`]),
       ...program.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...program.outputs.map((spec) => `  output  ${specLine(spec)}`),
       `  ${report.stages.length} kernels, ${formatCount(report.flops)} operations a run`,

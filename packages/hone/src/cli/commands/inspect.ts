@@ -1,4 +1,5 @@
 /** `hone inspect`: inputs, outputs and contents of a model or an artifact. */
+import { shortId } from 'hone-runtime/artifact/keys';
 import { openArtifact } from 'hone-runtime/artifact/read';
 import { openOnnx, signatureOf } from '../../frontends/onnx/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
@@ -54,7 +55,7 @@ function inspectModel(path: string): Outcome {
 }
 
 function inspectArtifact(path: string): Outcome {
-  const { manifest } = openArtifact(path);
+  const { manifest, signedBy } = openArtifact(path);
   const weightsBytes = manifest.files
     .filter((file) => file.path.startsWith('weights/'))
     .reduce((sum, file) => sum + file.bytes, 0);
@@ -78,11 +79,15 @@ function inspectArtifact(path: string): Outcome {
         })),
         compiler,
         model: source,
+        signed_by: signedBy ?? null,
       },
     },
     text: [
       `${path}: artifact of "${source.name}", for ${manifest.libraries.map((library) => library.target).join(', ')}`,
       `  ${formatBytes(weightsBytes)} of weights, ${formatBytes(arenaBytes)} of working memory; compiled by hone ${compiler.hone} with ${compiler.toolchain}`,
+      ...(signedBy === undefined
+        ? []
+        : [`  said to be signed with key ${shortId(signedBy)}: \`hone verify --key\` checks it`]),
       ...manifest.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...manifest.outputs.map((spec) => `  output  ${specLine(spec)}`),
       ...manifest.files.map((file) => `  file    ${file.path}  ${formatBytes(file.bytes)}`),

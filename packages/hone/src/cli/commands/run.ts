@@ -22,8 +22,12 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const seed = options.integer('seed', 0, 2 ** 32 - 1) ?? 0;
   const outputFiles = options.pairs('output');
   const labels = labelFile === undefined ? undefined : readLabels(labelFile);
+  const keys = options.list('key');
   const prepared = await prepareArtifact(path, invocation);
-  const session = load(prepared.folder, threads === undefined ? {} : { threads });
+  const session = load(prepared.folder, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(keys.length === 0 ? {} : { key: keys }),
+  });
   try {
     const { inputs, outputs } = session.signature;
     const outputNames = outputs.map((spec) => spec.name);
