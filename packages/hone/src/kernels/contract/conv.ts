@@ -35,6 +35,7 @@ import {
   mainOrRest,
   type MicroTile,
   parallelTasks,
+  prefetchWeights,
   ROW,
   storeTile,
   VECTOR,
@@ -146,6 +147,7 @@ function reduction(
   const [kh, kw] = [at(spec.kernel, 0), at(spec.kernel, 1)];
   const channels = convChannels(spec, target.lanes, planar);
   const taps = kh * kw;
+  const weightBytes = 4 * spec.oc * channels.reduction * taps;
   const groupLength = channels.reduction * taps * q * lanes;
   const row = iadd(
     iadd(
@@ -168,7 +170,10 @@ function reduction(
     const weight = load(operandName(1), 'f32', [iadd(place, lane)]);
     const first = channels.firstChannel(axis('og'), q);
     const x = addressOf(buffer, view, [axis('n'), iadd(first, channel), row, column]);
-    return accumulateStep(shape, weight, load(operandName(0), 'f32', [x]));
+    return [
+      ...prefetchWeights(shape, weight, weightBytes, target),
+      ...accumulateStep(shape, weight, load(operandName(0), 'f32', [x])),
+    ];
   };
   const overTaps = (inner: readonly Stmt[], mode: 'serial' | 'unroll' = 'serial'): Stmt =>
     forLoop('kh', 0, kh, 'serial', [forLoop('kw', 0, kw, mode, inner)]);

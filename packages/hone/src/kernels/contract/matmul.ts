@@ -25,6 +25,7 @@ import {
   mainOrRest,
   type MicroTile,
   parallelTasks,
+  prefetchWeights,
   ROW,
   storeTile,
   VECTOR,
@@ -120,9 +121,13 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
       iadd(imul(axis('r0'), vectorsHere * lanes), iadd(imul(axis(VECTOR), lanes), axis(LANE))),
     );
     const w = isPacked ? packed : at_(addressIn(ctx, body.b, 1));
+    const weight = load(operandName(1), 'f32', [w]);
     return [
       ...clearTile(shape),
-      forLoop('r0', 0, k, 'serial', accumulateStep(shape, load(operandName(1), 'f32', [w]), x)),
+      forLoop('r0', 0, k, 'serial', [
+        ...(isPacked ? prefetchWeights(shape, weight, 4 * k * n, target) : []),
+        ...accumulateStep(shape, weight, x),
+      ]),
       ...storeTile(shape, at_(address), at_(epilogue)),
     ];
   };

@@ -4,7 +4,9 @@
  * and written through the epilogue.
  */
 import { axis, binary, constant, iadd, imul, index, load } from '../../expr/build.ts';
-import { rewriteExpr } from '../../expr/rewrite.ts';
+import { at } from 'hone-runtime/base/diagnostics';
+import type { Target } from 'hone-runtime/target/types';
+import { rewriteExpr, substituteAxes } from '../../expr/rewrite.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Stmt } from '../../loop/types.ts';
 import { OUTPUT } from '../addressing.ts';
@@ -71,6 +73,27 @@ export function clearTile(tile: MicroTile): Stmt[] {
         }),
       ),
     ),
+  ];
+}
+
+/** Weights beyond the second cache arrive late unless they are asked for this many floats ahead. */
+const PREFETCH_FLOATS = 768;
+
+/** Asks for the weights of a later step, where a layer's weights are more than a cache holds. */
+export function prefetchWeights(
+  tile: MicroTile,
+  weight: Expr,
+  weightBytes: number,
+  target: Target,
+): Stmt[] {
+  if (weight.kind !== 'load' || weightBytes <= target.l2Bytes / 2) return [];
+  const first = substituteAxes(at(weight.index, 0), new Map([[LANE, index(0)]]));
+  return [
+    overVectors(0, tile.q, {
+      kind: 'prefetch',
+      buffer: weight.source,
+      index: iadd(first, PREFETCH_FLOATS),
+    }),
   ];
 }
 

@@ -39,6 +39,7 @@ import {
   mainOrRest,
   type MicroTile,
   parallelTasks,
+  prefetchWeights,
   VECTOR,
 } from './micro.ts';
 import { packWinograd } from './pack-winograd.ts';
@@ -293,7 +294,12 @@ function products(plan: Plan, columns: number): Stmt[] {
           0,
           lanes,
           'serial',
-          [forLoop('cu', 0, 4, 'unroll', accumulateStep(shape, weight, input))],
+          [
+            forLoop('cu', 0, 4, 'unroll', [
+              ...prefetchWeights(shape, weight, 4 * points * spec.ic * spec.oc, plan.ctx.target),
+              ...accumulateStep(shape, weight, input),
+            ]),
+          ],
           4,
         ),
       ]),
