@@ -149,7 +149,10 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
 /** From opset 18 an equal Split has to say into how many; the Graph form leaves it to the outputs. */
 function fullAttrs(node: Node): Attrs {
   const isImplied =
-    node.op === 'Split' && node.domain === '' && node.inputs[1] == null && !node.attrs['num_outputs'];
+    node.op === 'Split' &&
+    node.domain === '' &&
+    node.inputs[1] == null &&
+    !node.attrs['num_outputs'];
   return isImplied ? { ...node.attrs, num_outputs: node.outputs.length } : node.attrs;
 }
 
