@@ -290,6 +290,49 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/verify.ts'),
   },
   {
+    name: 'pack',
+    summary: 'pack an artifact into one file',
+    details:
+      'Equal artifacts give equal archives: nothing in them tells who packed them, where or when. evidence/ stays behind.',
+    args: [ARTIFACT, { name: '[ARCHIVE]', doc: 'file to write; default: OUT.hone.tar.gz' }],
+    options: [JSON_OPTION],
+    examples: ['hone pack model.hone model.hone.tar.gz'],
+    json: {
+      artifact: 'path given',
+      archive: 'file written',
+      files: 'number of files packed',
+      bytes: 'their size',
+      packed_bytes: 'size of the archive',
+    },
+    load: () => import('./commands/pack.ts'),
+  },
+  {
+    name: 'unpack',
+    summary: 'unpack a packed artifact',
+    details:
+      'The folder appears whole, every file verified, or not at all. Archives with links, paths that lead out, or files that the manifest does not list are refused.',
+    args: [
+      { name: '<ARCHIVE>', doc: 'a file made by `hone pack`' },
+      {
+        name: '[OUT.hone]',
+        doc: "folder to write; default: the archive's name with .hone in place of .tar.gz",
+      },
+    ],
+    options: [TRUSTED_KEY, JSON_OPTION],
+    examples: [
+      'hone unpack model.hone.tar.gz model.hone',
+      'hone unpack model.hone.tar.gz --key signer.pub',
+    ],
+    json: {
+      archive: 'path given',
+      artifact: 'folder written',
+      files: 'number of files unpacked',
+      bytes: 'their size',
+      signed_by: 'id of the trusted key that signed it (null without --key)',
+    },
+    load: () => import('./commands/unpack.ts'),
+  },
+  {
     name: 'keygen',
     summary: 'make a pair of keys to sign artifacts with',
     details:

@@ -88,7 +88,8 @@ export function buildProgram(
     command.addHelpText('after', `\nExamples:\n${spec.examples.map((e) => `  ${e}`).join('\n')}`);
     command.action(async (...received: unknown[]) => {
       // The last argument may be a list (`<MODEL...>`).
-      const args = received.slice(0, spec.args.length).flat().map(String);
+      const given = received.slice(0, spec.args.length).flat();
+      const args = given.filter((arg) => arg !== undefined).map(String);
       await action(spec, args, command.opts());
     });
   }

@@ -23,6 +23,8 @@ import type { TensorSpec } from './program.ts';
 export const FORMAT = 'hone-artifact';
 export const FORMAT_VERSION = 1;
 export const MANIFEST_FILE = 'manifest.json';
+/** The signature of manifest.json, if there is one. */
+export const SIGNATURE_FILE = 'manifest.sig';
 export const EVIDENCE_FOLDER = 'evidence';
 
 /** A larger one is refused before it is read. */
@@ -184,6 +186,10 @@ function plainPath(field: Field): string {
 function checkReferences(manifest: Manifest, name: string): void {
   const paths = new Set(manifest.files.map((file) => file.path));
   if (paths.size !== manifest.files.length) broken(name, 'lists a file twice');
+  for (const path of paths) {
+    const own = path === MANIFEST_FILE || path === SIGNATURE_FILE;
+    if (own || path.startsWith(`${EVIDENCE_FOLDER}/`)) broken(name, `may not list ${path}`);
+  }
   for (const { file, weights } of manifest.libraries) {
     for (const path of [file, ...(weights === undefined ? [] : [weights])]) {
       if (!paths.has(path)) broken(name, `does not list ${path}, which a library needs`);

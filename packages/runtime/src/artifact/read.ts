@@ -24,12 +24,12 @@ import {
   MAX_MANIFEST_BYTES,
   type Manifest,
   parseManifest,
+  SIGNATURE_FILE,
 } from './manifest.ts';
 import {
   checkSignature,
   MAX_SIGNATURE_BYTES,
   parseSignature,
-  SIGNATURE_FILE,
   type Signature,
 } from './signature.ts';
 import { recoverSwap } from './swap.ts';
@@ -38,6 +38,9 @@ export interface Artifact {
   /** The directory. */
   readonly path: string;
   readonly manifest: Manifest;
+  /** manifest.json and manifest.sig as they are. */
+  readonly manifestBytes: Uint8Array;
+  readonly signatureBytes: Uint8Array | undefined;
   /** Id of the key that signed it; checked only when keys were given. */
   readonly signedBy: string | undefined;
 }
@@ -72,15 +75,20 @@ export function isPacked(file: string): boolean {
   }
 }
 
+/** What the folder of an archive is called, unless the user says otherwise. */
+export function folderOfArchive(archive: string): string {
+  const name = path.basename(archive).replace(/(\.hone)?\.(tar\.gz|tgz|gz)$/i, '');
+  return `${name}.hone`;
+}
+
 /** Ends in HONE-ARTIFACT-030 for a packed artifact, which is not run or read as it is. */
 export function refusePacked(file: string): void {
   if (!isPacked(file)) return;
-  const folder = path.basename(file).replace(/\.(tar\.gz|tgz|gz)$/i, '') || 'OUT.hone';
   fail(
     'HONE-ARTIFACT-030',
     `${file} is packed; artifacts are used as folders`,
     file,
-    `unpack it first: hone unpack ${file} ${folder}`,
+    `unpack it first: hone unpack ${file} ${folderOfArchive(file)}`,
   );
 }
 
@@ -111,33 +119,36 @@ export function openArtifact(directory: string, options: OpenOptions = {}): Arti
       'give the directory that `hone compile` wrote',
     );
   }
+  const signatureBytes = readSmall(directory, SIGNATURE_FILE, MAX_SIGNATURE_BYTES);
   // Before anything of it is believed, or even parsed.
-  const signedBy =
-    options.keys === undefined
-      ? claimedSigner(directory)
-      : checkSignature(bytes, readSignature(directory), options.keys, directory);
+  const signedBy = signerOf(bytes, signatureBytes, directory, options);
   const manifest = parseManifest(new TextDecoder().decode(bytes), file);
   const folders = new Set<string>();
   for (const entry of manifest.files) {
     checkFolders(directory, entry, folders);
     checkFile(directory, entry);
   }
-  return { path: directory, manifest, signedBy };
+  return { path: directory, manifest, manifestBytes: bytes, signatureBytes, signedBy };
 }
 
-function claimedSigner(directory: string): string | undefined {
+/** Id of the key that signed the manifest; without keys to check it, what the signature says. */
+export function signerOf(
+  manifest: Uint8Array,
+  signature: Uint8Array | undefined,
+  name: string,
+  options: OpenOptions,
+): string | undefined {
+  const parse = (): Signature | undefined =>
+    signature === undefined
+      ? undefined
+      : parseSignature(new TextDecoder().decode(signature), path.join(name, SIGNATURE_FILE));
+  if (options.keys !== undefined) return checkSignature(manifest, parse(), options.keys, name);
   try {
-    return readSignature(directory)?.key;
+    return parse()?.key;
   } catch {
     // Whoever relies on it gives a key, and is told.
     return undefined;
   }
-}
-
-function readSignature(directory: string): Signature | undefined {
-  const bytes = readSmall(directory, SIGNATURE_FILE, MAX_SIGNATURE_BYTES);
-  const file = path.join(directory, SIGNATURE_FILE);
-  return bytes === undefined ? undefined : parseSignature(new TextDecoder().decode(bytes), file);
 }
 
 /** An ordinary file up to a size; undefined when there is none of that name. */

@@ -7,7 +7,6 @@ import { fail } from '../base/diagnostics.ts';
 import { broken, count, digestText, member, parseJson, text } from './json.ts';
 import { type PrivateKey, type PublicKey, shortId } from './keys.ts';
 
-export const SIGNATURE_FILE = 'manifest.sig';
 /** More is no signature. */
 export const MAX_SIGNATURE_BYTES = 4096;
 

@@ -13,6 +13,7 @@ import path from 'node:path';
 import { fail } from '../base/diagnostics.ts';
 import { MANIFEST_FILE } from './manifest.ts';
 import { isLeftByDead, ownerTag } from './process-tag.ts';
+import { removeAtExit } from './temporary.ts';
 
 /** A swap takes milliseconds: an owner that is this slow was stopped, or its number is another's. */
 const PATIENCE_MS = 2000;
@@ -92,10 +93,17 @@ export function beginSwap(target: string): Swap {
   removeLeftovers(place);
   const directory = newSibling(place, 'new');
   mkdirSync(directory);
+  const keep = removeAtExit(directory);
   return {
     directory,
-    commit: () => exchange(directory, place),
-    abort: () => rmSync(directory, { recursive: true, force: true }),
+    commit() {
+      exchange(directory, place);
+      keep();
+    },
+    abort() {
+      rmSync(directory, { recursive: true, force: true });
+      keep();
+    },
   };
 }
 

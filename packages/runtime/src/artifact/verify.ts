@@ -2,9 +2,8 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fail } from '../base/diagnostics.ts';
-import { EVIDENCE_FOLDER, MANIFEST_FILE } from './manifest.ts';
+import { EVIDENCE_FOLDER, MANIFEST_FILE, SIGNATURE_FILE } from './manifest.ts';
 import { type Artifact, verifiedPieces } from './read.ts';
-import { SIGNATURE_FILE } from './signature.ts';
 
 export interface Verified {
   readonly files: number;

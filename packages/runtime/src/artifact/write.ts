@@ -2,32 +2,24 @@
  * Writes an artifact directory, whole or not at all. Everything but evidence/ is a function of the
  * contents given: no clock, host or path gets in.
  */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { HoneError, invariant } from '../base/diagnostics.ts';
-import { sha256, sha256Hasher } from '../base/digest.ts';
+import { sha256 } from '../base/digest.ts';
+import { fileWriter } from './file-writer.ts';
 import type { Json } from './json.ts';
 import type { PrivateKey } from './keys.ts';
 import {
-  CHUNK_BYTES,
   EVIDENCE_FOLDER,
   type FileEntry,
   type LibraryEntry,
   MANIFEST_FILE,
   type Manifest,
   printManifest,
+  SIGNATURE_FILE,
 } from './manifest.ts';
 import { isPlainPath } from './plain-path.ts';
-import { SIGNATURE_FILE, signManifest } from './signature.ts';
+import { signManifest } from './signature.ts';
 import { checkReplaceable, replaceDirectory } from './swap.ts';
 
 export interface LibraryContents {
@@ -175,29 +167,13 @@ function fillDirectory(
 
 /** Streams weights to their file, with a digest for each chunk. */
 function writeWeights(file: string, weights: WeightsContents): FileEntry {
-  const fd = openSync(file, 'w');
-  const chunks: string[] = [];
-  let bytes = 0;
-  let hasher = sha256Hasher();
+  const writer = fileWriter(file, true);
   try {
-    for (const piece of weights.pieces) {
-      for (let at = 0; at < piece.byteLength; ) {
-        const room = CHUNK_BYTES - (bytes % CHUNK_BYTES);
-        const part = piece.subarray(at, at + room);
-        hasher.update(part);
-        for (let done = 0; done < part.byteLength; ) done += writeSync(fd, part, done);
-        at += part.byteLength;
-        bytes += part.byteLength;
-        if (bytes % CHUNK_BYTES !== 0) continue;
-        chunks.push(hasher.digest());
-        hasher = sha256Hasher();
-      }
-    }
-    if (bytes % CHUNK_BYTES !== 0) chunks.push(hasher.digest());
+    for (const piece of weights.pieces) writer.write(piece);
+    return { path: weights.path, ...writer.finish() };
   } finally {
-    closeSync(fd);
+    writer.close();
   }
-  return { path: weights.path, bytes, sha256: sha256(chunks.join('')), chunks };
 }
 
 function printJson(value: Json): string {
