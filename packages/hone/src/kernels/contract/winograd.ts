@@ -51,7 +51,7 @@ const BLOCK_TILES = 28;
 /** So few tiles are one block: the weights then pass once. */
 const SMALL_IMAGE_TILES = 56;
 /** Fewer channels than this do not pay for the transforms. */
-const MIN_CHANNELS = 32;
+const MIN_CHANNELS = 16;
 const WORKSPACE = 'v';
 const POINTS = 'm';
 const RESULT = 'o';
