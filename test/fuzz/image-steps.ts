@@ -152,7 +152,9 @@ export const transposedConvolution: Step = (g) => {
 
 /** A one-dimensional or three-dimensional convolution. */
 export const otherConvolution: Step = (g) => {
-  const x = g.pick(({ dtype, shape }) => dtype === g.float && [3, 5].includes(shape.length));
+  const x = g.pick(
+    ({ dtype, shape }) => dtype === g.float && [3, 5].includes(shape.length) && !shape.includes(0),
+  );
   if (x === undefined) return;
   const [n = 1, c = 1, ...spatial] = x.type.shape;
   const kernel = spatial.map((extent) => g.between(1, Math.min(3, Math.max(1, extent))));
@@ -288,6 +290,20 @@ export const channelConcat: Step = (g) => {
   if (g.chance(0.1)) parts.push(g.constant([x.n, g.between(1, 17), x.h, x.w]));
   if (g.chance(0.5)) parts.reverse();
   g.op('Concat', parts, { axis: g.chance(0.5) ? 1 : -3 });
+};
+
+/** Images one beside, below or behind the other. */
+export const sideConcat: Step = (g) => {
+  const x = pickImage(g);
+  if (x === undefined) return;
+  const axis = g.among([0, 2, 3]);
+  const fits = g.values.filter(
+    ({ type }) =>
+      g.isImage(type) && type.shape.every((extent, i) => i === axis || extent === x.type.shape[i]),
+  );
+  g.op('Concat', [x.id, ...Array.from({ length: g.between(1, 2) }, () => g.among(fits).id)], {
+    axis,
+  });
 };
 
 export const channelSlice: Step = (g) => {

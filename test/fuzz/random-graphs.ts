@@ -26,6 +26,7 @@ const IMAGE: Menu = [
   [1, image.imageNorm],
   [2, image.resize],
   [5, image.channelConcat],
+  [2, image.sideConcat],
   [3, image.channelSlice],
   [1, image.spatialSlice],
   [1, image.channelShuffle],

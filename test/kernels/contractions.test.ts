@@ -176,6 +176,9 @@ function chainGraph(): Graph {
   const right = b.op('Relu', [conv(conv(pool, 24, 1), 32, 3)]);
   const joined = b.op('Concat', [left, right, pool], { axis: 1 });
   const ragged = b.op('Concat', [conv(joined, 21, 1), conv(joined, 12, 3)], { axis: 1 });
+  // A part of an image has no zeros beside it: the second convolution needs a copy.
+  const part = conv(right, 32, 1);
+  const beside = conv(b.op('Concat', [part, conv(part, 32, 3)], { axis: 3 }), 16, 3);
   const deep = conv(ragged, 33, 3, 1, 33);
   const squeeze = b.op('Sigmoid', [
     conv(b.op('Relu', [conv(b.op('GlobalAveragePool', [deep]), 8, 1)]), 33, 1),
@@ -195,7 +198,7 @@ function chainGraph(): Graph {
   const out = b.op('Softmax', [
     b.op('Gemm', [flat, weights(b, [19, 33]), weights(b, [19])], { transB: 1 }),
   ]);
-  return b.graph.finish([out, b.op('Transpose', [average], { perm: [0, 2, 3, 1] })]);
+  return b.graph.finish([out, b.op('Transpose', [average], { perm: [0, 2, 3, 1] }), beside]);
 }
 
 interface TransposedCase {

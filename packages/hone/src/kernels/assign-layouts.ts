@@ -235,7 +235,10 @@ function insertReorders(
   const reordered = (view: View, layout: Layout, stage: Stage): View => {
     const buffer = at(buffers, view.buffer);
     const aligned = (view.offset?.[1] ?? 0) % Math.max(1, layout.block) === 0;
-    const spatial = (view.offset?.[2] ?? 0) === 0 && (view.offset?.[3] ?? 0) === 0;
+    // Beside a part of an image lies the rest of it, not a border of zeros.
+    const spatial = [2, 3].every(
+      (i) => (view.offset?.[i] ?? 0) === 0 && view.shape[i] === buffer.shape[i],
+    );
     const isWhole = buffer.shape.length === 4 && view.shape.length === 4;
     if (isWhole && aligned && spatial && covers(buffer.layout, layout)) return view;
     const key = JSON.stringify([view, layout]);
