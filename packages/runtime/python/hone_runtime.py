@@ -27,6 +27,7 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -246,15 +247,34 @@ def _sha256(data: bytes) -> str:
 
 
 def _recover_swap(directory: str) -> None:
-    """A writer may have died between its two renames: the old artifact is then put back."""
+    """A writer may have died between its two renames: the old artifact is then put back.
+
+    One that lives takes milliseconds for both, so it is waited for.
+    """
     place = os.path.abspath(directory)
-    old = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.hone-old")
-    if os.path.lexists(place) or not os.path.isdir(old):
-        return
+    folder = os.path.dirname(place)
+    prefix = f".{os.path.basename(place)}.hone-old"
+    for attempt in range(100):
+        if os.path.lexists(place):
+            return
+        try:
+            old = sorted(name for name in os.listdir(folder) if name.startswith(prefix))
+            if not old:
+                return
+            if attempt == 99:
+                os.rename(os.path.join(folder, old[0]), place)
+        except OSError:
+            return  # The check that follows says that the artifact is not there.
+        time.sleep(0.002)
+
+
+def _identity(directory: str) -> Optional[Tuple[int, int]]:
+    """Which directory it is: another one in its place is another artifact."""
     try:
-        os.rename(old, place)
+        info = os.stat(directory)
     except OSError:
-        pass  # The check that follows says that the artifact is not there.
+        return None
+    return info.st_dev, info.st_ino
 
 
 def _open_artifact(directory: str) -> _Manifest:
@@ -816,6 +836,27 @@ def load(
     """
     directory = os.fspath(path)
     options = _options(threads, group, poison)
+    # An artifact that is replaced while it is read is read again: no two of them are mixed.
+    for _ in range(50):
+        before = _identity(directory)
+        try:
+            model = _load(directory, options, target, verify)
+        except HoneError:
+            if _identity(directory) == before:
+                raise
+            continue
+        if _identity(directory) == before:
+            return model
+        model.close()
+    raise HoneError(
+        "HONE-ARTIFACT-016",
+        f"{directory} was replaced while it was read",
+        directory,
+        "try again when nothing writes to it",
+    )
+
+
+def _load(directory: str, options: _COptions, target: Optional[str], verify: str) -> Model:
     manifest = _open_artifact(directory)
     if verify == "full":
         _verify_all(directory, manifest)

@@ -210,6 +210,14 @@ function failedTool(job: Job, result: ToolResult, what: string): never {
   const { toolchain, timeoutMs } = job.request;
   const name = toolchain.id;
   const unset = 'unset HONE_CC to use the bundled compiler';
+  if (/No space left|NoSpaceLeft|quota exceeded|FileTooBig/i.test(result.stderr)) {
+    fail(
+      'HONE-TOOL-008',
+      `${name} found no space while it had to ${what}`,
+      name,
+      'free some space in the temporary folder (TMPDIR) and in the cache (HONE_CACHE_DIR)',
+    );
+  }
   if (result.outcome === 'timeout') {
     const cure = toolchain.source === 'HONE_CC' ? unset : 'give the build more time';
     fail('HONE-TOOL-004', `${name} did not ${what} within ${timeoutMs} ms`, name, cure);

@@ -1,12 +1,14 @@
 /**
  * Runs compilers: in their own process group, under a deadline, never left behind. Also the scratch
  * directories they work in. A signal or an exit of this process ends what is running and removes
- * the directories.
+ * the directories; those of a process that was killed are removed by the next one.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { isLeftByDead, ownerTag } from 'hone-runtime/artifact/process-tag';
+import { HoneError } from 'hone-runtime/base/diagnostics';
 
 export interface ToolResult {
   /** Exit status; undefined when it was ended by a signal or never started. */
@@ -25,6 +27,7 @@ export interface ToolRun {
   readonly signal?: AbortSignal;
 }
 
+const SCRATCH_PREFIX = 'hone-build-';
 const MAX_STDERR_CHARS = 64 * 1024;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -81,17 +84,54 @@ export function runTool(run: ToolRun): Promise<ToolResult> {
   });
 }
 
-/** Calls `work` with a fresh directory that is removed afterwards, whatever happens. */
+/**
+ * Calls `work` with a fresh directory that is removed afterwards, whatever happens. Throws
+ * HONE-TOOL-008 where the system does not let it be written.
+ */
 export async function withScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(path.join(os.tmpdir(), 'hone-build-'));
+  const parent = os.tmpdir();
+  const directory = path.join(parent, `${SCRATCH_PREFIX}${ownerTag()}`);
   scratches.add(directory);
   watch();
   try {
+    removeLeftovers(parent);
+    mkdirSync(directory, { mode: 0o700 });
     return await work(directory);
+  } catch (error) {
+    throw scratchError(error, parent);
   } finally {
     scratches.delete(directory);
     unwatch();
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** What the system says about writing there, with a code. */
+export function scratchError(error: unknown, parent: string): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof HoneError || code === undefined || syscall === undefined) return error;
+  return new HoneError({
+    code: 'HONE-TOOL-008',
+    message: `cannot work in the temporary folder ${parent}: ${code}`,
+    subject: parent,
+    cure: 'free some space there, or set TMPDIR to a folder you can write',
+    cause: error,
+  });
+}
+
+function removeLeftovers(parent: string): void {
+  const uid = process.getuid?.();
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(SCRATCH_PREFIX)) continue;
+    const leftover = path.join(parent, name);
+    try {
+      const own = uid === undefined || lstatSync(leftover).uid === uid;
+      if (own && isLeftByDead(leftover, name.slice(SCRATCH_PREFIX.length))) {
+        rmSync(leftover, { recursive: true, force: true });
+      }
+    } catch {
+      // A compiler whose caller was killed may still be writing there; it is left for next time.
+    }
   }
 }
 
