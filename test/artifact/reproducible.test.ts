@@ -97,7 +97,7 @@ test('the manifest records the options, complete and sorted', async () => {
   });
   assert.equal(
     JSON.stringify(model.options),
-    '{"batch":2,"contract":{"direct":true},"dims":{},"fuse":false,"shapes":{"s":[3,40],"x":[2,64]},"target":"x86-64-v3-linux-gnu"}',
+    '{"batch":2,"contract":{"direct":true},"dims":{},"fuse":false,"shapes":{"s":[3,40],"x":[2,64]},"target":["x86-64-v3-linux-gnu"]}',
   );
   assert.equal(
     JSON.stringify(model.source.external?.map(({ name }) => name)),

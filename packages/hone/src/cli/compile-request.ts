@@ -8,10 +8,15 @@ export interface CompileRequest {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   readonly dims?: Readonly<Record<string, number>>;
   readonly batch?: number;
-  readonly target?: string;
+  readonly target?: string | readonly string[];
+  readonly static?: boolean;
+  readonly prefix?: string;
 }
 
-/** Reads --shape, --batch and --target. The model tells inputs from named dimensions. */
+/**
+ * Reads --shape, --batch, --target and the options of `hone compile` alone. The model tells inputs
+ * from named dimensions.
+ */
 export function readCompileRequest(path: string, options: OptionReader): CompileRequest {
   const shapes: Record<string, readonly number[]> = {};
   const dims: Record<string, number> = {};
@@ -27,12 +32,16 @@ export function readCompileRequest(path: string, options: OptionReader): Compile
     else shapes[key] = shape;
   }
   const batch = options.integer('batch', 1);
-  const target = options.text('target');
+  const targets = options.text('target')?.split(',');
+  const target = targets?.length === 1 ? targets[0] : targets;
+  const prefix = options.text('prefix');
   return {
     ...(Object.keys(shapes).length === 0 ? {} : { shapes }),
     ...(Object.keys(dims).length === 0 ? {} : { dims }),
     ...(batch === undefined ? {} : { batch }),
     ...(target === undefined ? {} : { target }),
+    ...(options.flag('static') ? { static: true } : {}),
+    ...(prefix === undefined ? {} : { prefix }),
   };
 }
 

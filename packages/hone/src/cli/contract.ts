@@ -15,8 +15,8 @@ const THREADS: OptionSpec = {
 };
 const COMPILE_OPTIONS: readonly OptionSpec[] = [
   {
-    flags: '--target <T>',
-    doc: 'processor to compile for: a name or family of `hone targets`',
+    flags: '--target <LIST>',
+    doc: 'processors to compile for: names or families of `hone targets`, e.g. x86-64-v2,x86-64-v4; an artifact with several runs on the best that a machine has',
     fallback: 'native: this machine',
   },
   {
@@ -99,23 +99,32 @@ export const COMMANDS: readonly CommandSpec[] = [
         fallback: 'MODEL.hone beside the working folder',
       },
       ...COMPILE_OPTIONS,
+      { flags: '--static', doc: 'make a static library (lib/TARGET.a) beside each shared one' },
+      {
+        flags: '--prefix <NAME>',
+        doc: 'C functions are NAME_open, …, so that several models fit into one program',
+        fallback: 'hone',
+      },
       { flags: '--sign <KEY>', doc: 'private Ed25519 key (PEM) to sign the artifact with' },
       JSON_OPTION,
     ],
     examples: [
       'hone compile model.onnx -o model.hone',
+      'hone compile model.onnx --target x86-64-v2,x86-64-v3,x86-64-v4',
+      'hone compile model.onnx --static --prefix detector',
       'hone compile model.onnx --shape data=1x3x224x224 --target x86-64-v3',
     ],
     json: {
       model: 'path given',
       artifact: 'folder written',
-      target: 'resolved target name',
+      target: 'resolved target name, of the first one where there are several',
+      targets: 'list of {target, stages, arena_bytes, weights_bytes, library_bytes}, one each',
       inputs: 'list of {name, dtype, shape}',
       outputs: 'list of {name, dtype, shape}',
-      stages: 'number of kernels',
+      stages: 'number of kernels, for the first target',
       flops: 'floating-point operations of one run',
-      arena_bytes: 'working memory of one context',
-      weights_bytes: 'packed weights',
+      arena_bytes: 'working memory of one context, for the first target',
+      weights_bytes: 'packed weights, for the first target',
       seconds: 'time the compilation took',
       signed_by: 'id of the key (null without --sign)',
       notes: 'what was assumed, e.g. sizes of open dimensions',

@@ -1,6 +1,5 @@
 /** What compiling a model would come to, found without the C compiler. */
 import type { HoneError } from 'hone-runtime/base/diagnostics';
-import { resolveTarget } from 'hone-runtime/target/parse';
 import {
   analyzeOnnx,
   importOnnx,
@@ -9,6 +8,7 @@ import {
   type OnnxSignature,
   signatureOf,
 } from '../frontends/onnx/index.ts';
+import { targetsOf } from '../compile/pipeline.ts';
 import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
@@ -46,7 +46,7 @@ export interface ModelAnalysis {
 
 /** With sizes asked for by the user, a model that does not take them is an error. */
 export function analyzeModel(model: OnnxModel, request: CompileRequest): ModelAnalysis {
-  resolveTarget(request.target ?? 'native');
+  targetsOf(request);
   const signature = signatureOf(model);
   const { operators, unsupported } = analyzeOnnx(model);
   const missing = unsupported.flatMap((use) =>

@@ -8,9 +8,9 @@ import { existsSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openFile } from 'hone-runtime/base/io';
-import { resolveTarget } from 'hone-runtime/target/parse';
 import { cacheDirectory } from '../backends/c/toolchain-cache.ts';
 import { findToolchain } from '../backends/c/toolchain.ts';
+import { targetsOf } from '../compile/pipeline.ts';
 import { externalLocations, openOnnx } from '../frontends/onnx/index.ts';
 import type { CompileRequest } from './compile-request.ts';
 import { folderBytes } from './folder-size.ts';
@@ -65,7 +65,7 @@ function cacheKey(path: string, request: CompileRequest): string {
   hash.update(
     JSON.stringify({
       ...request,
-      target: resolveTarget(request.target ?? 'native').name,
+      target: targetsOf(request).map(({ name }) => name),
       toolchain: findToolchain().id,
       compiler: compilerStamp(),
     }),

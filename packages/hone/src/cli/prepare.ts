@@ -10,18 +10,19 @@ export interface Prepared {
   readonly folder: string;
   /** given: the user named an artifact. */
   readonly origin: 'given' | 'cache' | 'compiled';
+  /** Which library of an artifact was asked for. */
+  readonly target?: string;
 }
 
 export async function prepareArtifact(path: string, invocation: Invocation): Promise<Prepared> {
   const { options, progress, log } = invocation;
   if (detectModel(path) === 'artifact') {
-    for (const name of ['target', 'batch']) {
-      const value = options.text(name);
-      if (value !== undefined) refuse(name, value);
-    }
+    const batch = options.text('batch');
+    if (batch !== undefined) refuse('batch', batch);
     const [shape] = options.list('shape');
     if (shape !== undefined) refuse('shape', shape);
-    return { folder: path, origin: 'given' };
+    const target = options.text('target');
+    return { folder: path, origin: 'given', ...(target === undefined ? {} : { target }) };
   }
   const [key] = options.list('key');
   if (key !== undefined) badValue('key', key, 'models are not signed: give an artifact');

@@ -9,14 +9,29 @@ import {
   text,
 } from 'hone-runtime/artifact/json';
 import { type Artifact, readVerified } from 'hone-runtime/artifact/read';
-import type { Report, StageReport } from '../compile/report.ts';
+import type { ArtifactReport, StageReport, TargetReport } from '../compile/report.ts';
 
 export const REPORT_FILE = 'report.json';
 
-export function readReport(artifact: Artifact): Report {
+/** The report of every target; itself that of the first one. */
+export function readReport(artifact: Artifact): ArtifactReport {
   const content = new TextDecoder().decode(readVerified(artifact, REPORT_FILE));
   const root = parseJson(content, REPORT_FILE);
+  const first = targetReport(root);
+  if (!hasMember(root, 'others')) return first;
+  return { ...first, others: list(member(root, 'others')).map(targetReport) };
+}
+
+/** The report of one library. */
+export function reportFor(artifact: Artifact, target: string): TargetReport {
+  const report = readReport(artifact);
+  const all = [report, ...(report.others ?? [])];
+  return all.find((candidate) => candidate.target === target) ?? report;
+}
+
+function targetReport(root: Field): TargetReport {
   return {
+    target: text(member(root, 'target')),
     stages: list(member(root, 'stages')).map(stageReport),
     notes: list(member(root, 'notes')).map((note) => ({
       node: text(member(note, 'node')),

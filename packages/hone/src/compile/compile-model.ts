@@ -7,7 +7,7 @@ import type { OnnxModel } from '../frontends/onnx/types.ts';
 import type { Graph } from '../graph/types.ts';
 import { buildModel, type CompiledModel, type SourceModel } from './build-artifact.ts';
 import type { CompileOptions } from './options.ts';
-import { compileGraph } from './pipeline.ts';
+import { compileForTargets } from './pipeline.ts';
 
 const PIECE_BYTES = 1 << 24;
 
@@ -34,7 +34,7 @@ export async function compileModel(
     const folder = path.dirname(file);
     const fileName = (full: string): string =>
       full === model.source.name ? name : path.relative(folder, full).split(path.sep).join('/');
-    return await buildModel(compileGraph(graph, options), source, notes, options, fileName);
+    return await buildModel(compileForTargets(graph, options), source, notes, options, fileName);
   } finally {
     model.close();
   }
@@ -47,7 +47,7 @@ export async function compileBuiltGraph(
 ): Promise<CompiledModel> {
   const sha256 = createHash('sha256').update(graph.name).digest('hex');
   const source: SourceModel = { name: graph.name, bytes: 0, sha256 };
-  return buildModel(compileGraph(graph, options), source, [], options);
+  return buildModel(compileForTargets(graph, options), source, [], options);
 }
 
 /** What a manifest says of a model file and the files beside it that it uses. */

@@ -1,8 +1,13 @@
 /** Compilation, from a model file to an artifact folder. */
-export { type CompiledModel, type SourceModel, writeArtifact } from './build-artifact.ts';
+export {
+  type CompiledModel,
+  type CompiledVariant,
+  type SourceModel,
+  writeArtifact,
+} from './build-artifact.ts';
 export { compileBuiltGraph, compileModel } from './compile-model.ts';
 export type { CompileOptions } from './options.ts';
-export { type CompiledGraph, compileGraph } from './pipeline.ts';
+export { type CompiledGraph, compileGraph, targetsOf } from './pipeline.ts';
 export { type Rebuilt, rebuildArtifact } from './rebuild.ts';
-export type { Report, StageReport } from './report.ts';
+export type { ArtifactReport, Report, StageReport } from './report.ts';
 export { HONE_VERSION } from './version.ts';

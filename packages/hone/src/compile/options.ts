@@ -12,8 +12,15 @@ export interface CompileOptions {
   readonly dims?: Readonly<Record<string, number>>;
   /** Size of open leading dimensions; default 1. */
   readonly batch?: number;
-  /** Target name or family; default: this machine. */
-  readonly target?: string;
+  /**
+   * Target name or family, or several: the artifact then has a library for each, of which a machine
+   * loads the best it can run. Default: this machine.
+   */
+  readonly target?: string | readonly string[];
+  /** true: the artifact has a static library (lib/TARGET.a) beside each shared one. */
+  readonly static?: boolean;
+  /** Functions of the C interface are NAME_open, …, so that several models fit into one program. */
+  readonly prefix?: string;
   /** Limit for the C compiler; default 300,000. */
   readonly timeoutMs?: number;
   /** false: objects compiled before are not used again. Default true. */

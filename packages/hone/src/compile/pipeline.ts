@@ -3,9 +3,11 @@
  * kernels → C → library.
  */
 import type { Program } from 'hone-runtime/artifact/program';
+import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import { resolveTarget } from 'hone-runtime/target/parse';
 import type { Target } from 'hone-runtime/target/types';
 import type { RoutineCall } from '../backends/c/emit-routines.ts';
+import { checkPrefix } from '../backends/c/symbol-prefix.ts';
 import { fuseGraph } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
 import { assignLayouts } from '../kernels/index.ts';
@@ -34,9 +36,40 @@ export interface CompiledGraph {
 
 /** Everything up to loop functions: no compiler, no files but the model's own constants. */
 export function compileGraph(source: Graph, options: CompileOptions = {}): CompiledGraph {
+  const [target] = targetsOf(options);
+  invariant(target !== undefined, 'there is no target');
+  return finishGraph(prepareGraph(source, options), target, options);
+}
+
+/** The same for every target asked for, in that order; what they share is done once. */
+export function compileForTargets(
+  source: Graph,
+  options: CompileOptions = {},
+): readonly CompiledGraph[] {
+  const targets = targetsOf(options);
+  if (options.prefix !== undefined) checkPrefix(options.prefix);
+  const prepared = prepareGraph(source, options);
+  return targets.map((target) => finishGraph(prepared, target, options));
+}
+
+/** The targets asked for, each once; throws HONE-TARGET-00x. */
+export function targetsOf(options: CompileOptions): readonly Target[] {
+  const { target: wanted = 'native' } = options;
+  const names = typeof wanted === 'string' ? [wanted] : wanted;
+  const targets = new Map(names.map(resolveTarget).map((target) => [target.name, target]));
+  if (targets.size > 0) return [...targets.values()];
+  return fail('HONE-TARGET-005', 'no target is given', 'target', 'name one, or leave it out');
+}
+
+interface Prepared {
+  readonly graph: Graph;
+  readonly fused: StageGraph;
+}
+
+/** What no target has a say in. */
+function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const registry = options.registry ?? standardRegistry;
   const say = options.onProgress ?? ((): void => {});
-  const target = resolveTarget(options.target ?? 'native');
   say('optimising the graph');
   const graph = runPasses(source, { registry });
   say('fusing');
@@ -44,6 +77,15 @@ export function compileGraph(source: Graph, options: CompileOptions = {}): Compi
     registry,
     ...(options.fuse === undefined ? {} : { fuse: options.fuse }),
   });
+  return { graph, fused };
+}
+
+function finishGraph(
+  { graph, fused }: Prepared,
+  target: Target,
+  options: CompileOptions,
+): CompiledGraph {
+  const say = options.onProgress ?? ((): void => {});
   const stages = options.contract?.naive === true ? fused : assignLayouts(fused, target);
   say(`choosing kernels for ${stages.stages.length} stages`);
   const generated = generate(graph, stages, {

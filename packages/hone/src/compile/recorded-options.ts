@@ -25,8 +25,8 @@ const OWN_OPERATORS = 'operators';
 type Unrecorded = 'timeoutMs' | 'objectCache' | 'onProgress' | 'registry';
 
 /** For the manifest. */
-export function recordOptions(options: CompileOptions, target: Target): JsonObject {
-  const { shapes, dims, batch, fuse, contract, workPerWorkerNs, registry } = options;
+export function recordOptions(options: CompileOptions, targets: readonly Target[]): JsonObject {
+  const { shapes, dims, batch, fuse, contract, workPerWorkerNs, registry, prefix } = options;
   const own = registry !== undefined && registry !== standardRegistry;
   const all: Readonly<Record<Exclude<keyof CompileOptions, Unrecorded>, unknown>> = {
     shapes,
@@ -35,7 +35,9 @@ export function recordOptions(options: CompileOptions, target: Target): JsonObje
     fuse,
     contract,
     workPerWorkerNs,
-    target: target.name,
+    target: targets.map(({ name }) => name),
+    static: options.static,
+    prefix,
   };
   const text = JSON.stringify(own ? { ...all, [OWN_OPERATORS]: 'own' } : all);
   return sorted(JSON.parse(text) as Json) as JsonObject;
@@ -51,7 +53,9 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'fuse') options.fuse = flag(field);
     else if (name === 'contract') options.contract = readContract(field, subject);
     else if (name === 'workPerWorkerNs') options.workPerWorkerNs = count(field);
-    else if (name === 'target') options.target = text(field);
+    else if (name === 'target') options.target = list(field).map(text);
+    else if (name === 'static') options.static = flag(field);
+    else if (name === 'prefix') options.prefix = text(field);
     else unknown(subject, name);
   }
   return options;

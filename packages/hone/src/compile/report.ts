@@ -18,6 +18,16 @@ export interface StageReport {
   readonly bytesWritten: number;
 }
 
+/** A report of an artifact for several targets: of its first one, and of the others. */
+export interface ArtifactReport extends TargetReport {
+  readonly others?: readonly TargetReport[];
+}
+
+export interface TargetReport extends Report {
+  /** Canonical name. */
+  readonly target: string;
+}
+
 export interface Report {
   readonly stages: readonly StageReport[];
   /** Why neighbours were not fused. */

@@ -40,6 +40,8 @@ export interface LibraryEntry {
   readonly file: string;
   /** Path of the weights it maps; absent when it has none. */
   readonly weights?: string;
+  /** Path of the same code as a static library, where it was asked for. */
+  readonly archive?: string;
   readonly arenaBytes: number;
 }
 
@@ -157,6 +159,7 @@ function libraryEntry(field: Field): LibraryEntry {
     target: text(member(field, 'target')),
     file: plainPath(member(field, 'file')),
     ...(hasMember(field, 'weights') ? { weights: plainPath(member(field, 'weights')) } : {}),
+    ...(hasMember(field, 'archive') ? { archive: plainPath(member(field, 'archive')) } : {}),
     arenaBytes: count(member(field, 'arenaBytes')),
   };
 }
@@ -190,9 +193,11 @@ function checkReferences(manifest: Manifest, name: string): void {
     const own = path === MANIFEST_FILE || path === SIGNATURE_FILE;
     if (own || path.startsWith(`${EVIDENCE_FOLDER}/`)) broken(name, `may not list ${path}`);
   }
-  for (const { file, weights } of manifest.libraries) {
-    for (const path of [file, ...(weights === undefined ? [] : [weights])]) {
-      if (!paths.has(path)) broken(name, `does not list ${path}, which a library needs`);
+  for (const { file, weights, archive } of manifest.libraries) {
+    for (const path of [file, weights, archive]) {
+      if (path !== undefined && !paths.has(path)) {
+        broken(name, `does not list ${path}, which a library needs`);
+      }
     }
   }
 }

@@ -30,6 +30,8 @@ export interface LibraryContents {
   readonly extension: string;
   /** Path of its weights among `weights`. */
   readonly weights?: string;
+  /** The same code as a static library. */
+  readonly archive?: Uint8Array;
   readonly arenaBytes: number;
 }
 
@@ -139,7 +141,15 @@ function fillDirectory(
     const file = `lib/${library.target}${library.extension}`;
     add(file, library.library);
     const weights = library.weights === undefined ? {} : { weights: library.weights };
-    return { target: library.target, file, ...weights, arenaBytes: library.arenaBytes };
+    const archive = `lib/${library.target}.a`;
+    if (library.archive !== undefined) add(archive, library.archive);
+    return {
+      target: library.target,
+      file,
+      ...weights,
+      ...(library.archive === undefined ? {} : { archive }),
+      arenaBytes: library.arenaBytes,
+    };
   });
   for (const weights of contents.weights) {
     files.push(writeWeights(place(weights.path), weights));

@@ -13,10 +13,18 @@ import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import { cpuPart } from 'hone-runtime/target/parse';
 import type { Target } from 'hone-runtime/target/types';
 import { programTable } from './program-table.ts';
-import type { Toolchain } from './toolchain.ts';
+import { archiverOf, type Toolchain } from './toolchain.ts';
 import { cacheDirectory, type ObjectCache, objectCache } from './toolchain-cache.ts';
 import { compileFlags, libraryExtension, linkFlags, type UnitKind } from './toolchain-flags.ts';
 import { runTool, type ToolResult, withScratch } from './toolchain-run.ts';
+import {
+  checkPrefix,
+  EXPORTS_UNIT,
+  exportsUnit,
+  NAMES_HEADER,
+  namesHeader,
+  prefixedHeader,
+} from './symbol-prefix.ts';
 
 export interface SourceText {
   readonly name: string;
@@ -35,6 +43,10 @@ export interface BuildRequest {
   readonly timeoutMs: number;
   /** Path of the weights inside the artifact; default `weightsFileName(target)`. */
   readonly weightsFile?: string;
+  /** Names of functions are NAME_open, …, so that several models fit into one program. */
+  readonly prefix?: string;
+  /** true: an archive for static linking is made besides. */
+  readonly archive?: boolean;
   /** Compilers that run at once; default 2. */
   readonly jobs?: number;
   /** false: units compiled before are compiled again. Default true. */
@@ -45,6 +57,8 @@ export interface BuildRequest {
 
 export interface BuildResult {
   readonly library: Uint8Array;
+  /** The object files as a static library, where it was asked for. */
+  readonly archive?: Uint8Array;
   /** Everything that was compiled, headers included, sorted by name. */
   readonly sources: readonly SourceText[];
 }
@@ -59,8 +73,9 @@ export function weightsFileName(target: Target): string {
 }
 
 /** hone.h, the C interface that artifacts carry as include/model.h. */
-export function publicHeader(): string {
-  return readFileSync(new URL('hone.h', NATIVE), 'utf8');
+export function publicHeader(prefix?: string): string {
+  const header = readFileSync(new URL('hone.h', NATIVE), 'utf8');
+  return prefix === undefined ? header : prefixedHeader(header, prefix);
 }
 
 /** Builds the library; throws HONE-TOOL-0xx with the compiler's first complaint. */
@@ -79,8 +94,9 @@ export async function buildLibrary(request: BuildRequest): Promise<BuildResult> 
     };
     const objects = await compileUnits(job, sources, cache);
     const library = await link(job, objects);
+    const archive = request.archive === true ? { archive: await archiveOf(job, objects) } : {};
     cache.trim();
-    return { library, sources };
+    return { library, ...archive, sources };
   });
 }
 
@@ -98,7 +114,9 @@ function allSources(request: BuildRequest): readonly SourceText[] {
   const native = readdirSync(NATIVE)
     .filter((name) => /\.[ch]$/.test(name))
     .map((name) => ({ name, text: readFileSync(new URL(name, NATIVE), 'utf8') }));
-  const all = [...native, { name: PROGRAM_UNIT, text: table }, ...kernelSources];
+  const own = [...native, { name: PROGRAM_UNIT, text: table }, ...kernelSources];
+  const all =
+    request.prefix === undefined ? own : [...own, ...renaming(request.prefix, own, program)];
   const names = new Set<string>();
   for (const { name } of all) {
     invariant(
@@ -109,6 +127,20 @@ function allSources(request: BuildRequest): readonly SourceText[] {
     names.add(name);
   }
   return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function renaming(
+  prefix: string,
+  sources: readonly SourceText[],
+  program: Program,
+): readonly SourceText[] {
+  checkPrefix(prefix);
+  const kernels = program.steps.map((step) => step.kernel);
+  const texts = sources.map((source) => source.text);
+  return [
+    { name: NAMES_HEADER, text: namesHeader(prefix, texts, kernels) },
+    { name: EXPORTS_UNIT, text: exportsUnit(publicHeader(), prefix) },
+  ];
 }
 
 /** Nothing of the caller's environment reaches the compiler but where programs are. */
@@ -142,7 +174,11 @@ async function compileUnits(
   let done = 0;
   const compile = async (unit: SourceText): Promise<void> => {
     const kind: UnitKind = kernels.has(unit.name) ? 'kernel' : 'runtime';
-    const flags = compileFlags(request.toolchain, request.target, kind);
+    const renamed = request.prefix !== undefined && unit.name !== EXPORTS_UNIT;
+    const flags = [
+      ...compileFlags(request.toolchain, request.target, kind),
+      ...(renamed ? ['-include', NAMES_HEADER] : []),
+    ];
     const key = digest([request.toolchain.id, flags.join(' '), headers, unit.name, unit.text]);
     const object = path.join(directory, objectName(unit));
     const cached = request.objectCache === false ? undefined : cache.get(key);
@@ -188,17 +224,36 @@ async function link(job: Job, objects: readonly string[]): Promise<Uint8Array> {
   return readOutput(job, path.join(job.directory, output), 'link the library');
 }
 
+/** The units as a static library; without owners and times, so that the bytes are the same anywhere. */
+async function archiveOf(job: Job, objects: readonly string[]): Promise<Uint8Array> {
+  const output = 'library.a';
+  const exported = objectName({ name: EXPORTS_UNIT });
+  const members = objects.filter((object) => object !== exported);
+  const args = ['rcsD', output, ...members];
+  const result = await start(job, args, undefined, archiverOf(job.request.toolchain));
+  const what = 'make the archive';
+  if (result.outcome !== 'done' || result.status !== 0) failedTool(job, result, what);
+  return readOutput(job, path.join(job.directory, output), what);
+}
+
 /** A compiler that says it succeeded may still have written nothing. */
 function readOutput(job: Job, file: string, what: string): Uint8Array {
   if (existsSync(file)) return readFileSync(file);
   return failedTool(job, { status: 0, stderr: 'it wrote no output', outcome: 'done' }, what);
 }
 
-function start(job: Job, args: readonly string[], signal?: AbortSignal): Promise<ToolResult> {
-  const { toolchain } = job.request;
+/** What starts a tool. */
+type Tool = Pick<Toolchain, 'command' | 'leading'>;
+
+function start(
+  job: Job,
+  args: readonly string[],
+  signal?: AbortSignal,
+  { command, leading }: Tool = job.request.toolchain,
+): Promise<ToolResult> {
   return runTool({
-    command: toolchain.command,
-    args: [...toolchain.leading, ...args],
+    command,
+    args: [...leading, ...args],
     cwd: job.directory,
     env: job.env,
     timeoutMs: job.deadline - performance.now(),
@@ -241,7 +296,7 @@ function firstErrors(stderr: string): string {
   return (errors.length > 0 ? errors : lines).slice(0, 5).join('\n');
 }
 
-function objectName(unit: SourceText): string {
+function objectName(unit: Pick<SourceText, 'name'>): string {
   return `${unit.name.slice(0, -2)}.o`;
 }
 

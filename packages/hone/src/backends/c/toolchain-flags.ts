@@ -53,7 +53,8 @@ export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKin
 export function linkFlags(toolchain: Toolchain, target: Target): string[] {
   const flags = [...targetFlags(toolchain, target), '-shared', '-s', '-fno-sanitize=all'];
   if (target.os === 'linux')
-    flags.push('-Wl,--build-id=none', '-Wl,-z,now', '-Wl,-z,defs', '-lpthread');
+    // Symbolic: a library calls its own functions, also in a program with another model's.
+    flags.push('-Wl,--build-id=none', '-Wl,-z,now', '-Wl,-z,defs', '-Wl,-Bsymbolic', '-lpthread');
   return flags;
 }
 

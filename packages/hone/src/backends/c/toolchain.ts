@@ -29,6 +29,13 @@ export function findToolchain(env: Environment = process.env): Toolchain {
   return override ? namedCompiler(override) : bundledZig();
 }
 
+/** What makes static libraries: part of the bundled compiler, the system's `ar` beside another. */
+export function archiverOf(toolchain: Toolchain): Pick<Toolchain, 'command' | 'leading'> {
+  return toolchain.kind === 'zig'
+    ? { command: toolchain.command, leading: ['ar'] }
+    : { command: 'ar', leading: [] };
+}
+
 export interface ToolchainReport {
   readonly found: boolean;
   readonly id?: string;

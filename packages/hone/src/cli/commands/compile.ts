@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { readPrivateKey, shortId } from 'hone-runtime/artifact/keys';
 import { checkTarget } from 'hone-runtime/artifact/write';
-import { compileModel, writeArtifact } from '../../compile/index.ts';
+import { type CompiledVariant, compileModel, writeArtifact } from '../../compile/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, toCompileOptions } from '../compile-request.ts';
 import { requireModel } from '../model-path.ts';
@@ -23,12 +23,19 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const model = await compileModel(path, toCompileOptions(request, progress));
   await writeArtifact(model, output, key === undefined ? {} : { key });
   const seconds = (performance.now() - begin) / 1000;
-  const { program, report, target, notes } = model;
+  const { program, report, target, notes, variants } = model;
   return {
     json: {
       model: path,
       artifact: output,
       target: target.name,
+      targets: variants.map((variant) => ({
+        target: variant.target.name,
+        stages: variant.report.stages.length,
+        arena_bytes: variant.program.arenaBytes,
+        weights_bytes: variant.program.weightsBytes,
+        library_bytes: variant.build.library.byteLength,
+      })),
       inputs: program.inputs.map(specJson),
       outputs: program.outputs.map(specJson),
       stages: report.stages.length,
@@ -41,12 +48,20 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     },
     text: [
       ...notes.map((note) => `note: ${note}`),
-      `wrote ${output} for ${target.name} in ${seconds.toFixed(1)} s`,
+      `wrote ${output} for ${variants.map((variant) => variant.target.name).join(', ')} in ${seconds.toFixed(1)} s`,
       ...(key === undefined ? [] : [`  signed with key ${shortId(key.id)}`]),
       ...program.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...program.outputs.map((spec) => `  output  ${specLine(spec)}`),
-      `  ${report.stages.length} kernels, ${formatCount(report.flops)} operations a run`,
-      `  ${formatBytes(program.weightsBytes)} of weights, ${formatBytes(program.arenaBytes)} of working memory`,
+      ...variants.flatMap((variant) => summary(variant, variants.length > 1)),
     ],
   };
+}
+
+function summary({ target, program, report }: CompiledVariant, named: boolean): string[] {
+  const weights = formatBytes(program.weightsBytes);
+  return [
+    ...(named ? [`  ${target.name}`] : []),
+    `  ${report.stages.length} kernels, ${formatCount(report.flops)} operations a run`,
+    `  ${weights} of weights, ${formatBytes(program.arenaBytes)} of working memory`,
+  ];
 }

@@ -1,16 +1,21 @@
 /** `hone explain`: fusion groups, operators left alone and why, kernel choices, memory. */
 import { openArtifact } from 'hone-runtime/artifact/read';
+import { chooseLibrary } from 'hone-runtime/runtime/choose-library';
 import type { Invocation, Outcome } from '../command.ts';
 import { prepareArtifact } from '../prepare.ts';
-import { readReport } from '../stored-report.ts';
+import { reportFor } from '../stored-report.ts';
 import { formatBytes, formatCount, formatTable } from '../table.ts';
 
 export async function run(invocation: Invocation): Promise<Outcome> {
   const path = invocation.args[0] ?? '';
-  const { folder } = await prepareArtifact(path, invocation);
+  const { folder, target: wanted } = await prepareArtifact(path, invocation);
   const artifact = openArtifact(folder);
-  const report = readReport(artifact);
-  const target = artifact.manifest.libraries.map((library) => library.target).join(', ');
+  const library = chooseLibrary(
+    artifact.manifest,
+    wanted ?? artifact.manifest.libraries[0]?.target,
+  );
+  const { target } = library;
+  const report = reportFor(artifact, target);
   const fused = report.stages.filter((stage) => stage.ops.length > 1);
   const nodes = report.stages.reduce((sum, stage) => sum + stage.ops.length, 0);
   const reasons = new Map<string, string[]>();

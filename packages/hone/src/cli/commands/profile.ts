@@ -6,7 +6,7 @@ import type { Invocation, Outcome } from '../command.ts';
 import { assembleInputs } from '../input/assemble.ts';
 import { type MachinePeak, machinePeak } from '../machine-peak.ts';
 import { prepareArtifact } from '../prepare.ts';
-import { readReport } from '../stored-report.ts';
+import { reportFor } from '../stored-report.ts';
 import { formatMs, formatTable } from '../table.ts';
 
 const DEFAULT_RUNS = 20;
@@ -16,10 +16,13 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const path = invocation.args[0] ?? '';
   const runs = options.integer('runs', 1, 1_000_000) ?? DEFAULT_RUNS;
   const threads = options.integer('threads', 1, 1024);
-  const { folder } = await prepareArtifact(path, invocation);
-  const report = readReport(openArtifact(folder));
-  const session = load(folder, threads === undefined ? {} : { threads });
+  const { folder, target } = await prepareArtifact(path, invocation);
+  const session = load(folder, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(target === undefined ? {} : { target }),
+  });
   try {
+    const report = reportFor(openArtifact(folder), session.target);
     progress('measuring the machine');
     const peak = await machinePeak(session.threads);
     progress('measuring the kernels');

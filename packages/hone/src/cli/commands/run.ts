@@ -26,6 +26,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const prepared = await prepareArtifact(path, invocation);
   const session = load(prepared.folder, {
     ...(threads === undefined ? {} : { threads }),
+    ...(prepared.target === undefined ? {} : { target: prepared.target }),
     ...(keys.length === 0 ? {} : { key: keys }),
   });
   try {
