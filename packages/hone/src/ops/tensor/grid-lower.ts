@@ -54,7 +54,12 @@ function axisTaps(value: Expr, extent: number, options: GridOptions): Tap[] {
   const low = aligned ? 0 : -0.5;
   const high = aligned ? extent - 1 : extent - 0.5;
   const settle = (p: Expr): Expr => {
-    if (padding === 'border') return binary('min', binary('max', p, c(0)), c(extent - 1));
+    if (padding === 'border') {
+      const clamped = binary('min', binary('max', p, c(0)), c(extent - 1));
+      // Up to half a pixel beyond the centres is still inside; only cubic sampling sees it.
+      if (mode !== 'cubic' || aligned) return clamped;
+      return select(binary('and', binary('ge', p, c(low)), binary('le', p, c(high))), p, clamped);
+    }
     return padding === 'reflection' ? reflected(p, low, high) : p;
   };
   const half = c(0.5);

@@ -165,6 +165,11 @@ export const GridSample = defineOp({
         })),
       ),
       {
+        note: 'cubic, half a pixel beyond the centres',
+        inputs: [x, fromNumbers('f32', [1, 1, 2, 2], [-0.9, -0.95, 0.97, 0.8])],
+        attrs: { mode: 'cubic', padding_mode: 'border' },
+      },
+      {
         note: 'volume',
         inputs: [cube, fromNumbers('f32', [1, 1, 1, 2, 3], [0, 0.2, -0.7, 1, 1, 1])],
       },
