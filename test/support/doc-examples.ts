@@ -29,11 +29,16 @@ export function examplesOf(document: string): readonly Example[] {
 }
 
 /** Runs one shell command; a failure is a failed assertion that shows what it said. */
-export function shell(command: string, cwd: string, env: Readonly<Record<string, string>>): string {
+export function shell(
+  command: string,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  timeout = 180_000,
+): string {
   const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', command], {
     cwd,
     encoding: 'utf8',
-    timeout: 180_000,
+    timeout,
     env: { ...process.env, ...env },
   });
   assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
