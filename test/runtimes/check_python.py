@@ -1,5 +1,10 @@
-"""What hone_runtime.py does with arrays, contexts and mistakes. Argument: the folder of the artifacts."""
+"""What hone_runtime.py does with arrays, contexts, mistakes and signatures.
 
+Argument: a folder with the artifacts small.hone and types.hone, and signatures.json: a list of
+{key, message, signature, valid}, in hexadecimal digits.
+"""
+
+import json
 import os
 import sys
 import threading
@@ -128,6 +133,18 @@ def check_loading():
     refused("HONE-TARGET-001", lambda: load(small, target="pentium"))
 
 
+def check_signatures():
+    with open(os.path.join(folder, "signatures.json"), encoding="ascii") as file:
+        cases = json.load(file)
+    assert len(cases) > 20
+    for case in cases:
+        key, message, signature = (
+            bytes.fromhex(case[name]) for name in ("key", "message", "signature")
+        )
+        assert hone_runtime._ed25519_verify(key, message, signature) == case["valid"], case
+
+
+check_signatures()
 check_arrays()
 check_types()
 check_contexts()

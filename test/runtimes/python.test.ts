@@ -1,6 +1,7 @@
 /** The Python runtime: what it answers, what it refuses, its document. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -17,8 +18,12 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { load } from 'hone-runtime';
+import { gzipSync } from 'node:zlib';
+import { compileModel, writeArtifact } from 'hone/compile/index';
+import { type LoadOptions, load } from 'hone-runtime';
+import { readPrivateKey, writeKeyPair } from 'hone-runtime/artifact/keys';
 import { type Manifest, parseManifest, printManifest } from 'hone-runtime/artifact/manifest';
+import { openArtifact } from 'hone-runtime/artifact/read';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { examplesOf, ROOT, runExamples } from '../support/doc-examples.ts';
 import { missingPython, PYTHON_RUNTIME, python } from '../support/python.ts';
@@ -34,6 +39,7 @@ describe('the Python runtime', { skip: missingPython }, () => {
   before(async () => {
     await compileTo(folder, SMALL);
     await compileTo(folder, TYPES);
+    writeFileSync(path.join(folder, 'signatures.json'), JSON.stringify(signatures()));
   });
 
   test('arrays, contexts, mistakes: check_python.py', () => {
@@ -74,6 +80,73 @@ describe('the Python runtime', { skip: missingPython }, () => {
     assert.deepEqual([plain?.code, full?.code], [undefined, 'HONE-ARTIFACT-014']);
   });
 
+  test('with a key: signature and weights, with the codes that Node gives', async () => {
+    const [key, other] = [path.join(folder, 'key'), path.join(folder, 'other')];
+    for (const file of [key, other]) writeKeyPair(file);
+    const pub = `${key}.pub`;
+    const own = await compileModel(SMALL.file(folder));
+    const signed = path.join(folder, 'signed.hone');
+    await writeArtifact(own, signed, { key: readPrivateKey(key) });
+    const rewrite = (change: (text: string) => string) => (artifact: string) => {
+      const file = path.join(artifact, 'manifest.sig');
+      writeFileSync(file, change(readFileSync(file, 'utf8')));
+    };
+    const [library] = openArtifact(signed).manifest.libraries;
+    const flip = (file: string, at: number) =>
+      edit(file, (bytes) => {
+        bytes[at] = (bytes[at] ?? 0) ^ 1;
+      });
+    const changes: readonly ((artifact: string) => void)[] = [
+      (artifact) => rmSync(path.join(artifact, 'manifest.sig')),
+      flip('manifest.json', 300),
+      flip(library?.file ?? '', 4000),
+      flip(library?.weights ?? '', 100),
+      rewrite(() => ''),
+      rewrite(() => '[]'),
+      rewrite((text) => text.replace('ed25519', 'none')),
+      rewrite((text) => text.replace('==', '')),
+      rewrite((text) => text.replace(/"signature": "..../, '"signature": "AAAA')),
+      rewrite((text) => text + ' '.repeat(1 << 20)),
+      (artifact) => {
+        rmSync(path.join(artifact, 'manifest.sig'));
+        symlinkSync(path.join(signed, 'manifest.sig'), path.join(artifact, 'manifest.sig'));
+      },
+    ];
+    const copies = changes.map((change, i) => {
+      const artifact = path.join(folder, `signed-${i}.hone`);
+      cpSync(signed, artifact, { recursive: true });
+      change(artifact);
+      return artifact;
+    });
+    const requests = [
+      ...copies.map((artifact) => ({ artifact, key: pub })),
+      ...[pub, readFileSync(pub, 'utf8'), [`${other}.pub`, pub]].map((k) => ({
+        artifact: signed,
+        key: k,
+      })),
+      ...[`${other}.pub`, key, path.join(folder, 'none'), folder, SMALL.file(folder)].map((k) => ({
+        artifact: signed,
+        key: k,
+      })),
+    ];
+    const answers = runInPython(requests);
+    const wanted = requests.map((request) => codeOfNode(request.artifact, { key: request.key }));
+    assert.deepEqual(
+      answers.map((answer) => answer.code),
+      wanted,
+    );
+    assert.equal(wanted.filter((code) => code === undefined).length, 3);
+    assert.ok(new Set(wanted).size >= 7, wanted.join());
+  });
+
+  test('a packed artifact is refused by name', () => {
+    const artifact = path.join(folder, 'packed.hone.tar.gz');
+    writeFileSync(artifact, gzipSync('x'));
+    const [answer] = runInPython([{ artifact }]);
+    assert.equal(answer?.code, 'HONE-ARTIFACT-030');
+    assert.equal(codeOfNode(artifact), 'HONE-ARTIFACT-030');
+  });
+
   test('an interrupted replacement is recovered', () => {
     const artifact = path.join(folder, 'swapped.hone');
     cpSync(small, path.join(folder, '.swapped.hone.hone-old'), { recursive: true });
@@ -100,9 +173,53 @@ describe('the Python runtime', { skip: missingPython }, () => {
   });
 });
 
-function codeOfNode(artifact: string): string | undefined {
+/** Signatures of Node's own, and of these with one bit changed. */
+function signatures(): readonly object[] {
+  return Array.from({ length: 8 }, (_, i) => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    const key = publicKey.export({ type: 'spki', format: 'der' }).subarray(-32);
+    const message = randomBytes(i * 17);
+    const signature = sign(null, message, privateKey);
+    const changed = (bytes: Buffer): Buffer => {
+      const copy = Buffer.from(bytes);
+      const at = i % Math.max(1, copy.length);
+      copy[at] = (copy[at] ?? 0) ^ (1 << (i % 8));
+      return copy;
+    };
+    const all = [
+      { key, message, signature, valid: true },
+      { key, message, signature: changed(signature), valid: false },
+      { key, message: Buffer.concat([message, Buffer.from([i])]), signature, valid: false },
+      { key: changed(key), message, signature, valid: false },
+      // A scalar of the group's order or more would make a second signature of the first.
+      {
+        key,
+        message,
+        signature: Buffer.concat([signature.subarray(0, 32), plusOrder(signature.subarray(32))]),
+        valid: false,
+      },
+    ];
+    return all.map((item) => ({
+      key: item.key.toString('hex'),
+      message: item.message.toString('hex'),
+      signature: item.signature.toString('hex'),
+      valid: item.valid,
+    }));
+  }).flat();
+}
+
+function plusOrder(scalar: Buffer): Buffer {
+  const order = (1n << 252n) + 27742317777372353535851937790883648493n;
+  const value = BigInt(`0x${Buffer.from(scalar).reverse().toString('hex')}`) + order;
+  return Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse();
+}
+
+function codeOfNode(
+  artifact: string,
+  options: LoadOptions = { verify: 'full' },
+): string | undefined {
   try {
-    load(artifact, { threads: 1, verify: 'full' }).close();
+    load(artifact, { threads: 1, ...options }).close();
     return undefined;
   } catch (error) {
     assert.ok(error instanceof HoneError);
@@ -160,6 +277,9 @@ function damages(manifest: Manifest): readonly Damage[] {
     { name: 'path leads out', change: withPath('../x') },
     { name: 'absolute path', change: withPath('/etc/passwd') },
     { name: 'path with a new line', change: withPath('graph.ir\n') },
+    { name: 'lists its own manifest', change: withPath('manifest.json') },
+    { name: 'lists its evidence', change: withPath('evidence/times.json') },
+    { name: 'manifest is a link', change: moved('manifest.json') },
     { name: 'no library at all', change: manifestWith({ libraries: [] }) },
     {
       name: 'a library for another system',

@@ -12,6 +12,7 @@ export interface PythonRequest {
   readonly target?: string;
   readonly threads?: number;
   readonly verify?: 'full';
+  readonly key?: string | readonly string[];
 }
 
 export interface PythonAnswer {

@@ -1,7 +1,8 @@
-"""Runs artifacts for the tests. Arguments: JSON requests, each {artifact, inputs, target, threads}.
+"""Runs artifacts for the tests. Arguments: JSON requests, each {artifact, inputs, target, threads,
+verify, key}.
 
-Inputs are files with the raw elements, in the model's order. For each request one line of JSON comes
-out: {target, outputs} with the bytes as hexadecimal text, or {code} of the error.
+Inputs are files with the raw elements, in the model's order. For each request one line of JSON
+comes out: {target, outputs} with the bytes as hexadecimal text, or {code} of the error.
 """
 
 import json
@@ -14,10 +15,9 @@ import hone_runtime
 
 def answer(request):
     try:
-        options = {"threads": request.get("threads", 1), "verify": request.get("verify", "default")}
-        with hone_runtime.load(
-            request["artifact"], target=request.get("target"), poison=True, **options
-        ) as model:
+        options = {name: request[name] for name in ("target", "verify", "key") if name in request}
+        threads = request.get("threads", 1)
+        with hone_runtime.load(request["artifact"], threads, poison=True, **options) as model:
             inputs = {
                 spec.name: np.fromfile(file, spec.numpy_dtype).reshape(spec.shape)
                 for spec, file in zip(model.inputs, request.get("inputs", []))

@@ -6,16 +6,19 @@
         outputs = model.run({"x": x})
 
 This one file is the whole runtime: it needs Python 3.8 or newer and numpy, and calls the artifact's
-own library through ctypes. Before any code of an artifact runs, its manifest and library are compared
-with their digests and every file with its size; the bytes that were compared are the bytes that are
-loaded. The library itself checks the processor before any kernel runs. Every failure is a HoneError
-with a stable code and a cure.
+own library through ctypes. Before any code of an artifact runs, its manifest and library are
+compared with their digests and every file with its size; the bytes that were compared are the bytes
+that are loaded. With a public key the signature is checked before that, and the weights too. The
+library itself checks the processor before any kernel runs. Every failure is a HoneError with a
+stable code and a cure.
 
-A context runs one request at a time and may be used from any thread; create_context makes more, which
-share the weights and run at the same time (calls into the library release the GIL).
+A context runs one request at a time and may be used from any thread; create_context makes more,
+which share the weights and run at the same time (calls into the library release the GIL).
 """
 
 import _ctypes
+import base64
+import binascii
 import ctypes
 import hashlib
 import json
@@ -28,7 +31,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -40,6 +43,8 @@ ABI_VERSION = 1
 
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 256 << 20
+_SIGNATURE = "manifest.sig"
+_MAX_SIGNATURE_BYTES = 4096
 _CHUNK_BYTES = 1 << 20
 _MAX_RANK = 8
 _MAX_THREADS = 256
@@ -64,7 +69,7 @@ _DTYPES = {
 
 
 class HoneError(Exception):
-    """A failure the user can act on: `code` is stable, `subject` what it is about, `cure` what to do."""
+    """A failure: `code` is stable, `subject` is what it is about, `cure` what can be done."""
 
     def __init__(self, code: str, message: str, subject: str = "", cure: str = ""):
         super().__init__(f"{code}: {message}" + (f" ({cure})" if cure else ""))
@@ -222,6 +227,8 @@ def _parse_manifest(text: str, path: str) -> _Manifest:
         entry = _file_entry(value, path)
         if entry.path in manifest.files:
             _broken(path, "lists a file twice")
+        if entry.path in (_MANIFEST, _SIGNATURE) or entry.path.startswith("evidence/"):
+            _broken(path, f"may not list {entry.path}")
         manifest.files[entry.path] = entry
     for entry in manifest.libraries:
         for file in (entry.file, entry.weights):
@@ -277,26 +284,62 @@ def _identity(directory: str) -> Optional[Tuple[int, int]]:
     return info.st_dev, info.st_ino
 
 
-def _open_artifact(directory: str) -> _Manifest:
-    """Checks the manifest, and kind and size of every file; reads no large file."""
-    _recover_swap(directory)
-    path = os.path.join(directory, _MANIFEST)
+def _read_small(directory: str, name: str, limit: int) -> Optional[bytes]:
+    """An ordinary file up to a size; None when there is none of that name."""
+    info = _lstat(directory, name)
+    if info is None:
+        return None
+    if not stat.S_ISREG(info.st_mode):
+        _refuse_kind(directory, name)
+    path = os.path.join(directory, name)
+    if info.st_size > limit:
+        _broken(path, "is too large for what it is")
+    with _open_file(path) as file:
+        return file.read(limit)
+
+
+def _open_file(path: str):
     try:
-        info = os.lstat(path)
-    except OSError:
-        info = None
-    if info is None or not stat.S_ISREG(info.st_mode):
+        return open(path, "rb")
+    except OSError as error:
+        raise HoneError(
+            "HONE-IO-001", f"cannot open {path}: {error.strerror}", path, "check its permissions"
+        ) from None
+
+
+def _refuse_packed(path: str) -> None:
+    if not os.path.isfile(path):
+        return
+    with _open_file(path) as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    raise HoneError(
+        "HONE-ARTIFACT-030",
+        f"{path} is packed; artifacts are used as folders",
+        path,
+        f"unpack it first: hone unpack {path}",
+    )
+
+
+def _open_artifact(directory: str, keys: Optional[Sequence["_PublicKey"]]) -> _Manifest:
+    """Checks signature and manifest, and kind and size of every file; reads no large file."""
+    _recover_swap(directory)
+    _refuse_packed(directory)
+    path = os.path.join(directory, _MANIFEST)
+    content = _read_small(directory, _MANIFEST, _MAX_MANIFEST_BYTES)
+    if content is None:
         raise HoneError(
             "HONE-ARTIFACT-010",
             f"there is no artifact at {directory}: no {_MANIFEST}",
             directory,
             "give the directory that `hone compile` wrote",
         )
-    if info.st_size > _MAX_MANIFEST_BYTES:
-        _broken(path, "is too large for a manifest")
+    signature = _read_small(directory, _SIGNATURE, _MAX_SIGNATURE_BYTES)
+    if keys is not None:
+        # Before anything of the manifest is believed, or even parsed.
+        _check_signature(content, signature, keys, directory)
     try:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         _broken(path, "is no UTF-8 text")
     manifest = _parse_manifest(text, path)
@@ -330,7 +373,7 @@ def _open_artifact(directory: str) -> _Manifest:
 def _lstat(directory: str, inside: str) -> Optional[os.stat_result]:
     try:
         return os.lstat(os.path.join(directory, inside))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -345,23 +388,29 @@ def _refuse_kind(directory: str, inside: str):
 
 
 def _read_verified(directory: str, entry: _FileEntry) -> bytes:
-    with open(os.path.join(directory, entry.path), "rb") as file:
+    with _open_file(os.path.join(directory, entry.path)) as file:
         data = file.read()
     if len(data) != entry.bytes or _sha256(data) != entry.sha256:
         _wrong_digest(directory, entry.path)
     return data
 
 
+def _verify_open(directory: str, entry: _FileEntry, file) -> None:
+    """The same for a file that is open already, piece by piece where it has pieces."""
+    if entry.chunks is None:
+        if _sha256(file.read()) != entry.sha256:
+            _wrong_digest(directory, entry.path)
+        return
+    for index, expected in enumerate(entry.chunks):
+        if _sha256(file.read(_CHUNK_BYTES)) != expected:
+            _wrong_digest(directory, entry.path, index * _CHUNK_BYTES)
+
+
 def _verify_all(directory: str, manifest: _Manifest) -> None:
     """Compares every file, weights included, with its digests."""
     for entry in manifest.files.values():
-        if entry.chunks is None:
-            _read_verified(directory, entry)
-            continue
-        with open(os.path.join(directory, entry.path), "rb") as file:
-            for index, expected in enumerate(entry.chunks):
-                if _sha256(file.read(_CHUNK_BYTES)) != expected:
-                    _wrong_digest(directory, entry.path, index * _CHUNK_BYTES)
+        with _open_file(os.path.join(directory, entry.path)) as file:
+            _verify_open(directory, entry, file)
 
 
 def _wrong_digest(directory: str, file: str, offset: Optional[int] = None):
@@ -372,6 +421,156 @@ def _wrong_digest(directory: str, file: str, offset: Optional[int] = None):
         file,
         _AGAIN,
     )
+
+
+# ---- Signatures (Ed25519, RFC 8032) ----
+
+_DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
+
+
+class _PublicKey(NamedTuple):
+    #: SHA-256 of the key in DER form.
+    id: str
+    point: bytes
+
+
+def _read_public_key(file_or_text: str) -> _PublicKey:
+    """A public key from a PEM file, or from the text of one."""
+    name, pem = "the public key", file_or_text
+    if "-----BEGIN" not in pem:
+        name = pem
+        try:
+            with open(name, encoding="ascii", errors="replace") as file:
+                pem = file.read(1 << 16)
+        except OSError as error:
+            _unusable(name, f"cannot be read: {error.strerror}", "check the path of the key")
+    if "PRIVATE KEY-----" in pem:
+        _unusable(
+            name,
+            "is a private key, which only its owner should have",
+            "give the public key, KEY.pub; `openssl pkey -in KEY -pubout` makes it",
+        )
+    match = re.search(r"-----BEGIN PUBLIC KEY-----([\sA-Za-z0-9+/=]*)-----END PUBLIC KEY-----", pem)
+    cure = "`hone keygen -o KEY` makes a pair; so does `openssl genpkey -algorithm ed25519`"
+    try:
+        der = base64.b64decode("".join(match.group(1).split()), validate=True) if match else b""
+    except binascii.Error:
+        der = b""
+    if not der:
+        _unusable(name, "is no public key in PEM form", cure)
+    if len(der) != len(_DER_PREFIX) + 32 or not der.startswith(_DER_PREFIX):
+        _unusable(name, "is not a key for Ed25519", cure)
+    return _PublicKey(_sha256(der), der[len(_DER_PREFIX) :])
+
+
+def _unusable(name: str, problem: str, cure: str):
+    raise HoneError("HONE-ARTIFACT-023", f"{name} {problem}", name, cure)
+
+
+def _check_signature(
+    manifest: bytes, content: Optional[bytes], keys: Sequence[_PublicKey], name: str
+) -> None:
+    """Passes when one of the keys signed these bytes."""
+    if content is None:
+        raise HoneError(
+            "HONE-ARTIFACT-020",
+            f"{name} is not signed, and a key was given",
+            name,
+            "get the signed one from who made it, or sign your own (`hone compile --sign KEY`)",
+        )
+    path = os.path.join(name, _SIGNATURE)
+    try:
+        root = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        _broken(path, "is no JSON")
+    if _member(root, "format", str, path) != "hone-signature":
+        _broken(path, "is not the signature of an artifact")
+    kind = (_member(root, "version", int, path), _member(root, "algorithm", str, path))
+    if kind != (1, "ed25519"):
+        _broken(path, f"has version {kind[0]} for {kind[1]}, this runtime reads 1 for ed25519")
+    encoded = _member(root, "signature", str, path)
+    try:
+        signature = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        signature = b""
+    if len(signature) != 64 or base64.b64encode(signature).decode() != encoded:
+        _broken(path, "has no signature of 64 bytes")
+    signer = _digest(root, "key", path)
+    key = next((key for key in keys if key.id == signer), None)
+    if key is None:
+        trusted = " or ".join(key.id[:16] for key in keys) or "trusted"
+        raise HoneError(
+            "HONE-ARTIFACT-021",
+            f"{name} is signed with key {signer[:16]}, which is not {trusted}",
+            name,
+            "give the public key of who made the artifact, or do not use it",
+        )
+    if not _ed25519_verify(key.point, manifest, signature):
+        raise HoneError(
+            "HONE-ARTIFACT-022",
+            f"{name} was changed after it was signed: the signature is not for this manifest",
+            name,
+            "do not use it; get the artifact again from who made it",
+        )
+
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+
+
+def _point_from_bytes(encoded: bytes):
+    """A point of the curve as (X, Y, Z, T): x = X/Z, y = Y/Z, xy = T/Z. None for other bytes."""
+    number = int.from_bytes(encoded, "little")
+    sign, y = number >> 255, number & ((1 << 255) - 1)
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = _P - x
+    return x, y, 1, x * y % _P
+
+
+def _point_add(one, two):
+    x1, y1, z1, t1 = one
+    x2, y2, z2, t2 = two
+    a, b = (y1 - x1) * (y2 - x2) % _P, (y1 + x1) * (y2 + x2) % _P
+    c, d = 2 * _D * t1 * t2 % _P, 2 * z1 * z2 % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _point_multiply(factor: int, point):
+    result = (0, 1, 1, 0)
+    while factor:
+        if factor & 1:
+            result = _point_add(result, point)
+        point = _point_add(point, point)
+        factor >>= 1
+    return result
+
+
+def _ed25519_verify(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether S·B - k·A is R. Nothing here is secret, so its time may depend on the data."""
+    base = _point_from_bytes((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
+    public = _point_from_bytes(key)
+    scalar = int.from_bytes(signature[32:], "little")
+    if public is None or scalar >= _ORDER:
+        return False
+    digest = hashlib.sha512(signature[:32] + key + message).digest()
+    factor = int.from_bytes(digest, "little") % _ORDER
+    x, y, z, t = public
+    minus = (-x % _P, y, z, -t % _P)
+    found = _point_add(_point_multiply(scalar, base), _point_multiply(factor, minus))
+    inverse = pow(found[2], _P - 2, _P)
+    x, y = found[0] * inverse % _P, found[1] * inverse % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
 
 
 # ---- Choosing a library ----
@@ -686,7 +885,7 @@ def _bind_output(spec: TensorSpec, value: Optional[np.ndarray]) -> np.ndarray:
     if not (flags.c_contiguous and flags.aligned and flags.writeable):
         raise HoneError(
             "HONE-INPUT-007",
-            f'output "{spec.name}" is to be written to an array that is read-only or not contiguous',
+            f'output "{spec.name}" is to be written to a read-only or scattered array',
             spec.name,
             "give a writeable array whose elements lie one after the other",
         )
@@ -817,12 +1016,42 @@ class Model(Context):
             return json.loads(self._library.describe())
 
 
+class _Weights:
+    """The weights as a path to map; where they have to be verified, path and file are the same."""
+
+    def __init__(self, directory: str, manifest: _Manifest, entry: _LibraryEntry, verify: bool):
+        self._file = None
+        self.path = directory
+        if entry.weights is None:
+            return
+        self.path = os.path.join(directory, entry.weights)
+        if not verify:
+            return
+        self._file = _open_file(self.path)
+        try:
+            _verify_open(directory, manifest.files[entry.weights], self._file)
+        except HoneError:
+            self.close()
+            raise
+        descriptor = f"/proc/self/fd/{self._file.fileno()}"
+        if os.path.exists(descriptor):
+            self.path = descriptor
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+_Path = Union[str, "os.PathLike[str]"]
+
+
 def load(
-    path: "os.PathLike[str] | str",
+    path: _Path,
     threads: Optional[int] = None,
     *,
     target: Optional[str] = None,
     verify: str = "default",
+    key: Union[None, _Path, Sequence[_Path]] = None,
     group: int = 0,
     poison: bool = False,
 ) -> Model:
@@ -831,16 +1060,22 @@ def load(
     threads: workers, the calling thread included; default: the physical cores this process may use
     target:  the library to use, by its target's name; default: the best one this machine runs
     verify:  "full" reads every file, weights included, and compares digests first
+    key:     a public key, or several, each the path of a PEM file or its text; the artifact has to
+             be signed with one of them, and its weights are verified before they are used
     group:   contexts with the same number (> 0) share workers
     poison:  fills the working memory with 0xFF before each run, to find reads of unset data
     """
     directory = os.fspath(path)
     options = _options(threads, group, poison)
+    keys = None
+    if key is not None:
+        several = [key] if isinstance(key, (str, os.PathLike)) else key
+        keys = [_read_public_key(os.fspath(item)) for item in several]
     # An artifact that is replaced while it is read is read again: no two of them are mixed.
     for _ in range(50):
         before = _identity(directory)
         try:
-            model = _load(directory, options, target, verify)
+            model = _load(directory, options, target, verify == "full", keys)
         except HoneError:
             if _identity(directory) == before:
                 raise
@@ -856,24 +1091,31 @@ def load(
     )
 
 
-def _load(directory: str, options: _COptions, target: Optional[str], verify: str) -> Model:
-    manifest = _open_artifact(directory)
-    if verify == "full":
+def _load(
+    directory: str,
+    options: _COptions,
+    target: Optional[str],
+    verify_all: bool,
+    keys: Optional[Sequence[_PublicKey]],
+) -> Model:
+    manifest = _open_artifact(directory, keys)
+    if verify_all:
         _verify_all(directory, manifest)
     refused = None
     for entry in _candidates(manifest, target):
-        library = _Library(
-            _read_verified(directory, manifest.files[entry.file]),
-            os.path.join(directory, entry.file),
-        )
-        weights = directory if entry.weights is None else os.path.join(directory, entry.weights)
+        data = _read_verified(directory, manifest.files[entry.file])
+        weights = _Weights(directory, manifest, entry, keys is not None)
         try:
-            pointer = library.create(library.open, os.fsencode(weights), options)
-        except HoneError as error:
-            library.unload()
-            if error.code != "HONE-RUN-003":
-                raise
-            refused = error  # The processor lacks what this one needs: a lesser one may do.
-            continue
+            library = _Library(data, os.path.join(directory, entry.file))
+            try:
+                pointer = library.create(library.open, os.fsencode(weights.path), options)
+            except HoneError as error:
+                library.unload()
+                if error.code != "HONE-RUN-003":
+                    raise
+                refused = error  # The processor lacks what this one needs: a lesser one may do.
+                continue
+        finally:
+            weights.close()
         return Model(library, pointer, manifest, entry.target)
     raise refused
