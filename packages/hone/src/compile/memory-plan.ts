@@ -2,7 +2,6 @@
  * Places temporary buffers in one arena: offsets from lifetimes, each in the smallest gap that is free
  * for its whole lifetime, in the best of a few orders. Deterministic: ties by buffer number.
  */
-import { at } from 'hone-runtime/base/diagnostics';
 import { bufferBytes } from '../kernels/index.ts';
 import type { Buffer, BufferId, StageGraph } from '../stages/types.ts';
 
@@ -109,8 +108,8 @@ function lifetimes(graph: StageGraph): Life[] {
     .map((buffer) => ({
       id: buffer.id,
       bytes: slotBytes(buffer),
-      first: at([first.get(buffer.id) ?? 0], 0),
-      last: at([last.get(buffer.id) ?? 0], 0),
+      first: first.get(buffer.id) ?? 0,
+      last: last.get(buffer.id) ?? 0,
     }));
 }
 

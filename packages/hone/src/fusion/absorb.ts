@@ -11,7 +11,6 @@ import {
   type Draft,
   dropUnusedOperands,
   loadsOf,
-  mapBodyValues,
   mergeOperands,
   renumber,
   rewriteLoads,
@@ -91,7 +90,7 @@ export function absorbMap(producer: Draft, map: Draft, output: View): Draft {
     ops: [...producer.ops, ...map.ops],
     operands,
     outputs: map.outputs,
-    body: mapBodyValues(body, (expr) => expr),
+    body,
   });
 }
 

@@ -72,7 +72,7 @@ export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan |
   const right = bufferAt(buffers, at(stage.operands, 1));
   if (right.constant === undefined) {
     if (b.terms.get(n) !== 1) return 'the right side is not contiguous along n';
-    const ragged = at([extents.get(n)], 0) ?? 1;
+    const ragged = extents.get(n) ?? 1;
     if (right.role === 'input' && ragged % target.lanes !== 0) return 'ragged model input';
   } else if (names.some((name) => name !== n && b.terms.has(name))) {
     return 'a constant right side differs by batch';
@@ -84,7 +84,7 @@ export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan |
 export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMulPlan): Kernel {
   const { stage, buffers, target } = ctx;
   const { lanes } = target;
-  const extent = (name: string): number => at([plan.extents.get(name)], 0) ?? 1;
+  const extent = (name: string): number => plan.extents.get(name) ?? 1;
   const k = extent('r0');
   const n = extent(plan.n);
   const m = plan.m === null ? 1 : extent(plan.m);

@@ -3,7 +3,7 @@
  * one pass over the reduction keeps in registers.
  *
  * The cost model counts cycles of one core: fused multiply-adds are the floor; loads, the pass over
- * the weights and the epilogue add to it where a tile is too small. Constants were fitted to Zen 4
+ * the weights and the epilogue add to it where a tile is too small. Constants are chosen for Zen 4
  * (one 512-bit multiply-add and two loads a cycle); they order tiles, they do not predict times.
  */
 import { at } from 'hone-runtime/base/diagnostics';
