@@ -77,6 +77,17 @@ test('typed fields, packed and one by one', () => {
   assert.deepEqual(texts, { dtype: 'string', shape: [2], data: ['a', 'b'] });
 });
 
+test('elements of 2 and 4 bits are packed, the first in the low bits', () => {
+  const nibbles = typed(22, [3], (w) => w.bytes(9, Uint8Array.of(0x7f, 0x08)));
+  assert.deepEqual(nibbles, fromNumbers('i4', [3], [-1, 7, -8]));
+  const listed = typed(21, [3], (w) => w.packedInts(5, [0x7f, 0x08]));
+  assert.deepEqual(listed, fromNumbers('u4', [3], [15, 7, 8]));
+  const pairs = typed(26, [5], (w) => w.bytes(9, Uint8Array.of(0b11100100, 1)));
+  assert.deepEqual(pairs, fromNumbers('i2', [5], [0, 1, -2, -1, 1]));
+  const floats = typed(23, [2], (w) => w.bytes(9, Uint8Array.of(0xd7)));
+  assert.deepEqual(floats, fromNumbers('f4e2m1', [2], [6, -3]));
+});
+
 test('payloads that do not fit are refused before anything is allocated', () => {
   const raw = (bytes: number) => (w: WireWriter) => w.bytes(9, new Uint8Array(bytes));
   refused(() => typed(1, [4], raw(15)), 'HONE-ONNX-010', /takes 16 bytes, but 15/);
@@ -86,7 +97,8 @@ test('payloads that do not fit are refused before anything is allocated', () => 
   refused(() => typed(7, [2 ** 40], (w) => w.int(7, 1)), 'HONE-ONNX-010', /elements/);
   refused(() => typed(7, [2], (w) => w.packedInts(7, [1, 2, 3])), 'HONE-ONNX-010', /elements/);
   refused(() => typed(1, [2], (w) => w.packedInts(7, [1, 2])), 'HONE-ONNX-010', /f32/);
-  refused(() => typed(17, [2], raw(2)), 'HONE-ONNX-012', /FLOAT8E4M3FN/);
+  refused(() => typed(14, [2], raw(16)), 'HONE-ONNX-012', /COMPLEX64/);
+  refused(() => typed(22, [3], raw(1)), 'HONE-ONNX-010', /takes 2 bytes, but 1 are stored/);
 });
 
 test('sequences and empty files are not tensors', () => {

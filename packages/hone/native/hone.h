@@ -41,7 +41,19 @@ enum {
   HONE_F64 = 11,
   HONE_U32 = 12,
   HONE_U64 = 13,
-  HONE_BF16 = 16
+  HONE_BF16 = 16,
+  /* Patterns in a byte each. */
+  HONE_F8E4M3FN = 17,
+  HONE_F8E4M3FNUZ = 18,
+  HONE_F8E5M2 = 19,
+  HONE_F8E5M2FNUZ = 20,
+  /* One element a byte, sign-extended. */
+  HONE_U4 = 21,
+  HONE_I4 = 22,
+  HONE_F4E2M1 = 23,
+  HONE_F8E8M0 = 24,
+  HONE_U2 = 25,
+  HONE_I2 = 26
 };
 
 /* What the functions return; hone_last_error has the text, which begins with the stable code. */

@@ -233,6 +233,8 @@ HONE_INLINE void hone_store_f16(uint16_t *p, float x) { *p = hone_f32_to_f16(x);
 HONE_INLINE float hone_round_bf16(float x) { return hone_bf16_to_f32(hone_f32_to_bf16(x)); }
 HONE_INLINE float hone_round_f16(float x) { return hone_f16_to_f32(hone_f32_to_f16(x)); }
 
+#include "hone_small.h"
+
 // --- rounding, square root, remainders ----------------------------------------------------------
 
 #if defined(__SSE4_1__) || defined(__aarch64__) || defined(__wasm__)

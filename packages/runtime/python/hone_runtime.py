@@ -50,7 +50,8 @@ _MAX_RANK = 8
 _MAX_THREADS = 256
 _AGAIN = "fetch or compile the artifact again"
 
-# Name: number in the C interface, and how numpy stores it. bf16 has its bits in a uint16.
+# Name: number in the C interface, and how numpy stores it. bf16 has its bits in a uint16; floats of 4 and
+# 8 bits have theirs in a uint8, and integers of 2 and 4 bits take a byte each.
 _DTYPES = {
     "f32": (1, np.dtype(np.float32)),
     "u8": (2, np.dtype(np.uint8)),
@@ -65,6 +66,16 @@ _DTYPES = {
     "u32": (12, np.dtype(np.uint32)),
     "u64": (13, np.dtype(np.uint64)),
     "bf16": (16, np.dtype(np.uint16)),
+    "f8e4m3fn": (17, np.dtype(np.uint8)),
+    "f8e4m3fnuz": (18, np.dtype(np.uint8)),
+    "f8e5m2": (19, np.dtype(np.uint8)),
+    "f8e5m2fnuz": (20, np.dtype(np.uint8)),
+    "u4": (21, np.dtype(np.uint8)),
+    "i4": (22, np.dtype(np.int8)),
+    "f4e2m1": (23, np.dtype(np.uint8)),
+    "f8e8m0": (24, np.dtype(np.uint8)),
+    "u2": (25, np.dtype(np.uint8)),
+    "i2": (26, np.dtype(np.int8)),
 }
 
 

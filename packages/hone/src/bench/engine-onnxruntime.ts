@@ -12,7 +12,7 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Engine, joinTurns, type RunOnce, timeRuns } from './engine.ts';
 import type { OpenRequest, Opened, Turn, TurnPlan } from './engine-protocol.ts';
 
-const TYPE_NAMES: Readonly<Record<Exclude<DType, 'bf16'>, OrtTensor.Type>> = {
+const TYPE_NAMES: Partial<Record<DType, OrtTensor.Type>> = {
   f32: 'float32',
   f64: 'float64',
   f16: 'float16',
@@ -95,11 +95,12 @@ async function reusingOutputs(
 
 function toOrt(ort: Ort, name: string, tensor: Tensor): OrtTensor {
   const { dtype, shape, data } = tensor;
-  if (dtype === 'bf16' || dtype === 'string') {
+  const type = TYPE_NAMES[dtype];
+  if (type === undefined || dtype === 'string') {
     const cure = 'leave --baseline out for this model';
     fail('HONE-BENCH-005', `onnxruntime-node cannot be given ${dtype} tensors`, name, cure);
   }
-  return new ort.Tensor(TYPE_NAMES[dtype], data as Float32Array, shape);
+  return new ort.Tensor(type, data as Float32Array, shape);
 }
 
 function fromOrt(name: string, value: InferenceSession.OnnxValueMapType[string]): Tensor {

@@ -4,16 +4,14 @@
  * Values are bigints for i64 and u64, numbers otherwise (bool: 0 or 1). Floats are computed as
  * doubles; only `castScalar` rounds them to their dtype.
  */
-import { type DType, dtypeKind, isBig } from 'hone-runtime/base/dtype';
-import { bf16ToNumber, f16ToNumber, numberToBf16, numberToF16 } from 'hone-runtime/base/half';
+import { type DType, dtypeBits, dtypeKind, isBig, isSmallInt } from 'hone-runtime/base/dtype';
+import { decoderOf, encoderOf, wrapSmallInt } from 'hone-runtime/base/bit-patterns';
 import { erf } from './erf.ts';
 import type { BinaryOp, UnaryOp } from './types.ts';
 
 export type Scalar = number | bigint;
 export type UnaryFn = (x: Scalar) => Scalar;
 export type BinaryFn = (a: Scalar, b: Scalar) => Scalar;
-
-const BITS: Partial<Record<DType, number>> = { i8: 8, u8: 8, i16: 16, u16: 16, i32: 32, u32: 32 };
 
 /** An exact integer brought into the dtype's range as C does. */
 export function wrapNumber(dtype: DType, value: number): number {
@@ -33,7 +31,7 @@ export function wrapNumber(dtype: DType, value: number): number {
     case 'bool':
       return value === 0 ? 0 : 1;
     default:
-      return value;
+      return isSmallInt(dtype) ? wrapSmallInt(dtype, value) : value;
   }
 }
 
@@ -44,8 +42,8 @@ export function wrapBig(dtype: DType, value: bigint): bigint {
 /** A float rounded to its dtype. */
 export function roundFloat(dtype: DType, value: number): number {
   if (dtype === 'f32') return Math.fround(value);
-  if (dtype === 'f16') return f16ToNumber(numberToF16(value));
-  return dtype === 'bf16' ? bf16ToNumber(numberToBf16(value)) : value;
+  const encode = encoderOf(dtype);
+  return encode === undefined ? value : (decoderOf(dtype)?.(encode(value)) ?? value);
 }
 
 /** Conversion between dtypes. */
@@ -55,6 +53,7 @@ export function castScalar(from: DType, to: DType): UnaryFn {
   if (target === 'float') return (x) => roundFloat(to, Number(x));
   if (dtypeKind(from) === 'float') {
     if (isBig(to)) return (x) => saturateBig(to, x as number);
+    if (isSmallInt(to)) return (x) => wrapSmallInt(to, saturate('i32', x as number));
     return (x) => saturate(to, x as number);
   }
   if (isBig(to)) return (x) => wrapBig(to, BigInt(x));
@@ -63,7 +62,7 @@ export function castScalar(from: DType, to: DType): UnaryFn {
 }
 
 function limits(dtype: DType): readonly [bigint, bigint] {
-  const bits = BigInt(BITS[dtype] ?? 64);
+  const bits = BigInt(dtypeBits(dtype));
   return dtypeKind(dtype) === 'uint'
     ? [0n, (1n << bits) - 1n]
     : [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n];
@@ -193,7 +192,7 @@ export function binaryScalar(op: BinaryOp, dtype: DType): BinaryFn {
 
 function narrowBinary(op: BinaryOp, dtype: DType): (a: number, b: number) => number {
   const wrap = (value: number): number => wrapNumber(dtype, value);
-  const bits = BITS[dtype] ?? 32;
+  const bits = dtypeBits(dtype);
   switch (op) {
     case 'add':
     case 'sub':

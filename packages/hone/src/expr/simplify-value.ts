@@ -151,6 +151,16 @@ const RANK: Readonly<Record<DType, number>> = {
   bf16: 1,
   f32: 3,
   f64: 7,
+  f8e4m3fn: 0.5,
+  f8e4m3fnuz: 0.5,
+  f8e5m2: 0.25,
+  f8e5m2fnuz: 0.25,
+  f8e8m0: 0,
+  f4e2m1: 0.25,
+  i4: 0.5,
+  u4: 0.5,
+  i2: 0.25,
+  u2: 0.25,
   string: 99,
 };
 

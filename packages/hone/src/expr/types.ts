@@ -5,7 +5,8 @@
  * - integer arithmetic wraps as in C; integer `div` truncates, by zero gives 0; `floordiv` and
  *   `mod` round toward minus infinity (mod has the divisor's sign); `fmod` truncates;
  * - comparisons give bool; `min`/`max` return NaN when either side is NaN;
- * - `round` is to nearest even; `cast` float→integer truncates and saturates, to bool is `!= 0`;
+ * - `round` is to nearest even; `cast` float→integer truncates and saturates, to bool is `!= 0`; integers of 2
+ *   and 4 bits take the low bits of the i32; floats of 8 bits become infinity or NaN where they overflow;
  * - `bound` is a checked index taken from data: negative values count from the end; a value
  *   outside [-extent, extent) raises a run-time fault (HONE-RUN-010) and yields 0;
  * - loads never read outside their operand (`select` evaluates one branch only, so a guarded

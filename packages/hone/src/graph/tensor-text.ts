@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
-import { numberToBf16, numberToF16 } from 'hone-runtime/base/half';
+import { encoderOf } from 'hone-runtime/base/bit-patterns';
 import {
   bytesOf,
   elementCount,
@@ -66,10 +66,10 @@ function hexOf(tensor: Tensor): string {
   return Buffer.from(bytesOf(tensor)).toString('hex');
 }
 
-/** NaNs of 16-bit floats are kept as bits, so unusual ones must be written as bits. */
+/** NaNs of narrow floats are kept as bits, so unusual ones must be written as bits. */
 function hasOddNaN({ dtype, data }: Tensor): boolean {
-  if (dtype !== 'f16' && dtype !== 'bf16') return false;
-  const encode = dtype === 'f16' ? numberToF16 : numberToBf16;
+  const encode = encoderOf(dtype);
+  if (encode === undefined) return false;
   const values = toNumbers({ dtype, shape: [data.length], data });
   return values.some((value, i) => Number.isNaN(value) && data[i] !== encode(Number.NaN));
 }

@@ -5,7 +5,7 @@
  */
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat, type TypedArray } from 'hone-runtime/base/dtype';
-import { bf16ToNumber, f16ToNumber, numberToBf16, numberToF16 } from 'hone-runtime/base/half';
+import { decoderOf, encoderOf } from 'hone-runtime/base/bit-patterns';
 import { allocateData } from 'hone-runtime/base/tensor';
 import {
   type CompiledExpr,
@@ -136,20 +136,16 @@ function position(fn: LoopFn, memory: Memory, index: number): number {
 
 function readElement(fn: LoopFn, memory: Memory, index: number): Scalar {
   const value = memory.data[position(fn, memory, index)] as number | bigint;
-  if (memory.dtype === 'f16') return f16ToNumber(value as number);
-  if (memory.dtype === 'bf16') return bf16ToNumber(value as number);
   if (memory.dtype === 'bool') return value === 0 ? 0 : 1;
-  return value;
+  return decoderOf(memory.dtype)?.(value as number) ?? value;
 }
 
 function writeElement(fn: LoopFn, memory: Memory, index: number, value: Scalar): void {
   const at = position(fn, memory, index);
   const { data, dtype } = memory;
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[at] = BigInt(value);
-  else if (dtype === 'f16') data[at] = numberToF16(value as number);
-  else if (dtype === 'bf16') data[at] = numberToBf16(value as number);
   else if (dtype === 'bool') data[at] = Number(value) === 0 ? 0 : 1;
-  else data[at] = value as number;
+  else data[at] = encoderOf(dtype)?.(value as number) ?? (value as number);
 }
 
 function memoryOf(worker: Worker, name: string): Memory {

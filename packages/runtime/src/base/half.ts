@@ -47,7 +47,8 @@ export function numberToF16(value: number): number {
   return sign | (((exact + 15) << 10) + mantissa);
 }
 
-function roundHalfEven(value: number): number {
+/** The nearest whole number of a non-negative one, ties to even. */
+export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   if (rest > 0.5 || (rest === 0.5 && floor % 2 === 1)) return floor + 1;

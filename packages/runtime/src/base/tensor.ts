@@ -5,8 +5,15 @@
  * `fromNumbers` are the working form of references and tests: doubles, rounded to the dtype on
  * the way back (integers wrap as C does, floats saturate to infinity).
  */
-import { type DType, dtypeBytes, isBig, type TensorData, type TypedArray } from './dtype.ts';
-import { bf16ToNumber, f16ToNumber, numberToBf16, numberToF16 } from './half.ts';
+import {
+  type DType,
+  dtypeBytes,
+  isBig,
+  isSmallInt,
+  type TensorData,
+  type TypedArray,
+} from './dtype.ts';
+import { decoderOf, encoderOf, wrapSmallInt } from './bit-patterns.ts';
 
 export interface Tensor {
   readonly dtype: DType;
@@ -47,8 +54,19 @@ export function allocateData(dtype: DType, count: number): TypedArray {
       return new Int32Array(count);
     case 'i64':
       return new BigInt64Array(count);
+    case 'i4':
+    case 'i2':
+      return new Int8Array(count);
     case 'u8':
     case 'bool':
+    case 'u4':
+    case 'u2':
+    case 'f8e4m3fn':
+    case 'f8e4m3fnuz':
+    case 'f8e5m2':
+    case 'f8e5m2fnuz':
+    case 'f8e8m0':
+    case 'f4e2m1':
       return new Uint8Array(count);
     case 'u32':
       return new Uint32Array(count);
@@ -85,8 +103,19 @@ export function viewBytes(dtype: DType, bytes: Uint8Array): TypedArray {
       return new Int32Array(buffer, byteOffset, count);
     case 'i64':
       return new BigInt64Array(buffer, byteOffset, count);
+    case 'i4':
+    case 'i2':
+      return new Int8Array(buffer, byteOffset, count);
     case 'u8':
     case 'bool':
+    case 'u4':
+    case 'u2':
+    case 'f8e4m3fn':
+    case 'f8e4m3fnuz':
+    case 'f8e5m2':
+    case 'f8e5m2fnuz':
+    case 'f8e8m0':
+    case 'f4e2m1':
       return new Uint8Array(buffer, byteOffset, count);
     case 'u32':
       return new Uint32Array(buffer, byteOffset, count);
@@ -111,8 +140,8 @@ export function toNumbers(tensor: Tensor): Float64Array {
   const { dtype, data } = tensor;
   const out = new Float64Array(data.length);
   if (dtype === 'string') throw new TypeError('string tensors have no numbers');
-  if (dtype === 'f16' || dtype === 'bf16') {
-    const decode = dtype === 'f16' ? f16ToNumber : bf16ToNumber;
+  const decode = decoderOf(dtype);
+  if (decode !== undefined) {
     for (let i = 0; i < out.length; i++) out[i] = decode(data[i] as number);
     return out;
   }
@@ -133,11 +162,13 @@ export function fromNumbers(
     );
   }
   const data = allocateData(dtype, count);
+  const encode = encoderOf(dtype);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     for (let i = 0; i < count; i++) data[i] = toBig(values[i] as number);
-  } else if (dtype === 'f16' || dtype === 'bf16') {
-    const encode = dtype === 'f16' ? numberToF16 : numberToBf16;
+  } else if (encode !== undefined) {
     for (let i = 0; i < count; i++) data[i] = encode(values[i] as number);
+  } else if (isSmallInt(dtype)) {
+    for (let i = 0; i < count; i++) data[i] = wrapSmallInt(dtype, values[i] as number);
   } else if (dtype === 'bool') {
     for (let i = 0; i < count; i++) data[i] = values[i] === 0 ? 0 : 1;
   } else {

@@ -3,7 +3,7 @@
  * bind, so that parentheses appear only where C needs them.
  */
 import { invariant } from 'hone-runtime/base/diagnostics';
-import type { DType } from 'hone-runtime/base/dtype';
+import { type DType, dtypeBytes, dtypeKind, isBitPattern } from 'hone-runtime/base/dtype';
 
 /** A C expression and its precedence. */
 export interface CExpr {
@@ -57,13 +57,13 @@ export function ternary(cond: CExpr, a: CExpr, b: CExpr): CExpr {
   return { text: `${wrap(cond, PREC.equal)} ? ${x} : ${y}`, prec: PREC.ternary };
 }
 
-/** The C type that holds a value while computing; half types are computed as float. */
+/** The C type that holds a value while computing; narrow floats are computed as float. */
 export function valueType(dtype: DType): string {
-  if (dtype === 'f16' || dtype === 'bf16') return 'float';
+  if (isBitPattern(dtype)) return 'float';
   return storageType(dtype);
 }
 
-/** The C type of an element in memory; half types are 16-bit patterns. */
+/** The C type of an element in memory; narrow floats are patterns of 8 or 16 bits. */
 export function storageType(dtype: DType): string {
   switch (dtype) {
     case 'f32':
@@ -78,8 +78,10 @@ export function storageType(dtype: DType): string {
     case 'string':
       invariant(false, 'strings never reach a kernel');
       break;
-    default:
-      return `${dtype.startsWith('u') ? 'uint' : 'int'}${dtype.slice(1)}_t`;
+    default: {
+      const isSigned = dtypeKind(dtype) === 'int';
+      return `${isSigned ? 'int' : 'uint'}${dtypeBytes(dtype) * 8}_t`;
+    }
   }
 }
 
@@ -112,6 +114,12 @@ export function literal(dtype: DType, value: number | bigint): CExpr {
     case 'f32':
     case 'f16':
     case 'bf16':
+    case 'f8e4m3fn':
+    case 'f8e4m3fnuz':
+    case 'f8e5m2':
+    case 'f8e5m2fnuz':
+    case 'f8e8m0':
+    case 'f4e2m1':
       return floatLiteral(Math.fround(Number(value)), true);
     case 'f64':
       return floatLiteral(Number(value), false);

@@ -3,7 +3,7 @@
  * (wrapping, division by zero, NaN in min/max, saturating casts) a helper of hone_math.h is called.
  */
 import { invariant } from 'hone-runtime/base/diagnostics';
-import { type DType, isFloat } from 'hone-runtime/base/dtype';
+import { type DType, isBitPattern, isFloat, isSmallInt } from 'hone-runtime/base/dtype';
 import { children } from '../../expr/rewrite.ts';
 import type { BinaryOp, Expr, UnaryOp } from '../../expr/types.ts';
 import { constantOf, type Sum, sumOf, type Term } from '../../loop/affine.ts';
@@ -16,6 +16,7 @@ import {
   negated,
   PREC,
   primary,
+  storageType,
   ternary,
   wrap,
 } from './c-text.ts';
@@ -51,7 +52,7 @@ const BITWISE: Partial<Record<BinaryOp, readonly [string, number]>> = {
   xor: ['^', PREC.bitxor],
 };
 
-/** The C expression of a scalar value; bools are 0 or 1, half types are floats. */
+/** The C expression of a scalar value; bools are 0 or 1, narrow floats are floats. */
 export function scalarExpr(context: Context, expr: Expr): CExpr {
   const temp = context.temps.get(expr);
   if (temp !== undefined) return primary(temp);
@@ -145,7 +146,7 @@ function scalarLoad(context: Context, expr: Node<'load'>): CExpr {
   if (bufferInfo(context, expr.source).space === 'register') {
     return expr.dtype === 'bool' ? infix('!=', PREC.equal, element, primary('0')) : element;
   }
-  if (expr.dtype === 'f16' || expr.dtype === 'bf16') {
+  if (isBitPattern(expr.dtype)) {
     return callOf(`hone_load_${expr.dtype}`, { ...element, text: `&${element.text}` });
   }
   return expr.dtype === 'bool' ? infix('!=', PREC.equal, element, primary('0')) : element;
@@ -155,7 +156,7 @@ function scalarLoad(context: Context, expr: Node<'load'>): CExpr {
 export function storeText(context: Context, buffer: string, index: Expr, value: CExpr): string {
   const { dtype, space } = bufferInfo(context, buffer);
   const element = elementText(context, buffer, index);
-  if ((dtype === 'f16' || dtype === 'bf16') && space !== 'register') {
+  if (isBitPattern(dtype) && space !== 'register') {
     return `hone_store_${dtype}(&${element.text}, ${value.text});`;
   }
   if (dtype === 'bool' && space === 'register') {
@@ -168,7 +169,7 @@ function scalarUnary(context: Context, expr: Node<'unary'>): CExpr {
   const x = scalarExpr(context, expr.x);
   const { op } = expr;
   const dtype = expr.x.dtype;
-  const wide = dtype === 'f16' || dtype === 'bf16' ? 'f32' : dtype;
+  const wide = isBitPattern(dtype) ? 'f32' : dtype;
   if (op === 'isnan' || op === 'isinf') {
     return isFloat(dtype) ? callOf(`hone_${op}_${wide}`, x) : primary('0');
   }
@@ -321,7 +322,7 @@ export function scalarCast(x: CExpr, from: DType, to: DType): CExpr {
     const wide = from === 'f64' ? 'f64' : 'f32';
     if (isFloat(from)) {
       if (to === 'f32' && wide === 'f32') return x;
-      if (to === 'f16' || to === 'bf16') {
+      if (isBitPattern(to)) {
         return rounded(to, wide === 'f64' ? castText('float', x) : x);
       }
       return castText(target, x);
@@ -330,20 +331,22 @@ export function scalarCast(x: CExpr, from: DType, to: DType): CExpr {
   }
   if (isFloat(from)) return callOf(`hone_cvt_${from === 'f64' ? 'f64' : 'f32'}_${to}`, x);
   if (from === 'bool') return x;
-  return castText(`${to.startsWith('u') ? 'uint' : 'int'}${to.slice(1)}_t`, x);
+  if (isSmallInt(to)) return callOf(`hone_wrap_${to}`, castText('int32_t', x));
+  return castText(storageType(to), x);
 }
 
 function castText(type: string, x: CExpr): CExpr {
   return { text: `(${type})${wrap(x, PREC.unary)}`, prec: PREC.unary };
 }
 
-/** Rounds a float to the half type it belongs to. */
+/** Rounds a float to the narrow type it belongs to. */
 function rounded(dtype: DType, x: CExpr): CExpr {
-  return dtype === 'f16' || dtype === 'bf16' ? callOf(`hone_round_${dtype}`, x) : x;
+  return isBitPattern(dtype) ? callOf(`hone_round_${dtype}`, x) : x;
 }
 
 /** Undoes C's promotion of small integers. */
 function narrow(dtype: DType, x: CExpr): CExpr {
+  if (isSmallInt(dtype)) return callOf(`hone_wrap_${dtype}`, x);
   const small = dtype === 'i8' || dtype === 'u8' || dtype === 'i16' || dtype === 'u16';
-  return small ? castText(`${dtype.startsWith('u') ? 'uint' : 'int'}${dtype.slice(1)}_t`, x) : x;
+  return small ? castText(storageType(dtype), x) : x;
 }

@@ -1,6 +1,6 @@
 /** Statements of the Loop form as lines of C. */
 import { invariant } from 'hone-runtime/base/diagnostics';
-import { type DType, isFloat } from 'hone-runtime/base/dtype';
+import { type DType, isBitPattern, isFloat } from 'hone-runtime/base/dtype';
 import { children } from '../../expr/rewrite.ts';
 import type { Expr } from '../../expr/types.ts';
 import { sumOf, constantOf, dependsOn, strideOf } from '../../loop/affine.ts';
@@ -250,7 +250,7 @@ function scalarWrite(context: Context, stmt: Write): readonly string[] {
     if (plain && stmt.op === 'prod') return [`${element.text} *= ${wrap(value, PREC.mul)};`];
     const op = stmt.op === 'sum' ? 'add' : stmt.op === 'prod' ? 'mul' : stmt.op;
     const old = { kind: 'load', dtype, source: stmt.buffer, index: [stmt.index] } as const;
-    if (dtype === 'bool' || dtype === 'f16' || dtype === 'bf16') {
+    if (dtype === 'bool' || isBitPattern(dtype)) {
       const total = { kind: 'binary', dtype, op, a: old, b: stmt.value } as const;
       return [storeText(context, stmt.buffer, stmt.index, scalarExpr(context, total))];
     }

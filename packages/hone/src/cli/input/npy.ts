@@ -1,9 +1,16 @@
 /**
  * NumPy's .npy files as tensors. Reads versions 1 to 3, both byte orders and both memory orders;
- * writes version 1, little-endian, row-major. bf16, which NumPy lacks, is written as f32.
+ * writes version 1, little-endian, row-major. Floats that NumPy lacks (bf16, 4 and 8 bits)
+ * are written as f32, integers of 2 and 4 bits as 8.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
-import { type DType, dtypeBytes } from 'hone-runtime/base/dtype';
+import {
+  type DType,
+  dtypeBytes,
+  dtypeKind,
+  isBitPattern,
+  isSmallInt,
+} from 'hone-runtime/base/dtype';
 import {
   allocateData,
   bytesOf,
@@ -72,8 +79,12 @@ export function parseNpy(bytes: Uint8Array, name: string): Tensor {
 
 /** The bytes of a .npy file. */
 export function formatNpy(tensor: Tensor): Uint8Array {
-  if (tensor.dtype === 'bf16') {
+  const { dtype } = tensor;
+  if (isBitPattern(dtype) && dtype !== 'f16') {
     return formatNpy(fromNumbers('f32', tensor.shape, toNumbers(tensor)));
+  }
+  if (isSmallInt(dtype)) {
+    return formatNpy({ ...tensor, dtype: dtypeKind(dtype) === 'int' ? 'i8' : 'u8' });
   }
   const code = TO_NPY[tensor.dtype];
   if (code === undefined) {

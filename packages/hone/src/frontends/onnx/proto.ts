@@ -2,7 +2,7 @@
  * Field numbers and enumerations of the ONNX protobuf messages (onnx.proto, IR version 13), as far
  * as Hone reads or writes them. The one place that knows the numbers.
  */
-import { type DType, dtypeBytes, dtypeFromCode } from 'hone-runtime/base/dtype';
+import { type DType, dtypeBits, dtypeFromCode } from 'hone-runtime/base/dtype';
 
 export const MODEL = {
   irVersion: 1,
@@ -174,10 +174,7 @@ export const TENSOR_ELEMENT_WIRES: Readonly<Record<number, 0 | 1 | 2 | 5>> = {
 /** Bits of one element of a TensorProto.DataType; 0 for strings and unknown types. */
 export function elementBits(code: number): number {
   const dtype = dtypeFromCode(code);
-  if (dtype !== undefined) return dtypeBytes(dtype) * 8;
+  if (dtype !== undefined) return dtypeBits(dtype);
   const name = DATA_TYPE_NAMES[code] ?? '';
-  if (name.startsWith('COMPLEX')) return Number(name.slice(7));
-  if (name.startsWith('FLOAT8')) return 8;
-  if (name.startsWith('FLOAT4')) return 4;
-  return Number(/INT(\d)$/.exec(name)?.[1] ?? 0);
+  return name.startsWith('COMPLEX') ? Number(name.slice(7)) : 0;
 }

@@ -4,9 +4,16 @@
  * Payload sizes are checked against the dimensions before anything is allocated.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
-import { type DType, dtypeBytes, dtypeFromCode, type TensorData } from 'hone-runtime/base/dtype';
+import {
+  type DType,
+  dtypeBits,
+  dtypeBytes,
+  dtypeFromCode,
+  type TensorData,
+} from 'hone-runtime/base/dtype';
 import type { ByteSource } from 'hone-runtime/base/io';
 import { allocateData, elementCount, type Tensor, viewBytes } from 'hone-runtime/base/tensor';
+import { packedBytes, unpackElements } from './packed-elements.ts';
 import { dataTypeName, typedField } from './proto.ts';
 import type { ExternalFiles, OnnxSparseTensor, OnnxTensor, Run } from './types.ts';
 import { WireReader } from './wire-reader.ts';
@@ -44,8 +51,17 @@ export function storedElements(
   external: ExternalFiles,
 ): StoredElements | undefined {
   const dtype = dtypeOf(tensor.dataType, subjectOf(tensor));
-  if (dtype === 'string') return undefined;
-  const bytes = checkedCount(tensor) * dtypeBytes(dtype);
+  if (dtype === 'string' || dtypeBits(dtype) < 8) return undefined;
+  return rawElements(tensor, dtype, checkedCount(tensor) * dtypeBytes(dtype), external);
+}
+
+/** The bytes of raw or external data, or of packed floats. */
+function rawElements(
+  tensor: OnnxTensor,
+  dtype: DType,
+  bytes: number,
+  external: ExternalFiles,
+): StoredElements | undefined {
   const { payload } = tensor;
   if (payload.kind === 'raw') {
     checkBytes(tensor, bytes, payload.length);
@@ -87,7 +103,30 @@ export function loadTensor(tensor: OnnxTensor, external: ExternalFiles): Tensor 
     const data = viewBytes(dtype, bytes);
     return { dtype, shape, data: dtype === 'bool' ? normalBools(data as Uint8Array) : data };
   }
-  return { dtype, shape, data: typedElements(tensor, dtype, count) };
+  return {
+    dtype,
+    shape,
+    data:
+      dtypeBits(dtype) < 8 && dtype !== 'string'
+        ? packedElements(tensor, dtype, count, external)
+        : typedElements(tensor, dtype, count),
+  };
+}
+
+/** Elements of less than a byte: unpacked from raw data, or from the low bytes of int32_data. */
+function packedElements(
+  tensor: OnnxTensor,
+  dtype: DType,
+  count: number,
+  external: ExternalFiles,
+): TensorData {
+  const size = packedBytes(dtype, count);
+  const stored = rawElements(tensor, dtype, size, external);
+  const bytes =
+    stored === undefined
+      ? (typedElements(tensor, 'u8', size) as Uint8Array)
+      : stored.source.read(stored.offset, size);
+  return unpackElements(dtype, bytes, count);
 }
 
 /** The dense form of a sparse tensor (COO: linear indices, or one row of coordinates a value). */

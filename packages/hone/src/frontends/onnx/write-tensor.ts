@@ -1,6 +1,7 @@
 /** Tensors as ONNX TensorProto messages: numbers in raw_data, strings in string_data. */
-import { dtypeCode } from 'hone-runtime/base/dtype';
+import { dtypeBits, dtypeCode } from 'hone-runtime/base/dtype';
 import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
+import { packElements } from './packed-elements.ts';
 import { TENSOR } from './proto.ts';
 import { WireWriter } from './wire-writer.ts';
 
@@ -12,7 +13,8 @@ export function putTensor(writer: WireWriter, tensor: Tensor, name = ''): void {
   if (tensor.dtype === 'string') {
     for (const text of tensor.data as readonly string[]) writer.string(TENSOR.stringData, text);
   } else {
-    writer.bytes(TENSOR.rawData, bytesOf(tensor));
+    const isPacked = dtypeBits(tensor.dtype) < 8;
+    writer.bytes(TENSOR.rawData, isPacked ? packElements(tensor) : bytesOf(tensor));
   }
 }
 

@@ -1,12 +1,21 @@
-/** Cast, CastLike and BitCast between bool, integers, floats (f16 and bf16 among them) and strings. */
+/**
+ * Cast, CastLike and BitCast between bool, integers, floats of every width and strings.
+ *
+ * A conversion to a float of 8 bits is to nearest and gives infinity or NaN beyond the largest value;
+ * `saturate` puts a clamp before it. A power of two (f8e8m0) has no sign, so the magnitude is converted;
+ * `round_mode` corrects the nearest one.
+ */
+import { largestOf } from 'hone-runtime/base/bit-patterns';
 import { at } from 'hone-runtime/base/diagnostics';
 import {
   type DType,
+  dtypeBits,
   dtypeBytes,
   dtypeCode,
   dtypeFromCode,
   isBig,
   isInteger,
+  isSmallInt,
 } from 'hone-runtime/base/dtype';
 import {
   bytesOf,
@@ -17,10 +26,11 @@ import {
   toNumbers,
   viewBytes,
 } from 'hone-runtime/base/tensor';
-import { cast } from '../../expr/build.ts';
-import type { ValueType } from '../../graph/types.ts';
-import { inputType, int, intAttr, requiredInt, text, typeError } from '../checks.ts';
-import { defineOp, type InferContext, type OpDef } from '../define-op.ts';
+import { binary, cast, constant, select, unary } from '../../expr/build.ts';
+import type { Expr } from '../../expr/types.ts';
+import type { Attrs, ValueType } from '../../graph/types.ts';
+import { inputType, int, intAttr, requiredInt, text, textAttr, typeError } from '../checks.ts';
+import { defineOp, type InferContext, type OpDef, type TestCase } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { fromBigInts, given, outputOf } from './loops.ts';
 import { bools, f32, i64, tensor, uniform } from './samples.ts';
@@ -55,15 +65,15 @@ function targetType(ctx: InferContext): DType {
 /** [lowest, highest] of an integer dtype or bool. */
 export function integerLimits(dtype: DType): readonly [bigint, bigint] {
   if (dtype === 'bool') return [0n, 1n];
-  const bits = BigInt(8 * dtypeBytes(dtype));
+  const bits = BigInt(dtypeBits(dtype));
   return dtype.startsWith('u')
     ? [0n, (1n << bits) - 1n]
     : [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n];
 }
 
-/** Truncates and saturates; NaN becomes 0. */
+/** Truncates and saturates (2 and 4 bits: the low bits of 32 that do); NaN becomes 0. */
 function floatToInteger(value: number, dtype: DType): bigint {
-  const [low, high] = integerLimits(dtype);
+  const [low, high] = integerLimits(isSmallInt(dtype) ? 'i32' : dtype);
   if (Number.isNaN(value)) return 0n;
   if (value >= Number(high)) return high;
   return value <= Number(low) ? low : BigInt(Math.trunc(value));
@@ -99,8 +109,39 @@ function textsOf(from: Tensor): string[] {
   return Array.from(toNumbers(from), (x) => floatToText(x, dtype));
 }
 
+export interface CastMode {
+  /** Are floats beyond the range of a float of 8 bits its largest value? Else infinity or NaN. */
+  readonly saturate: boolean;
+  /** Of conversions to f8e8m0: up, down or nearest. */
+  readonly round: string;
+}
+
+function modeOf(attrs: Attrs): CastMode {
+  return { saturate: intAttr(attrs, 'saturate') !== 0, round: textAttr(attrs, 'round_mode') };
+}
+
+/** A value as a conversion to a narrow float takes it: limited, or a power of two; others unchanged. */
+export function toSmallFloat(value: number, to: DType, mode: CastMode): number {
+  const most = largestOf(to);
+  if (most === undefined) return value;
+  if (to !== 'f8e8m0') return mode.saturate ? Math.min(Math.max(value, -most), most) : value;
+  const size = Math.abs(value);
+  if (!Number.isFinite(size)) return Number.NaN;
+  const limited = mode.saturate ? Math.min(size, most) : size;
+  if (mode.round === 'nearest') return limited;
+  // Halves and doubles of powers of two are exact, so the loop ends at the neighbour asked for.
+  let power = 2 ** Math.round(Math.log2(Math.max(limited, 2 ** -127)));
+  while (power < limited) power *= 2;
+  while (power / 2 >= limited && power > 2 ** -127) power /= 2;
+  return mode.round === 'down' && power > limited && power > 2 ** -127 ? power / 2 : power;
+}
+
 /** A tensor under another dtype: the meaning of Cast. */
-export function convert(from: Tensor, to: DType): Tensor {
+export function convert(
+  from: Tensor,
+  to: DType,
+  mode: CastMode = { saturate: true, round: 'up' },
+): Tensor {
   const { dtype, shape, data } = from;
   if (dtype === to) return from;
   if (to === 'string') return { dtype: to, shape, data: textsOf(from) };
@@ -114,13 +155,44 @@ export function convert(from: Tensor, to: DType): Tensor {
       );
     return fromNumbers(to, shape, texts.map(textToNumber));
   }
-  if (isInteger(dtype) || dtype === 'bool') return fromBigInts(to, shape, [...toBigInts(from)]);
-  if (!isInteger(to)) return fromNumbers(to, shape, toNumbers(from));
+  if ((isInteger(dtype) || dtype === 'bool') && largestOf(to) === undefined) {
+    return fromBigInts(to, shape, [...toBigInts(from)]);
+  }
+  if (!isInteger(to)) {
+    return fromNumbers(
+      to,
+      shape,
+      toNumbers(from).map((value) => toSmallFloat(value, to, mode)),
+    );
+  }
   return fromBigInts(
     to,
     shape,
     Array.from(toNumbers(from), (x) => floatToInteger(x, to)),
   );
+}
+
+/** The value of x under another dtype. */
+export function castExpr(x: Expr, to: DType, mode: CastMode): Expr {
+  const most = largestOf(to);
+  if (most === undefined || to === 'f4e2m1') return cast(to, x);
+  const limit = constant('f32', most);
+  const wide = cast('f32', x);
+  if (to !== 'f8e8m0') {
+    if (!mode.saturate) return cast(to, wide);
+    return cast(to, binary('min', binary('max', wide, constant('f32', -most)), limit));
+  }
+  const size = unary('abs', wide);
+  const limited = mode.saturate
+    ? select(unary('isinf', size), size, binary('min', size, limit))
+    : size;
+  if (mode.round === 'nearest') return cast(to, limited);
+  const near = cast('f32', cast(to, limited));
+  const corrected =
+    mode.round === 'down'
+      ? select(binary('gt', near, limited), binary('mul', near, constant('f32', 0.5)), near)
+      : select(binary('lt', near, limited), binary('add', near, near), near);
+  return cast(to, corrected);
 }
 
 const castOp = defineOp({
@@ -144,9 +216,12 @@ const castOp = defineOp({
     const to = targetType(ctx);
     if (dtype === 'string' || to === 'string') return 'strings have no compiled form';
     if (dtype === to) return [{ kind: 'alias' }];
-    return [mapBody(shape, cast(to, loadInput(ctx, 0, outAxes(shape.length))))];
+    const x = loadInput(ctx, 0, outAxes(shape.length));
+    return [mapBody(shape, castExpr(x, to, modeOf(ctx.attrs)))];
   },
-  reference: (inputs, _, ctx) => [convert(given(inputs, 0), outputOf(ctx).dtype)],
+  reference: (inputs, attrs, ctx) => [
+    convert(given(inputs, 0), outputOf(ctx).dtype, modeOf(attrs)),
+  ],
   cases: () => [
     { inputs: [uniform([2, 3], -100, 100)], attrs: { to: dtypeCode('i32') } },
     { note: 'saturates', inputs: [f32([4], [-5, 300, 2.9, 1e9])], attrs: { to: dtypeCode('u8') } },
@@ -175,8 +250,94 @@ const castOp = defineOp({
     { note: 'the same', inputs: [uniform([2])], attrs: { to: dtypeCode('f32') } },
     { note: 'to i64', inputs: [f32([3], [1e10, -1e30, 1e30])], attrs: { to: dtypeCode('i64') } },
     { note: 'empty', inputs: [f32([0], [])], attrs: { to: dtypeCode('i64') } },
+    ...smallCases(),
   ],
 });
+
+/** Floats of 4 and 8 bits, both ways and in every mode; integers of 2 and 4 bits. */
+function smallCases(): readonly TestCase[] {
+  const values = (): Tensor =>
+    f32(
+      [20],
+      [
+        0,
+        -0,
+        1,
+        -1,
+        0.48,
+        1.05,
+        -3.5,
+        464,
+        465,
+        480,
+        -57344,
+        61440,
+        1e6,
+        -1e6,
+        0.0019,
+        1e-7,
+        Number.NaN,
+        Number.POSITIVE_INFINITY,
+        Number.NEGATIVE_INFINITY,
+        0.0078125,
+      ],
+    );
+  const signed = ['f8e4m3fn', 'f8e4m3fnuz', 'f8e5m2', 'f8e5m2fnuz', 'f4e2m1'] as const;
+  const patterns = (dtype: DType, count: number): Tensor => ({
+    dtype,
+    shape: [count],
+    data: Uint8Array.from({ length: count }, (_, i) => i),
+  });
+  return [
+    ...signed.flatMap((dtype): readonly TestCase[] => [
+      { note: `to ${dtype}`, inputs: [values()], attrs: { to: dtypeCode(dtype) } },
+      {
+        note: `to ${dtype}, not saturated`,
+        inputs: [values()],
+        attrs: { to: dtypeCode(dtype), saturate: 0 },
+      },
+      {
+        note: `every ${dtype}`,
+        inputs: [patterns(dtype, dtype === 'f4e2m1' ? 16 : 256)],
+        attrs: { to: dtypeCode('f32') },
+      },
+    ]),
+    ...['up', 'down', 'nearest'].map((round_mode) => ({
+      note: `to f8e8m0, ${round_mode}`,
+      inputs: [f32([8], [0, 0.124, 0.25, 1.4, -1.5, 3e38, 1e-30, Number.NaN])],
+      attrs: { to: dtypeCode('f8e8m0'), round_mode },
+    })),
+    {
+      note: 'every f8e8m0',
+      inputs: [{ ...patterns('f8e8m0', 256), shape: [16, 16] }],
+      attrs: { to: dtypeCode('f32') },
+    },
+    ...(['i4', 'u4', 'i2', 'u2'] as const).flatMap((dtype): readonly TestCase[] => [
+      { note: `to ${dtype}`, inputs: [values()], attrs: { to: dtypeCode(dtype) } },
+      {
+        note: `integers to ${dtype}`,
+        inputs: [tensor('i32', [6], [-9, -1, 0, 7, 18, 100])],
+        attrs: { to: dtypeCode(dtype) },
+      },
+      {
+        note: `${dtype} to f16`,
+        inputs: [tensor(dtype, [4], [0, 1, 2, 3])],
+        attrs: { to: dtypeCode('f16') },
+      },
+      {
+        note: `${dtype} to i8`,
+        inputs: [tensor(dtype, [4], [0, 1, 2, 3])],
+        attrs: { to: dtypeCode('i8') },
+      },
+    ]),
+    { note: 'f8 to i32', inputs: [patterns('f8e5m2', 8)], attrs: { to: dtypeCode('i32') } },
+    {
+      note: 'i32 to f8',
+      inputs: [tensor('i32', [3], [1, -500, 17])],
+      attrs: { to: dtypeCode('f8e4m3fn') },
+    },
+  ];
+}
 
 const castLike = defineOp({
   kind: 'composite',
@@ -188,7 +349,9 @@ const castLike = defineOp({
   decompose: (b, inputs, ctx) => [
     b.op('Cast', [at(inputs, 0)], { ...ctx.attrs, to: dtypeCode(inputType(ctx, 1).dtype) }),
   ],
-  reference: (inputs, _, ctx) => [convert(given(inputs, 0), outputOf(ctx).dtype)],
+  reference: (inputs, attrs, ctx) => [
+    convert(given(inputs, 0), outputOf(ctx).dtype, modeOf(attrs)),
+  ],
   cases: () => [
     { inputs: [uniform([2, 3], -9, 9), i64([1], [0])] },
     { note: 'to f16', inputs: [uniform([3]), tensor('f16', [], [0])] },

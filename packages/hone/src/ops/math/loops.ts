@@ -5,7 +5,8 @@
  * Nothing here knows of expressions or stages.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import { type DType, isFloat, isInteger } from 'hone-runtime/base/dtype';
+import { wrapSmallInt } from 'hone-runtime/base/bit-patterns';
+import { type DType, isFloat, isInteger, isSmallInt } from 'hone-runtime/base/dtype';
 import {
   allocateData,
   elementCount,
@@ -66,7 +67,8 @@ export function fromBigInts(
   }
   if (dtype !== 'bool' && isInteger(dtype)) {
     for (let i = 0; i < values.length; i++) {
-      data[i] = Number(BigInt.asIntN(32, values[i] as bigint));
+      const low = Number(BigInt.asIntN(32, values[i] as bigint));
+      data[i] = isSmallInt(dtype) ? wrapSmallInt(dtype, low) : low;
     }
     return { dtype, shape, data };
   }
@@ -172,7 +174,7 @@ export function outputOf(ctx: ReferenceContext): ValueType {
   return at(ctx.outputTypes, 0);
 }
 
-/** One element as it is stored (f16 and bf16 as bit patterns). */
+/** One element as it is stored (narrow floats as bit patterns). */
 export type Element = number | bigint | string;
 
 export function elementAt(from: Tensor, offset: number): Element {

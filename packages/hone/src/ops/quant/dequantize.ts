@@ -12,7 +12,22 @@ import { f32, tensor } from '../math/samples.ts';
 import { isLiteral, loadInput, mul, sub } from '../math/scalar.ts';
 import { granularityOf, parameterLoad, parameterOffsets } from './granularity.ts';
 
-const QUANTIZED: readonly DType[] = ['u8', 'i8', 'u16', 'i16', 'i32'];
+const QUANTIZED: readonly DType[] = [
+  'u8',
+  'i8',
+  'u16',
+  'i16',
+  'i32',
+  'u4',
+  'i4',
+  'u2',
+  'i2',
+  'f8e4m3fn',
+  'f8e4m3fnuz',
+  'f8e5m2',
+  'f8e5m2fnuz',
+  'f4e2m1',
+];
 const SCALES: readonly DType[] = ['f32', 'f16', 'bf16'];
 
 function resultType(ctx: InferContext): DType {
@@ -28,7 +43,7 @@ function resultType(ctx: InferContext): DType {
 export const dequantizeLinear = defineOp({
   kind: 'core',
   name: 'DequantizeLinear',
-  doc: 'Integers to floats by a scale and a zero point: per tensor, per axis or in blocks.',
+  doc: 'Integers (or narrow floats) to floats by a scale and a zero point: per tensor, per axis or in blocks.',
   since: 25,
   attrs: { axis: int(1), block_size: int(0), output_dtype: int(0) },
   infer(ctx) {
@@ -52,7 +67,7 @@ export const dequantizeLinear = defineOp({
     if (zero === undefined || isLiteral(zero, 0)) {
       return [mapBody(shape, cast(dtype, mul(cast('f32', x), scale)))];
     }
-    // 8 and 16 bits are exact in f32; 32 bits are subtracted as integers first.
+    // Up to 16 bits are exact in f32; 32 bits are subtracted as integers first.
     const wide = x.dtype === 'i32' ? 'i32' : 'f32';
     const shifted = cast('f32', sub(cast(wide, x), cast(wide, zero)));
     return [mapBody(shape, cast(dtype, mul(shifted, scale)))];
@@ -104,6 +119,23 @@ function dequantizeCases(): readonly TestCase[] {
       inputs: [bytes(), f32([], [0.5]), tensor('u8', [], [3])],
       attrs: { output_dtype: dtypeCode('f16') },
     },
+    ...(['u4', 'i4', 'u2', 'i2'] as const).map((dtype) => ({
+      note: dtype,
+      inputs: [tensor(dtype, [4], [0, 1, 2, 3]), f32([], [2]), tensor(dtype, [], [1])],
+    })),
+    {
+      note: 'i4 in blocks',
+      inputs: [
+        tensor('i4', [2, 4], [-8, 7, 1, 2, 3, -4, 5, 6]),
+        f32([2, 2], [1, 2, 0.5, 4]),
+        tensor('i4', [2, 2], [0, 1, -2, 3]),
+      ],
+      attrs: { axis: 1, block_size: 2 },
+    },
+    ...(['f8e4m3fn', 'f8e4m3fnuz', 'f8e5m2', 'f8e5m2fnuz', 'f4e2m1'] as const).map((dtype) => ({
+      note: dtype,
+      inputs: [tensor(dtype, [5], [0, 0.5, 1, -3, 6]), f32([], [0.25]), tensor(dtype, [], [0])],
+    })),
     { note: 'empty', inputs: [tensor('i8', [0, 2], []), f32([], [1])] },
   ];
 }
