@@ -8,11 +8,17 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { importOnnx, type OnnxModel, openOnnx, readTensorProto } from 'hone/frontends/onnx/index';
+import {
+  importOnnx,
+  type OnnxModel,
+  type OnnxValue,
+  openOnnx,
+  readValueProto,
+} from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
 import { valueById } from 'hone/graph/walk';
 import type { Tolerance } from 'hone/ops/define-op';
-import { fail, HoneError } from 'hone-runtime/base/diagnostics';
+import { HoneError } from 'hone-runtime/base/diagnostics';
 import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
 import { LOOSE } from './suite.ts';
 
@@ -59,19 +65,25 @@ export function loadTest(
   isEnough: (graph: Graph) => boolean = () => true,
 ): LoadedTest {
   const data = path.join(folder, 'test_data_set_0');
-  const read = (file: string): Tensor => readTensorProto(readFileSync(path.join(data, file)), file);
-  // The files of sequences and optionals cannot be told from tensors by their bytes.
-  for (const { name, type } of [...model.graph.inputs, ...model.graph.outputs]) {
-    if (type.kind === 'tensor') continue;
-    fail('HONE-ONNX-019', `${name} is not a tensor (${type.kind})`, name);
-  }
   const given = new Map<string, Tensor>();
-  for (const [i, { name }] of model.graph.inputs.entries()) {
-    if (existsSync(path.join(data, `input_${i}.pb`))) given.set(name, read(`input_${i}.pb`));
+  const shapes: Record<string, readonly number[]> = {};
+  for (const [i, { name, type }] of model.graph.inputs.entries()) {
+    const file = path.join(data, `input_${i}.pb`);
+    if (!existsSync(file)) continue;
+    const parts = tensorsOf(readValueProto(readFileSync(file), type, file), name, shapes);
+    for (const [part, tensor] of parts) {
+      given.set(part, tensor);
+      shapes[part] = tensor.shape;
+    }
   }
   const count = readdirSync(data).filter((name) => /^output_\d+\.pb$/.test(name)).length;
-  const expected = Array.from({ length: count }, (_, i) => read(`output_${i}.pb`));
-  const { graph, bound } = importBound(model, given, isEnough);
+  const expected = model.graph.outputs.slice(0, count).flatMap(({ name, type }, i) => {
+    const file = path.join(data, `output_${i}.pb`);
+    return tensorsOf(readValueProto(readFileSync(file), type, file), name).map(
+      ([, tensor]) => tensor,
+    );
+  });
+  const { graph, bound } = importBound(model, given, shapes, isEnough);
   const inputs = graph.inputs.map((id) => {
     const { name } = valueById(graph, id);
     const tensor = given.get(name);
@@ -82,12 +94,26 @@ export function loadTest(
   return { graph, inputs, expected, bound, isFolded, tolerance: toleranceOf(folder) };
 }
 
+/** The tensors of a value by the names the importer gives them; notes sequences without any. */
+function tensorsOf(
+  value: OnnxValue,
+  name: string,
+  shapes?: Record<string, readonly number[]>,
+): readonly (readonly [string, Tensor])[] {
+  if ('dtype' in value) return [[name, value]];
+  if (value.kind === 'optional') {
+    return value.item === null ? [] : tensorsOf(value.item, name, shapes);
+  }
+  if (value.items.length === 0 && shapes !== undefined) shapes[name] = [0];
+  return value.items.flatMap((item, i) => tensorsOf(item, `${name}.${i}`, shapes));
+}
+
 function importBound(
   model: OnnxModel,
   given: ReadonlyMap<string, Tensor>,
+  shapes: Readonly<Record<string, readonly number[]>>,
   isEnough: (graph: Graph) => boolean,
 ): { graph: Graph; bound: readonly string[] } {
-  const shapes = Object.fromEntries([...given].map(([name, tensor]) => [name, tensor.shape]));
   const attempt = (bound: readonly string[]): Graph | HoneError => {
     const constants = Object.fromEntries(bound.map((name) => [name, given.get(name) as Tensor]));
     try {

@@ -6,6 +6,7 @@ import {
   ATTRIBUTE,
   ATTRIBUTE_TYPE,
   DIM,
+  ELEMENT_TYPE,
   ENTRY,
   FUNCTION,
   GRAPH,
@@ -46,6 +47,8 @@ export interface RawValue {
   readonly dtype?: DType;
   /** Absent: no shape at all. */
   readonly shape?: readonly (number | string | null)[];
+  /** A sequence or an optional of such tensors. */
+  readonly container?: 'sequence' | 'optional';
 }
 
 export interface RawGraph {
@@ -102,9 +105,9 @@ function putGraph(w: WireWriter, graph: RawGraph): void {
   for (const value of graph.outputs) w.message(GRAPH.output, (v) => putValue(v, value));
 }
 
-function putValue(w: WireWriter, { name, dtype, shape }: RawValue): void {
+function putValue(w: WireWriter, { name, dtype, shape, container }: RawValue): void {
   w.string(VALUE_INFO.name, name);
-  w.message(VALUE_INFO.type, (type) => {
+  const tensorType = (type: WireWriter): void => {
     type.message(TYPE.tensor, (tensor) => {
       tensor.int(TENSOR_TYPE.elemType, dtypeCode(dtype ?? 'f32'));
       if (shape === undefined) return;
@@ -117,6 +120,10 @@ function putValue(w: WireWriter, { name, dtype, shape }: RawValue): void {
         }
       });
     });
+  };
+  w.message(VALUE_INFO.type, (type) => {
+    if (container === undefined) tensorType(type);
+    else type.message(TYPE[container], (outer) => outer.message(ELEMENT_TYPE, tensorType));
   });
 }
 

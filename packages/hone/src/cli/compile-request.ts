@@ -28,7 +28,9 @@ export function readCompileRequest(path: string, options: OptionReader): Compile
       badValue('shape', `${key}=${value}`, 'write NAME=1x3x224x224, or DIMENSION=224');
     }
     const [size] = shape;
-    if (shape.length === 1 && size !== undefined && !inputs.has(key)) dims[key] = size;
+    // x.0 is the first tensor of a sequence x.
+    const isInput = inputs.has(key) || inputs.has(key.replace(/(\.\d+)+$/, ''));
+    if (shape.length === 1 && size !== undefined && !isInput) dims[key] = size;
     else shapes[key] = shape;
   }
   const batch = options.integer('batch', 1);

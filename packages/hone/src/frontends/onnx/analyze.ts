@@ -1,5 +1,6 @@
 /** Which operators a model uses, and which of them Hone has. */
 import { type Registry, standardRegistry } from '../../ops/registry.ts';
+import { SEQUENCE_OPS } from './sequence-ops.ts';
 import type { OnnxFunction, OnnxGraph, OnnxModel, OnnxNode } from './types.ts';
 
 /**
@@ -32,6 +33,7 @@ const IMPORTER_OPS: ReadonlySet<string> = new Set([
   'Dropout',
   'Shape',
   'Size',
+  ...SEQUENCE_OPS,
 ]);
 
 /** Lists a model's operators without throwing. */

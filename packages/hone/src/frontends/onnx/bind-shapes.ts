@@ -7,6 +7,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../graph/types.ts';
 import { dtypeOf } from './tensor-elements.ts';
+import { type InputPlan, takeApart } from './bind-containers.ts';
 import type { OnnxDim, OnnxGraph, OnnxValueInfo } from './types.ts';
 
 export interface ShapeOptions {
@@ -17,6 +18,9 @@ export interface ShapeOptions {
 }
 
 export interface BoundInputs {
+  /** How the tensors make up the model's inputs. */
+  readonly plans: ReadonlyMap<string, InputPlan>;
+  /** By the names of tensors; those of a sequence x are x.0, x.1, …. */
   readonly types: ReadonlyMap<string, ValueType>;
   readonly notes: readonly string[];
 }
@@ -39,13 +43,13 @@ export function realInputs(graph: OnnxGraph): readonly OnnxValueInfo[] {
 }
 
 export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions): BoundInputs {
-  const infos = realInputs(graph);
-  checkNames(infos, options.shapes ?? {});
+  const { infos, plans, counts, notes: taken } = takeApart(realInputs(graph), options.shapes ?? {});
+  checkNames(infos, options.shapes ?? {}, counts);
   const symbols = new Map(Object.entries(options.dims ?? {}));
   for (const [symbol, size] of symbols) checkSize(symbol, size);
   const open = infos.map((info) => openInput(info, options.shapes?.[info.name], symbols));
   checkSymbols(infos, options.dims ?? {});
-  const notes: string[] = [];
+  const notes: string[] = [...taken];
   for (const input of open) closeLeading(input, symbols, notes);
   for (const { dims } of open) {
     dims.forEach((dim, i) => {
@@ -71,7 +75,7 @@ export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions
     }
     types.set(name, { dtype: dtypeOf(dataType, `input ${name}`), shape });
   }
-  return { types, notes };
+  return { types, plans, notes };
 }
 
 /** An input's dimensions after a given shape; binds the symbols the shape decides. */
@@ -175,8 +179,10 @@ function checkSize(what: string, size: number): void {
 function checkNames(
   infos: readonly OnnxValueInfo[],
   shapes: Readonly<Record<string, readonly number[]>>,
+  counts: ReadonlySet<string>,
 ): void {
   for (const name of Object.keys(shapes)) {
+    if (counts.has(name)) continue;
     if (infos.some((info) => info.name === name)) continue;
     fail(
       'HONE-SHAPE-013',

@@ -11,12 +11,13 @@ import { GraphBuilder } from '../../graph/build.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { OpBuilder } from '../../ops/builder.ts';
 import { graphsOf } from './analyze.ts';
+import { type Entity, isTensor } from './entities.ts';
 import { initializersOf, lookUp, type Scope } from './import-scope.ts';
 import { dtypeOf } from './tensor-elements.ts';
 import type { OnnxGraph, OnnxNode, OnnxValueInfo } from './types.ts';
 
 /** Imports the nodes of a scope; given by the importer. */
-export type ImportGraph = (scope: Scope, graph: OnnxGraph) => readonly ValueId[];
+export type ImportGraph = (scope: Scope, graph: OnnxGraph) => readonly Entity[];
 
 export interface Subgraphs {
   /** One per graph of the node's attributes, in order. */
@@ -39,6 +40,7 @@ export function importSubgraphs(
   for (const free of new Set(sources.flatMap((graph) => [...freeNames(graph)]))) {
     const id = outerValue(scope, free);
     if (id === undefined) continue;
+    if (!isTensor(id)) failUndecided(node, name, `reads ${free}, which is a ${id.kind}`);
     if (scope.builder.graph.value(id).constant === undefined) captured.set(free, id);
     else constants.set(free, id);
   }
@@ -69,12 +71,25 @@ export function importSubgraphs(
       if (constant === undefined) continue;
       inner.values.set(free, builder.graph.storedConstant(constant, type, free));
     }
-    graphs.set(source, builder.graph.finish(importGraph(inner, source)));
+    const outputs = importGraph(inner, source).map((entity) =>
+      isTensor(entity) ? entity : failUndecided(node, name, `gives a ${entity.kind}`),
+    );
+    graphs.set(source, builder.graph.finish(outputs));
   }
   return { graphs, captures: [...captured.values()] };
 }
 
-function outerValue(scope: Scope, name: string): ValueId | undefined {
+/** Sequences and optionals need branches and trip counts that are known: then nothing is left of them. */
+function failUndecided(node: OnnxNode, name: string, what: string): never {
+  return fail(
+    'HONE-SHAPE-002',
+    `node ${name} (${node.op}): its sub-graph ${what}, and whether it runs depends on the model's input data`,
+    name,
+    'export the model with a condition or a number of iterations that is fixed',
+  );
+}
+
+function outerValue(scope: Scope, name: string): Entity | undefined {
   return name === '' ? undefined : lookUp(scope, name);
 }
 

@@ -21,9 +21,13 @@ import {
 } from './attributes.ts';
 import { MAX_ELEMENTS } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
+import { type Entity, isTensor, tensorOf } from './entities.ts';
 import { importSubgraphs } from './import-control.ts';
+import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
+import { importSequenceOp } from './import-sequences.ts';
 import { importSpecial, isBypassed } from './import-special.ts';
+import { SEQUENCE_OPS } from './sequence-ops.ts';
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxNode } from './types.ts';
 import { failUnsupported } from './unsupported.ts';
 
@@ -31,7 +35,7 @@ const MAX_DEPTH = 64;
 const EXPORT_AGAIN = 'the model is not valid ONNX: export it again';
 
 /** Imports a graph's nodes and gives its outputs. */
-export function importGraph(scope: Scope, graph: OnnxGraph): readonly ValueId[] {
+export function importGraph(scope: Scope, graph: OnnxGraph): readonly Entity[] {
   importNodes(scope, graph.nodes);
   return graph.outputs.map(({ name }) => resolve(scope, name, `the output list of ${graph.name}`));
 }
@@ -88,20 +92,65 @@ function uniqueName(scope: Scope, wanted: string): string {
   return name;
 }
 
-function importNode(scope: Scope, node: OnnxNode, name: string): readonly (ValueId | undefined)[] {
-  const inputs = node.inputs.map((input) =>
+function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entity | undefined)[] {
+  const entities = node.inputs.map((input) =>
     input === '' ? null : resolve(scope, input, `node ${name} (${node.op})`),
   );
   const attributes = resolveAttributes(node, scope.callerAttributes, name);
   const called = scope.state.functions.get(functionKey(node));
-  if (called !== undefined) return inlineFunction(scope, node, name, inputs, attributes, called);
+  if (called !== undefined) return inlineFunction(scope, node, name, entities, attributes, called);
+  if (node.domain === '') {
+    const moved = importContainers(scope, node, name, entities, attributes);
+    if (moved !== undefined) return moved;
+  }
+  const inputs = entities.map((entity) =>
+    entity === null ? null : tensorOf(entity, `node ${name} (${node.op})`),
+  );
   const special = importSpecial(scope, node, name, inputs, attributes);
   if (special !== undefined) return special;
   if (node.op === 'If' && node.domain === '') {
     const branch = constantBranch(scope, node, inputs);
     if (branch !== undefined) return inlineBranch(scope, node, name, branch);
   }
+  if (node.op === 'Loop' && node.domain === '') {
+    return importLoop(scope, node, name, inputs, (): readonly (ValueId | undefined)[] =>
+      importOperator(scope, node, name, inputs, attributes),
+    );
+  }
   return importOperator(scope, node, name, inputs, attributes);
+}
+
+/** Nodes on sequences and optionals; undefined where every input is a tensor. */
+function importContainers(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  entities: readonly (Entity | null)[],
+  attributes: readonly OnnxAttribute[],
+): readonly Entity[] | undefined {
+  if (node.op === 'SequenceMap') return mapSequence(scope, node, name, entities, importGraph);
+  if (SEQUENCE_OPS.has(node.op)) return importSequenceOp(scope, node, name, entities, attributes);
+  if (entities.every((entity) => entity === null || isTensor(entity))) return undefined;
+  if (node.op === 'Identity') return entities.flatMap((entity) => entity ?? []);
+  if (node.op === 'Loop') return unrollLoop(scope, node, name, entities, importGraph);
+  return undefined;
+}
+
+/** A loop as a node; one whose shapes change from iteration to iteration is written out. */
+function importLoop(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (ValueId | null)[],
+  asNode: () => readonly (ValueId | undefined)[],
+): readonly (Entity | undefined)[] {
+  try {
+    return asNode();
+  } catch (error) {
+    const isShape = error instanceof HoneError && /^HONE-SHAPE/.test(error.code);
+    if (!isShape || !hasKnownTrips(scope, inputs)) throw error;
+    return unrollLoop(scope, node, name, inputs, importGraph);
+  }
 }
 
 function importOperator(
@@ -254,7 +303,7 @@ function inlineBranch(
   node: OnnxNode,
   name: string,
   branch: OnnxGraph,
-): readonly ValueId[] {
+): readonly Entity[] {
   const { state } = scope;
   const { unsupported } = collectOperators(state.model, branch, state.registry, false);
   if (unsupported.length > 0) failUnsupported({ unsupported });
@@ -277,15 +326,15 @@ function inlineFunction(
   scope: Scope,
   node: OnnxNode,
   name: string,
-  inputs: readonly (ValueId | null)[],
+  inputs: readonly (Entity | null)[],
   attributes: readonly OnnxAttribute[],
   called: OnnxFunction,
-): readonly (ValueId | undefined)[] {
+): readonly (Entity | undefined)[] {
   if (inputs.length > called.inputs.length) {
     const message = `node ${name}: function ${called.name} takes ${called.inputs.length} inputs, not ${inputs.length}`;
     fail('HONE-ONNX-016', message, name, EXPORT_AGAIN);
   }
-  const values = new Map<string, ValueId>();
+  const values = new Map<string, Entity>();
   const absent = new Set<string>();
   called.inputs.forEach((formal, i) => {
     const id = inputs[i];

@@ -12,6 +12,7 @@ import type { OpBuilder } from '../../ops/builder.ts';
 import type { Registry } from '../../ops/registry.ts';
 import type { CallerAttributes } from './attributes.ts';
 import { MAX_ELEMENTS } from './bind-shapes.ts';
+import type { Entity } from './entities.ts';
 import type { FoldBudget } from './fold.ts';
 import { dtypeOf, loadSparse, loadTensor, storedElements } from './tensor-elements.ts';
 import type { OnnxFunction, OnnxGraph, OnnxModel, OnnxSparseTensor, OnnxTensor } from './types.ts';
@@ -34,7 +35,7 @@ export interface ImportState {
 export interface Scope {
   readonly state: ImportState;
   readonly builder: OpBuilder;
-  readonly values: Map<string, ValueId>;
+  readonly values: Map<string, Entity>;
   readonly initializers: ReadonlyMap<string, OnnxTensor | OnnxSparseTensor>;
   /** Names of values that must not be what prefix and source name make. */
   readonly finalNames: ReadonlyMap<string, string>;
@@ -61,7 +62,7 @@ export function finalName(scope: Scope, name: string): string {
 }
 
 /** Binds a name to a value; a second time is an error. */
-export function define(scope: Scope, name: string, id: ValueId, node: string): void {
+export function define(scope: Scope, name: string, id: Entity, node: string): void {
   if (scope.values.has(name)) {
     fail(
       'HONE-ONNX-017',
@@ -74,7 +75,7 @@ export function define(scope: Scope, name: string, id: ValueId, node: string): v
 }
 
 /** The value of a name in this scope or one around it with the same builder. */
-export function lookUp(scope: Scope, name: string): ValueId | undefined {
+export function lookUp(scope: Scope, name: string): Entity | undefined {
   for (let at: Scope | null = scope; at !== null; at = at.parent) {
     const id = at.values.get(name);
     if (id !== undefined) return at.builder === scope.builder ? id : undefined;
@@ -89,8 +90,8 @@ export function lookUp(scope: Scope, name: string): ValueId | undefined {
   return undefined;
 }
 
-/** The value an input or output name stands for; '' is an absent input. */
-export function resolve(scope: Scope, name: string, reader: string): ValueId {
+/** What an input or output name stands for. */
+export function resolve(scope: Scope, name: string, reader: string): Entity {
   const id = lookUp(scope, name);
   if (id !== undefined) return id;
   return fail(

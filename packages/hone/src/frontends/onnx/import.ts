@@ -5,12 +5,14 @@
  * arithmetic, functions, constant branches and pass-through nodes are gone. Large constants stay
  * in the model's files: keep the model open as long as the graph is used.
  */
-import { fail } from 'hone-runtime/base/diagnostics';
+import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
 import { collectOperators, functionTable } from './analyze.ts';
-import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
+import type { InputPlan } from './bind-containers.ts';
+import { bindInputs, type ShapeOptions } from './bind-shapes.ts';
+import { type Entity, flatten, isTensor, sequenceOf } from './entities.ts';
 import { newFoldBudget } from './fold.ts';
 import { importNodes, throughBypassed } from './import-nodes.ts';
 import { initializersOf, resolve, type Scope } from './import-scope.ts';
@@ -40,14 +42,21 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
   const constants = options.constants ?? {};
   const bound = bindInputs(graph, model.source.name, withConstantShapes(options, constants));
   const builder = opBuilder(graph.name || 'main', registry);
-  const values = new Map<string, ValueId>();
-  for (const { name } of realInputs(graph)) {
+  const inputOf = (plan: InputPlan): Entity => {
+    if (plan.kind === 'sequence') return sequenceOf(plan.items.map(inputOf));
+    if (plan.kind === 'optional') {
+      return { kind: 'optional', item: plan.item === null ? null : inputOf(plan.item) };
+    }
+    const { name } = plan;
     const type = bound.types.get(name);
-    if (type === undefined) continue;
+    invariant(type !== undefined, `input ${name} has a type`);
     const fixed = Object.hasOwn(constants, name) ? constants[name] : undefined;
-    if (fixed === undefined) values.set(name, builder.graph.input(name, type));
-    else values.set(name, builder.constant(checkedConstant(name, fixed, type), name));
-  }
+    return fixed === undefined
+      ? builder.graph.input(name, type)
+      : builder.constant(checkedConstant(name, fixed, type), name);
+  };
+  const values = new Map<string, Entity>();
+  for (const [name, plan] of bound.plans) values.set(name, inputOf(plan));
   const notes = [...bound.notes];
   const scope: Scope = {
     state: {
@@ -70,7 +79,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     depth: 0,
   };
   importNodes(scope, graph.nodes);
-  const outputs = graph.outputs.map(({ name }) => namedOutput(scope, name));
+  const outputs = graph.outputs.flatMap(({ name }) => namedOutputs(scope, name));
   if (outputs.length === 0 || new Set(outputs).size < outputs.length) {
     fail(
       'HONE-ONNX-021',
@@ -105,9 +114,19 @@ function outputNames(graph: OnnxGraph): ReadonlyMap<string, string> {
   return throughBypassed(new Map(graph.outputs.map(({ name }) => [name, name])), graph.nodes);
 }
 
+/** The tensors of an output, each under its name. */
+function namedOutputs(scope: Scope, name: string): readonly ValueId[] {
+  const entity = resolve(scope, name, `the list of outputs`);
+  const parts = flatten(entity, name);
+  if (!isTensor(entity)) {
+    const list = parts.length === 0 ? 'nothing' : parts.map((part) => part.name).join(', ');
+    scope.state.notes.push(`output ${name} is a ${entity.kind}: it is given as ${list}`);
+  }
+  return parts.map((part) => namedOutput(scope, part.id, part.name));
+}
+
 /** The value of an output, under the output's name. */
-function namedOutput(scope: Scope, name: string): ValueId {
-  const id = resolve(scope, name, `the list of outputs`);
+function namedOutput(scope: Scope, id: ValueId, name: string): ValueId {
   const value = scope.builder.graph.value(id);
   if (value.name === name) return id;
   if (value.constant !== undefined) {

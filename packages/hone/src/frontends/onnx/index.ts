@@ -6,6 +6,6 @@ export { externalLocations } from './external-locations.ts';
 export { type ImportOptions, type ImportResult, importOnnx } from './import.ts';
 export { NEWEST_OPSET, openOnnx, readOnnx } from './read-model.ts';
 export { type OnnxSignature, type SignatureValue, signatureOf } from './signature.ts';
-export { readTensorProto } from './tensor-proto.ts';
+export { type OnnxValue, readTensorProto, readValueProto } from './tensor-proto.ts';
 export type { OnnxDim, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './types.ts';
 export { writeTensorProto } from './write-tensor.ts';

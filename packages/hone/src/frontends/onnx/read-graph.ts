@@ -3,6 +3,7 @@ import {
   ATTRIBUTE,
   ATTRIBUTE_TYPE,
   DIM,
+  ELEMENT_TYPE,
   FUNCTION,
   GRAPH,
   NODE,
@@ -218,16 +219,32 @@ function readValueInfo(r: WireReader, end: number): OnnxValueInfo {
   return { name, type };
 }
 
-function readType(r: WireReader, end: number): OnnxType {
+/** Sequences of optionals of sequences …: deeper ones are damage. */
+const MAX_TYPE_DEPTH = 8;
+
+function readElementType(r: WireReader, end: number, depth: number): OnnxType {
+  let type: OnnxType = { kind: 'unknown' };
+  while (r.next(end)) {
+    if (r.field === ELEMENT_TYPE) type = r.nested((inner) => readType(r, inner, depth));
+    else r.skip();
+  }
+  return type;
+}
+
+function readType(r: WireReader, end: number, depth = 0): OnnxType {
   let type: OnnxType = { kind: 'unknown' };
   while (r.next(end)) {
     if (r.field === TYPE.tensor) {
       type = r.nested((inner) => readTensorType(r, inner));
       continue;
     }
-    if (r.field === TYPE.sequence) type = { kind: 'sequence' };
-    else if (r.field === TYPE.map) type = { kind: 'map' };
-    else if (r.field === TYPE.optional) type = { kind: 'optional' };
+    if (r.field === TYPE.sequence || r.field === TYPE.optional) {
+      const kind = r.field === TYPE.sequence ? 'sequence' : 'optional';
+      if (depth > MAX_TYPE_DEPTH) return { kind: 'unknown' };
+      type = { kind, element: r.nested((inner) => readElementType(r, inner, depth + 1)) };
+      continue;
+    }
+    if (r.field === TYPE.map) type = { kind: 'map' };
     else if (r.field === TYPE.sparse) type = { kind: 'sparse' };
     else if (r.field === TYPE.opaque) type = { kind: 'opaque' };
     r.skip();

@@ -6,6 +6,7 @@ import { externalFilesFrom } from './external-files.ts';
 import { TENSOR } from './proto.ts';
 import { readTensor } from './read-tensor.ts';
 import { loadTensor } from './tensor-elements.ts';
+import type { OnnxType } from './types.ts';
 import { WireReader } from './wire-reader.ts';
 
 /**
@@ -24,6 +25,31 @@ export function readTensorProto(bytes: Uint8Array, name = '<tensor>'): Tensor {
   }
   const tensor = readTensor(new WireReader(source), source.size);
   return loadTensor(tensor, externalFilesFrom({}, name));
+}
+
+/** A value of the ONNX test data. */
+export type OnnxValue =
+  | Tensor
+  | { readonly kind: 'sequence'; readonly items: readonly OnnxValue[] }
+  | { readonly kind: 'optional'; readonly item: OnnxValue | null };
+
+/** Reads a file of the ONNX test data whose declared type is known: a tensor, sequence or optional. */
+export function readValueProto(bytes: Uint8Array, type: OnnxType, name = '<value>'): OnnxValue {
+  if (type.kind !== 'sequence' && type.kind !== 'optional') return readTensorProto(bytes, name);
+  const source = memorySource(bytes, name);
+  const r = new WireReader(source);
+  const { element } = type;
+  const items: OnnxValue[] = [];
+  while (r.next(source.size)) {
+    // The fields of SequenceProto and OptionalProto: 3 tensors, 5 sequences, 7 optionals.
+    if ((r.field === 3 || r.field === 5 || r.field === 7) && r.wire === 2) {
+      const { offset, length } = r.range();
+      items.push(readValueProto(bytes.slice(offset, offset + length), element, name));
+    } else r.skip();
+  }
+  return type.kind === 'sequence'
+    ? { kind: 'sequence', items }
+    : { kind: 'optional', item: items[0] ?? null };
 }
 
 /**

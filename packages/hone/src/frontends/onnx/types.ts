@@ -53,7 +53,8 @@ export type OnnxType =
       /** Null: even the rank is unknown. */
       readonly shape: readonly OnnxDim[] | null;
     }
-  | { readonly kind: 'sequence' | 'map' | 'optional' | 'sparse' | 'opaque' | 'unknown' };
+  | { readonly kind: 'sequence' | 'optional'; readonly element: OnnxType }
+  | { readonly kind: 'map' | 'sparse' | 'opaque' | 'unknown' };
 
 export interface OnnxValueInfo {
   readonly name: string;

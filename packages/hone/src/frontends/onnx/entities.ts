@@ -1,0 +1,49 @@
+/**
+ * What a name stands for while a model is imported: a tensor of the Graph, or a list or an optional of
+ * such. Lists and optionals exist only here: how many tensors they hold is known when the model is
+ * imported, so the Graph has the tensors alone. The tensors of a list `x` are called `x.0`, `x.1`, ….
+ */
+import { fail } from 'hone-runtime/base/diagnostics';
+import type { ValueId } from '../../graph/types.ts';
+
+export type Entity = ValueId | SequenceEntity | OptionalEntity;
+
+export interface SequenceEntity {
+  readonly kind: 'sequence';
+  readonly items: readonly Entity[];
+}
+
+export interface OptionalEntity {
+  readonly kind: 'optional';
+  readonly item: Entity | null;
+}
+
+export function isTensor(entity: Entity): entity is ValueId {
+  return typeof entity === 'number';
+}
+
+export function sequenceOf(items: readonly Entity[]): SequenceEntity {
+  return { kind: 'sequence', items };
+}
+
+/** The tensor an operator reads; a list or an optional is an error about the reader. */
+export function tensorOf(entity: Entity, reader: string): ValueId {
+  if (isTensor(entity)) return entity;
+  if (entity.kind === 'optional' && entity.item !== null) return tensorOf(entity.item, reader);
+  return fail(
+    'HONE-ONNX-019',
+    `${reader} reads a tensor, but is given ${entity.kind === 'sequence' ? 'a sequence' : 'an optional without a value'}`,
+    reader,
+    'the model is not valid ONNX, or a length or presence was given that it does not take',
+  );
+}
+
+/** The tensors inside, in order, with the names they have outside of the model. */
+export function flatten(
+  entity: Entity,
+  name: string,
+): readonly { readonly name: string; readonly id: ValueId }[] {
+  if (isTensor(entity)) return [{ name, id: entity }];
+  if (entity.kind === 'optional') return entity.item === null ? [] : flatten(entity.item, name);
+  return entity.items.flatMap((item, i) => flatten(item, `${name}.${i}`));
+}
