@@ -16,7 +16,13 @@ import type { Attrs, Graph, Node, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { type Pass, type Rebuild, rewriteGraph } from './pass.ts';
 
-const CONTRACTIONS: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
+const CONTRACTIONS: ReadonlySet<string> = new Set([
+  'Conv',
+  'ConvTranspose',
+  'MatMul',
+  'Gemm',
+  'com.microsoft:MatMulNBits',
+]);
 
 /** Their results depend on the dtype they work in. */
 const KEPT: ReadonlySet<string> = new Set([
@@ -56,8 +62,9 @@ interface Widening {
 
 function contracts(graph: Graph, node: Node, isHalf: Widening['isHalf']): boolean {
   const [data] = node.inputs;
-  if (node.domain !== '' || data === null || data === undefined) return false;
-  return CONTRACTIONS.has(node.op) && isHalf(valueById(graph, data).type.dtype);
+  if (data === null || data === undefined) return false;
+  const name = node.domain === '' ? node.op : `${node.domain}:${node.op}`;
+  return CONTRACTIONS.has(name) && isHalf(valueById(graph, data).type.dtype);
 }
 
 /** The node in f32, its outputs cast back; whoever reads them looks up the f32 form. */

@@ -8,6 +8,7 @@ import type {
   Buffer,
   BufferId,
   ContractBody,
+  BlockwiseSpec,
   ConvSpec,
   FusionNote,
   MatMulSpec,
@@ -185,7 +186,7 @@ function readStep(scanner: Scanner): ReduceStep {
 type Field = number | boolean | readonly number[];
 
 function readSpec(scanner: Scanner): ContractBody['spec'] {
-  const kind = oneOf(scanner, ['conv', 'matmul', 'general'] as const, 'a contraction');
+  const kind = oneOf(scanner, ['conv', 'matmul', 'blockwise', 'general'] as const, 'a contraction');
   if (kind === 'general') return { kind };
   const fields = new Map<string, Field>();
   scanner.expect('{');
@@ -220,6 +221,15 @@ function readSpec(scanner: Scanner): ContractBody['spec'] {
       dilation: list('dilation'),
       padBegin: list('padBegin'),
     } satisfies ConvSpec;
+  }
+  if (kind === 'blockwise') {
+    return {
+      kind,
+      n: number('n'),
+      k: number('k'),
+      bits: number('bits'),
+      block: number('block'),
+    } satisfies BlockwiseSpec;
   }
   return {
     kind,

@@ -77,6 +77,18 @@ export interface MatMulSpec {
   readonly transB: boolean;
 }
 
+/**
+ * A matrix product of a row-major left side and weights of `bits` bits, packed along k in blocks of
+ * `block` with a scale each. b is `(weight - zero point) · scale`, so its scale is b's last factor.
+ */
+export interface BlockwiseSpec {
+  readonly kind: 'blockwise';
+  readonly n: number;
+  readonly k: number;
+  readonly bits: number;
+  readonly block: number;
+}
+
 /** Anything else that sums products, e.g. transposed convolution; lowered naively. */
 export interface GeneralSpec {
   readonly kind: 'general';
@@ -97,7 +109,7 @@ export interface ContractBody {
   readonly accDtype: DType;
   readonly outIndex: readonly Expr[];
   readonly epilogue: Expr;
-  readonly spec: ConvSpec | MatMulSpec | GeneralSpec;
+  readonly spec: ConvSpec | MatMulSpec | BlockwiseSpec | GeneralSpec;
 }
 
 /** A hand-written C routine of `kernels/routines`, by name, with integer parameters. All outputs at once. */
