@@ -195,6 +195,8 @@ test('hone keygen writes a private key for its owner only, and overwrites nothin
     key: place('made'),
     public_key: place('made.pub'),
     key_id: readPublicKey(place('made.pub')).id,
+    certificate: null,
+    fingerprint: null,
   });
   assert.equal(statSync(place('made')).mode & 0o777, 0o600);
   assert.equal(readPrivateKey(place('made')).id, readPublicKey(place('made.pub')).id);

@@ -345,22 +345,82 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'keygen',
     summary: 'make a pair of keys to sign artifacts with',
     details:
-      'The private key signs (`hone compile --sign KEY`); the public one, KEY.pub, goes to those who run artifacts (--key). Ed25519 keys made by openssl do as well.',
+      'The private key signs (`hone compile --sign KEY`); the public one, KEY.pub, goes to those who run artifacts (--key). Ed25519 keys made by openssl do as well. With --tls it makes the key and certificate of a server instead.',
     args: [],
     options: [
       {
         flags: '-o, --output <KEY>',
-        doc: 'file for the private key; the public one gets .pub behind it',
+        doc: 'file for the private key; the public one gets .pub behind it, a certificate .crt',
+      },
+      {
+        flags: '--tls <HOST>',
+        doc: 'make a self-signed certificate for TLS, for a host name or address that clients connect to, with its private key',
+        repeat: true,
       },
       JSON_OPTION,
     ],
-    examples: ['hone keygen -o signer'],
+    examples: ['hone keygen -o signer', 'hone keygen --tls gpu1.example.com -o gpu1'],
     json: {
       key: 'file of the private key',
-      public_key: 'file of the public key',
-      key_id: 'SHA-256 digest of the public key in DER form',
+      public_key: 'file of the public key (null with --tls)',
+      key_id: 'SHA-256 digest of the public key in DER form (null with --tls)',
+      certificate: 'file of the certificate (null without --tls)',
+      fingerprint: 'SHA-256 digest of the certificate (null without --tls)',
     },
     load: () => import('./commands/keygen.ts'),
+  },
+  {
+    name: 'agent',
+    summary: 'measure artifacts on this machine for `hone advise` on another one',
+    details:
+      'Answers requests over TLS, or over a Unix socket, until it is ended. Measures only artifacts that one of the keys given has signed, for clients that know its token; see docs/agent.md.',
+    args: [],
+    options: [
+      {
+        flags: '--listen <ADDRESS>',
+        doc: 'HOST:PORT for TLS (0.0.0.0 for all addresses, port 0 for any), or unix:PATH',
+        fallback: '127.0.0.1:8741',
+      },
+      {
+        flags: '--key <PUB>',
+        doc: 'public key (PEM) of who may have signed what is measured; needed',
+        repeat: true,
+      },
+      {
+        flags: '--token-file <FILE>',
+        doc: 'the secret that clients show; a file that is not there is made, with a new one',
+        fallback: 'the variable HONE_AGENT_TOKEN',
+      },
+      {
+        flags: '--cert <FILE>',
+        doc: 'certificate (PEM) for TLS, its chain included; `hone keygen --tls` makes one',
+        fallback: 'a new one that lasts as long as the process',
+      },
+      { flags: '--cert-key <FILE>', doc: 'private key (PEM) of the certificate' },
+      {
+        flags: '--name <NAME>',
+        doc: 'what this machine is called in advice, e.g. the type of the instance',
+        fallback: 'what the machine says of itself',
+      },
+      { flags: '--max-upload <SIZE>', doc: 'largest packed artifact', fallback: '2GiB' },
+      {
+        flags: '--max-unpacked <SIZE>',
+        doc: 'most that all artifacts take on disk, unpacked',
+        fallback: '8GiB',
+      },
+      { flags: '--max-queue <N>', doc: 'jobs that may wait while one runs', fallback: '8' },
+      { flags: '--max-time <TIME>', doc: 'time a job may take, e.g. 90s', fallback: '5m' },
+      JSON_OPTION,
+    ],
+    examples: [
+      'hone agent --key signer.pub --token-file token --listen 0.0.0.0:8741',
+      'hone agent --key signer.pub --token-file token --listen unix:/run/hone/agent.sock',
+    ],
+    json: {
+      address: 'where it listened',
+      jobs: 'number of jobs that ended',
+    },
+    load: () => import('./commands/agent.ts'),
   },
   {
     name: 'targets',

@@ -14,6 +14,8 @@ export interface OptionReader {
   integers(name: string, min: number): readonly number[] | undefined;
   /** Milliseconds, from `500ms`, `5s`, `2m` or plain seconds. */
   duration(name: string): number | undefined;
+  /** Bytes, from `256MiB`, `2GiB`, `1.5GB` or plain bytes. */
+  bytes(name: string): number | undefined;
   /** NAME=VALUE pairs of a repeated option. */
   pairs(name: string): readonly { readonly key: string; readonly value: string }[];
 }
@@ -46,6 +48,10 @@ export function optionReader(values: Readonly<Record<string, unknown>>): OptionR
     duration(name) {
       const value = text(name);
       return value === undefined ? undefined : parseDuration(name, value);
+    },
+    bytes(name) {
+      const value = text(name);
+      return value === undefined ? undefined : parseByteCount(name, value);
     },
     pairs: (name) =>
       list(name).map((item) => {
@@ -81,6 +87,29 @@ function parseDuration(name: string, value: string): number {
     badValue(name, value, 'give a duration like 500ms, 5s or 2m');
   }
   return Number(match[1]) * unit;
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+function parseByteCount(name: string, value: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([kKMGT]?i?B?)$/.exec(value);
+  const unit = UNIT_BYTES[match?.[2] ?? '?'];
+  const bytes = unit === undefined ? Number.NaN : Math.round(Number(match?.[1]) * unit);
+  if (!(bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER)) {
+    badValue(name, value, 'give a size like 256MiB, 2GiB or 1500MB');
+  }
+  return bytes;
 }
 
 /** A shape written `1x3x224x224`; undefined when it is not one. */

@@ -26,6 +26,11 @@ import { beginSwap } from './swap.ts';
 import { BLOCK_BYTES, isEndBlock, paddingBytes, parseTarHeader, type TarHeader } from './tar.ts';
 import { checkTarget, writeError } from './write.ts';
 
+export interface UnpackOptions extends OpenOptions {
+  /** The files of the artifact may have so many bytes together. */
+  readonly maxBytes?: number;
+}
+
 export interface Unpacked {
   readonly manifest: Manifest;
   readonly signedBy: string | undefined;
@@ -39,7 +44,7 @@ const MAX_FILL_BYTES = 1 << 20;
 export async function unpackArtifact(
   archive: string,
   target: string,
-  options: OpenOptions = {},
+  options: UnpackOptions = {},
 ): Promise<Unpacked> {
   if (!existsSync(archive)) {
     fail('HONE-IO-001', `${archive} does not exist`, archive, 'check the path of the archive');
@@ -80,8 +85,8 @@ interface Source {
   readonly queue: ByteQueue;
 }
 
-async function fill(directory: string, source: Source, options: OpenOptions): Promise<Unpacked> {
-  const { archive, target } = source;
+async function fill(directory: string, source: Source, options: UnpackOptions): Promise<Unpacked> {
+  const { archive } = source;
   const first = await nextHeader(source);
   if (first?.path !== MANIFEST_FILE) {
     damaged(archive, `does not begin with ${MANIFEST_FILE}, so it was not packed by hone`);
@@ -95,7 +100,7 @@ async function fill(directory: string, source: Source, options: OpenOptions): Pr
   }
   const signedBy = signerOf(manifestBytes, signature, archive, options);
   const manifest = parseManifest(new TextDecoder().decode(manifestBytes), MANIFEST_FILE);
-  checkSpace(directory, target, manifest);
+  checkSpace(directory, source, manifest, options);
   const missing = new Map(manifest.files.map((entry) => [entry.path, entry]));
   for (; header !== undefined; header = await nextHeader(source)) {
     const entry = missing.get(header.path);
@@ -173,8 +178,21 @@ async function checkEnd({ archive, queue }: Source): Promise<void> {
   if (!proper || !isEndBlock(fill)) damaged(archive, 'goes on behind its end, or lacks it');
 }
 
-function checkSpace(directory: string, target: string, manifest: Manifest): void {
+function checkSpace(
+  directory: string,
+  { archive, target }: Source,
+  manifest: Manifest,
+  { maxBytes = Number.POSITIVE_INFINITY }: UnpackOptions,
+): void {
   const needed = manifest.files.reduce((sum, entry) => sum + entry.bytes, 0);
+  if (needed > maxBytes) {
+    fail(
+      'HONE-ARTIFACT-033',
+      `${archive} unpacks to ${needed} bytes, and ${maxBytes} is the limit`,
+      archive,
+      'raise the limit, or use a smaller model',
+    );
+  }
   const { bavail, bsize, blocks } = statfsSync(directory, { bigint: true });
   const free = bavail * bsize;
   // Some file systems do not say how large they are.

@@ -17,6 +17,7 @@ export type ErrorArea =
   | 'INPUT'
   | 'CLI'
   | 'BENCH'
+  | 'AGENT'
   | 'ADVISE'
   | 'IO'
   | 'INTERNAL';
