@@ -98,7 +98,15 @@ HONE_INLINE U HONE_N(bf16_bits)(F x) {
   const U up = bits + 0x7fff + ((bits >> 16) & 1);
   return HONE_N(select_u32)(x != x, bits | 0x400000, up) >> 16;
 }
+#if defined(__AVX512BF16__) && defined(__clang__) && HONE_LANES == 16
+HONE_INLINE void HONE_N(store_bf16)(uint16_t *p, F x) {
+  typedef __bf16 narrow __attribute__((vector_size(32)));
+  typedef narrow at_narrow __attribute__((aligned(2), may_alias));
+  *(at_narrow *)p = __builtin_ia32_cvtneps2bf16_512_mask(x, (narrow){0}, (unsigned short)-1);
+}
+#else
 HONE_INLINE void HONE_N(store_bf16)(uint16_t *p, F x) { HONE_N(store_u16)(p, (I)HONE_N(bf16_bits)(x)); }
+#endif
 HONE_INLINE F HONE_N(round_bf16)(F x) { return (F)(HONE_N(bf16_bits)(x) << 16); }
 
 #if defined(__F16C__) || defined(__aarch64__)
@@ -201,6 +209,24 @@ HONE_INLINE I HONE_N(cvt_f32_i32)(F x) {
 HONE_INLINE U HONE_N(cvt_f32_u32)(F x) {
   const U y = __builtin_convertvector(HONE_N(clamped)(x, 0.0f, 4294967040.0f), U);
   return HONE_N(select_u32)(x >= 4294967296.0f, HONE_N(splat_u32)(UINT32_MAX), y);
+}
+
+// To nearest even, for numbers below 2^22.
+HONE_INLINE I HONE_N(nearest_i32)(F x) {
+#if defined(__clang__) && HONE_LANES == 16 && defined(__AVX512F__)
+  return __builtin_ia32_cvtps2dq512_mask(x, (I){0}, (unsigned short)-1, 4);
+#elif defined(__clang__) && HONE_LANES == 8 && defined(__AVX__)
+  return __builtin_ia32_cvtps2dq256(x);
+#else
+  // Adding 1.5 · 2^23 leaves the whole number in the low bits.
+  return (I)(x + 12582912.0f) - 0x4b400000;
+#endif
+}
+// To nearest even, plus the zero point, saturating; NaN gives 0.
+HONE_INLINE I HONE_N(quantize_u8)(F x, int32_t zero) {
+  const float low = -zero, high = 255 - zero;
+  const F above = HONE_N(select_f32)(x > low, x, HONE_N(splat_f32)(low));
+  return HONE_N(nearest_i32)(HONE_N(select_f32)(above < high, above, HONE_N(splat_f32)(high))) + zero;
 }
 
 // --- integers ---------------------------------------------------------------------------------

@@ -21,9 +21,10 @@ HONE_INLINE hone_f32x16 hone_vdpbf16ps(hone_f32x16 acc, const uint16_t *a, const
   const hone_i32x16 y = hone_load_i32x16((const int32_t *)b);
 #ifdef __clang__
   typedef __bf16 pairs __attribute__((vector_size(64)));
-  return __builtin_ia32_dpbf16ps_512(acc, (pairs)x, (pairs)y);
+  // The broadcast last: it can be the instruction's memory operand there.
+  return __builtin_ia32_dpbf16ps_512(acc, (pairs)y, (pairs)x);
 #else
-  return (hone_f32x16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)x, (__m512bh)y);
+  return (hone_f32x16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)y, (__m512bh)x);
 #endif
 }
 #endif

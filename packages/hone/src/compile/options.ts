@@ -3,7 +3,10 @@
  * artifact is recorded in its manifest: a new option has a line in `recorded-options.ts`.
  */
 import type { ContractOptions } from '../kernels/index.ts';
+import type { AutocastPolicy } from '../passes/autocast.ts';
 import type { Registry } from '../ops/registry.ts';
+
+export type Precision = 'fp32' | 'bf16' | 'fp16';
 
 export interface CompileOptions {
   /** Shapes of inputs by name, for dimensions the model leaves open. */
@@ -29,6 +32,10 @@ export interface CompileOptions {
   /** false: every operator is a kernel of its own. Default true. */
   readonly fuse?: boolean;
   readonly contract?: ContractOptions;
+  /** What values are kept in and contractions multiply; they sum in 32 bits. Default fp32. */
+  readonly precision?: Precision;
+  /** What 16-bit precisions narrow. Default all. */
+  readonly autocast?: AutocastPolicy;
   /** Least work of a worker in ns, by a rough estimate; 0: any number. Default 40,000. */
   readonly workPerWorkerNs?: number;
   readonly onProgress?: (message: string) => void;

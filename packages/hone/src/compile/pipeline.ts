@@ -13,10 +13,12 @@ import type { Graph } from '../graph/types.ts';
 import { assignLayouts } from '../kernels/index.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { standardRegistry } from '../ops/registry.ts';
+import { applyPrecision } from '../passes/apply-precision.ts';
 import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
 import { generate } from './generate.ts';
 import type { CompileOptions } from './options.ts';
+import { planPrecision } from './precision.ts';
 import type { Report } from './report.ts';
 import type { WeightBlob } from './weights.ts';
 
@@ -73,11 +75,12 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   say('optimising the graph');
   const graph = runPasses(source, { registry });
   say('fusing');
-  const fused = fuseGraph(graph, {
-    registry,
-    ...(options.fuse === undefined ? {} : { fuse: options.fuse }),
-  });
-  return { graph, fused };
+  const fusion = { registry, ...(options.fuse === undefined ? {} : { fuse: options.fuse }) };
+  const fused = fuseGraph(graph, fusion);
+  const plan = planPrecision(graph, fused, options);
+  if (plan === null) return { graph, fused };
+  const precise = applyPrecision(graph, plan, { registry });
+  return { graph: precise, fused: fuseGraph(precise, fusion) };
 }
 
 function finishGraph(

@@ -4,6 +4,7 @@
  * not know it refuses, because a rebuild without it would prove nothing.
  */
 import {
+  broken,
   count,
   type Field,
   type Json,
@@ -16,7 +17,8 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import type { Target } from 'hone-runtime/target/types';
 import type { ContractOptions } from '../kernels/index.ts';
 import { standardRegistry } from '../ops/registry.ts';
-import type { CompileOptions } from './options.ts';
+import type { AutocastPolicy } from '../passes/autocast.ts';
+import type { CompileOptions, Precision } from './options.ts';
 
 /** What a manifest says where operators came with the call: those are not recorded. */
 const OWN_OPERATORS = 'operators';
@@ -38,6 +40,8 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
     target: targets.map(({ name }) => name),
     static: options.static,
     prefix,
+    precision: options.precision,
+    autocast: options.autocast,
   };
   const text = JSON.stringify(own ? { ...all, [OWN_OPERATORS]: 'own' } : all);
   return sorted(JSON.parse(text) as Json) as JsonObject;
@@ -56,6 +60,8 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'target') options.target = list(field).map(text);
     else if (name === 'static') options.static = flag(field);
     else if (name === 'prefix') options.prefix = text(field);
+    else if (name === 'precision') options.precision = oneOf(field, PRECISIONS);
+    else if (name === 'autocast') options.autocast = oneOf(field, POLICIES);
     else unknown(subject, name);
   }
   return options;
@@ -97,6 +103,15 @@ function members(field: Field): { readonly name: string; readonly field: Field }
 function record<T>(field: Field, read: (field: Field) => T): Readonly<Record<string, T>> {
   // Names come from a file: "__proto__" must be a name like any other.
   return Object.fromEntries(members(field).map(({ name, field: value }) => [name, read(value)]));
+}
+
+const PRECISIONS = ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[];
+const POLICIES = ['none', 'matmul', 'all'] as const satisfies readonly AutocastPolicy[];
+
+function oneOf<T extends string>(field: Field, words: readonly T[]): T {
+  const word = text(field);
+  const found = words.find((item) => item === word);
+  return found ?? broken(field.path, `"${word}" is none of ${words.join(', ')}`);
 }
 
 function flag(field: Field): boolean {

@@ -50,7 +50,7 @@ export function whyNotAbsorbed(
 }
 
 /** index j is axis ij (or 0 where the extent is 1). */
-function isIdentityIndex(index: readonly Expr[], shape: readonly number[]): boolean {
+export function isIdentityIndex(index: readonly Expr[], shape: readonly number[]): boolean {
   return index.every(
     (expr, i) =>
       (expr.kind === 'axis' && expr.name === `i${i}`) || (at(shape, i) === 1 && isZero(expr)),

@@ -14,8 +14,10 @@ import type { BufferId, Stage, StageGraph, View } from '../stages/types.ts';
 import { absorbMap, whyNotAbsorbed, writesInOrder } from './absorb.ts';
 import { placeConcats } from './concat.ts';
 import { bufferOf, type Draft, type Work } from './draft.ts';
+import { foldEpilogues } from './fold-epilogue.ts';
 import { inlineMap, readersOf, whyNotInlined } from './inline.ts';
 import { addCopy, lowerGraph } from './lower-graph.ts';
+import { narrowContractions } from './narrow.ts';
 
 export { uncompiledNodes } from './lower-graph.ts';
 
@@ -28,7 +30,10 @@ export interface FusionOptions {
 export function fuseGraph(graph: Graph, options: FusionOptions = {}): StageGraph {
   const { work, views } = lowerGraph(graph, options.registry ?? standardRegistry);
   const outputs = bindOutputs(work, graph, views);
+  narrowContractions(work);
+  dropDead(work);
   if (options.fuse !== false) fuseMaps(work);
+  foldEpilogues(work);
   placeConcats(work);
   dropDead(work);
   return finish(work, graph, outputs, views);

@@ -6,6 +6,7 @@
  * inlined into several readers.
  */
 import { at } from 'hone-runtime/base/diagnostics';
+import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { substituteAxes, visitExpr } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
 import type { MapBody, View } from '../stages/types.ts';
@@ -43,6 +44,12 @@ export function isMovement(body: MapBody): boolean {
   return body.value.kind === 'load' || evaluationCost(body.value) === 0;
 }
 
+/** A value rounded to fewer bits: it was rounded to lie in memory so. */
+function isNarrowing(value: Expr): boolean {
+  return value.kind === 'cast' && isFloat(value.x.dtype) && NARROW.has(value.dtype);
+}
+const NARROW: ReadonlySet<DType> = new Set(['bf16', 'f16', 'u8', 'i8']);
+
 /** The value at output index j is the value of axis j: the map covers its whole output in order. */
 export function isIdentityWrite(outIndex: readonly Expr[]): boolean {
   return outIndex.every((expr, i) => expr.kind === 'axis' && expr.name === `i${i}`);
@@ -56,6 +63,7 @@ export function whyNotInlined(
   readers: number,
 ): string | null {
   if (map.body.kind !== 'map') return 'its producer is not element-wise';
+  if (isNarrowing(map.body.value)) return 'the narrow value is what lies in memory';
   if (!isIdentityWrite(map.body.outIndex)) return 'its producer writes a part of a buffer';
   if (reader.body.kind === 'routine' || reader.body.kind === 'concat') {
     return `${reader.body.kind} stages read finished buffers`;

@@ -62,7 +62,8 @@ export function bufferParams(
     if (item.kind === 'workspace') {
       return { name: item.name, dtype: item.dtype, access: 'write' };
     }
-    const { dtype } = bufferAt(buffers, at(stage.operands, item.operand));
+    const { dtype: own } = bufferAt(buffers, at(stage.operands, item.operand));
+    const dtype = item.kind === 'packed' ? (item.dtype ?? own) : own;
     return { name: operandName(item.operand), dtype, access: 'read' };
   });
 }
@@ -153,7 +154,7 @@ export function hasPaddedLanes(
   return all;
 }
 
-/** Statements that zero the halo of an output's region; they may run beside the stage itself. */
+/** Statements that fill the halo of an output's region; they may run beside the stage itself. */
 export function clearHalo(output: View, buffer: Buffer, lanes: number): Stmt[] {
   if (!hasHalo(buffer)) return [];
   const { block, halo } = buffer.layout;
@@ -163,7 +164,12 @@ export function clearHalo(output: View, buffer: Buffer, lanes: number): Stmt[] {
   if (n === undefined || c === undefined || h === undefined || w === undefined) return [];
   const whole: View = { buffer: output.buffer, shape: buffer.shape };
   const offset = output.offset ?? [0, 0, 0, 0];
-  const zero: Expr = { kind: 'const', dtype: buffer.dtype, value: buffer.dtype === 'i64' ? 0n : 0 };
+  const fill = buffer.layout.fill ?? 0;
+  const zero: Expr = {
+    kind: 'const',
+    dtype: buffer.dtype,
+    value: buffer.dtype === 'i64' ? BigInt(fill) : fill,
+  };
   const channel = block === 1 ? axis('hc') : iadd(imul(axis('hc'), block), axis('hl'));
   const firstChannel = at(offset, 1);
   // Whole blocks: what a neighbour's channels have there is zero too.
@@ -203,7 +209,7 @@ export function clearHalo(output: View, buffer: Buffer, lanes: number): Stmt[] {
   return [
     {
       kind: 'block',
-      comment: 'zero border',
+      comment: fill === 0 ? 'zero border' : `border of ${fill}`,
       body: [forLoop('hn', 0, n, 'serial', [forLoop('hc', 0, blocks, 'parallel', body)])],
     },
   ];

@@ -20,16 +20,30 @@ import type {
   StageGraph,
   View,
 } from '../stages/types.ts';
-import { haloNeeded, readsPlanar, whyNotBlocked } from './contract/index.ts';
+import { haloNeeded, outsideOf, readsPlanar, whyNotBlocked } from './contract/index.ts';
 
 type Halo = readonly [number, number, number, number];
 const NO_HALO: Halo = [0, 0, 0, 0];
+
+/** A halo and what it holds. */
+type Border = Pick<Layout, 'halo' | 'fill'>;
+const NO_BORDER: Border = { halo: NO_HALO };
+
+function hasWidth(halo: Halo): boolean {
+  return halo.some((width) => width > 0);
+}
+
+function borderOf({ halo, fill }: Conv): Border {
+  return fill === 0 || !hasWidth(halo) ? { halo } : { halo, fill };
+}
 
 interface Conv {
   readonly body: ContractBody;
   readonly spec: ConvSpec;
   readonly planar: boolean;
   readonly halo: Halo;
+  /** What the halo holds. */
+  readonly fill: number;
 }
 
 export function assignLayouts(graph: StageGraph, target: Target): StageGraph {
@@ -44,9 +58,9 @@ export function assignLayouts(graph: StageGraph, target: Target): StageGraph {
   const planar = planarInputs(graph, convs, canBlock, blocked);
   const halos = halosOf(graph, convs, new Set([...blocked, ...planar]));
   const buffers = graph.buffers.map((buffer): Buffer => {
-    const halo = halos.get(buffer.id) ?? NO_HALO;
-    if (blocked.has(buffer.id)) return { ...buffer, layout: { block: target.lanes, halo } };
-    if (planar.has(buffer.id)) return { ...buffer, layout: { block: 1, halo } };
+    const border = halos.get(buffer.id) ?? NO_BORDER;
+    if (blocked.has(buffer.id)) return { ...buffer, layout: { block: target.lanes, ...border } };
+    if (planar.has(buffer.id)) return { ...buffer, layout: { block: 1, ...border } };
     return buffer;
   });
   return insertReorders({ ...graph, buffers }, convs, target.lanes);
@@ -57,7 +71,8 @@ function asBlockedConv(stage: Stage, graph: StageGraph, target: Target): Conv | 
   if (body.kind !== 'contract' || body.spec.kind !== 'conv') return null;
   if (whyNotBlocked(stage, graph.buffers, body, body.spec, target) !== null) return null;
   const planar = readsPlanar(body.spec, target);
-  return { body, spec: body.spec, planar, halo: haloNeeded(body.spec, target) };
+  const halo = haloNeeded(body, body.spec, target);
+  return { body, spec: body.spec, planar, halo, fill: outsideOf(body) };
 }
 
 /**
@@ -192,14 +207,20 @@ function halosOf(
   graph: StageGraph,
   convs: ReadonlyMap<number, Conv>,
   laidOut: ReadonlySet<BufferId>,
-): ReadonlyMap<BufferId, Halo> {
-  const halos = new Map<BufferId, Halo>();
+): ReadonlyMap<BufferId, Border> {
+  const halos = new Map<BufferId, Border>();
   for (const stage of graph.stages) {
     const conv = convs.get(stage.id);
     if (conv === undefined) continue;
     const view = at(stage.operands, 0);
     if (!laidOut.has(view.buffer)) continue;
-    halos.set(view.buffer, widest(halos.get(view.buffer) ?? NO_HALO, conv.halo));
+    const have = halos.get(view.buffer) ?? NO_BORDER;
+    const border = borderOf(conv);
+    // Readers that want another border than the first get a copy with their own.
+    const agree = !hasWidth(have.halo) || (have.fill ?? 0) === (border.fill ?? 0);
+    if (hasWidth(conv.halo) && agree) {
+      halos.set(view.buffer, { ...border, halo: widest(have.halo, conv.halo) });
+    }
   }
   return halos;
 }
@@ -209,7 +230,9 @@ function widest(a: Halo, b: Halo): Halo {
 }
 
 function covers(layout: Layout, wanted: Layout): boolean {
-  return layout.block === wanted.block && wanted.halo.every((w, i) => at(layout.halo, i) >= w);
+  if (layout.block !== wanted.block) return false;
+  const fits = wanted.halo.every((w, i) => at(layout.halo, i) >= w);
+  return fits && (!hasWidth(wanted.halo) || (layout.fill ?? 0) === (wanted.fill ?? 0));
 }
 
 /** Copies into the layout a convolution needs, shared by the stages that need the same. */
@@ -257,7 +280,7 @@ function insertReorders(
       continue;
     }
     const image: Layout = { block, halo: NO_HALO };
-    const input: Layout = { block: conv.planar ? 1 : block, halo: conv.halo };
+    const input: Layout = { block: conv.planar ? 1 : block, ...borderOf(conv) };
     const operands = stage.operands.map((view, k) => {
       if (k === 0) return reordered(view, input, stage);
       const isImage = imageOperands(stage).includes(view);

@@ -13,6 +13,8 @@ export type KernelBuffer =
       readonly kind: 'packed';
       readonly operand: number;
       readonly packing: string;
+      /** Of the packed elements; default: the operand's. */
+      readonly dtype?: DType;
       readonly pack: () => TypedArray;
     }
   /** Memory of the step alone, shared by its workers. */

@@ -80,7 +80,9 @@ function readBuffer(scanner: Scanner, options: StagesReadOptions): Buffer {
   const sides = scanner.accept('halo') ? scanner.shape() : [0, 0, 0, 0];
   if (sides.length !== 4) scanner.fail('a halo has four sides');
   const halo = sides as [number, number, number, number];
-  const common = { id, name, dtype, shape, layout: { block, halo }, role };
+  const fill = scanner.accept('of') ? scanner.integer() : 0;
+  const layout = fill === 0 ? { block, halo } : { block, halo, fill };
+  const common = { id, name, dtype, shape, layout, role };
   if (role !== 'constant') return Object.freeze(common);
   let constant: Constant;
   if (scanner.accept('file')) {

@@ -91,7 +91,8 @@ function printBuffer(buffer: Buffer, options: TensorTextOptions): string {
   const { id, name, dtype, shape, layout, role, constant } = buffer;
   const head = `b${id} = ${role} ${JSON.stringify(name)} ${printType(dtype, shape)}`;
   const block = layout.block === 1 ? '' : ` block ${layout.block}`;
-  const halo = layout.halo.every((n) => n === 0) ? '' : ` halo ${extents(layout.halo)}`;
+  const fill = (layout.fill ?? 0) === 0 ? '' : ` of ${layout.fill}`;
+  const halo = layout.halo.every((n) => n === 0) ? '' : ` halo ${extents(layout.halo)}${fill}`;
   if (constant === undefined) return head + block + halo;
   const elements =
     constant.kind === 'inline'

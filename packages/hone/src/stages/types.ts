@@ -141,12 +141,14 @@ export type StageBody = MapBody | ReduceBody | ContractBody | RoutineBody | Conc
 
 /**
  * How a buffer's elements lie in memory. `block` 1: row-major. `block` b > 1 (rank 4 only):
- * [N][ceil(C/b)][H][W][b]. `halo` (rank 4): zero borders around H and W: top, left, bottom, right.
+ * [N][ceil(C/b)][H][W][b]. `halo` (rank 4): borders around H and W: top, left, bottom, right; their
+ * elements are `fill` (default 0), the zero point of quantised data.
  * Lanes past C are unspecified and never influence a real lane.
  */
 export interface Layout {
   readonly block: number;
   readonly halo: readonly [number, number, number, number];
+  readonly fill?: number;
 }
 
 export const PLAIN: Layout = Object.freeze({

@@ -292,6 +292,8 @@ function laneCast(
   const from = expr.x.dtype;
   const to = expr.dtype;
   if (from === 'i64') return castOfLane(context, lane, expr);
+  const quantized = quantizedLane(context, lane, expr, guard);
+  if (quantized !== undefined) return quantized;
   const x = laneExpr(context, lane, expr.x, guard);
   const source = repOf(from);
   const target = repOf(to);
@@ -305,6 +307,27 @@ function laneCast(
   if (target === 'f32') return rounded(lane, to, helper(lane, `cvt_${source}_f32`, x));
   const same = source === target ? x : castTo(`hone_${target}x${lane.width}`, x);
   return wrapped(lane, to, same);
+}
+
+/**
+ * cast(u8, round(x) + zero point) in the instructions that do just that; the sum is one of
+ * integers, which is the same: whole numbers of this size are exact in both.
+ */
+function quantizedLane(
+  context: Context,
+  lane: LaneAxis,
+  expr: Node<'cast'>,
+  guard: CExpr | undefined,
+): CExpr | undefined {
+  const { dtype, x } = expr;
+  if (dtype !== 'u8' || x.dtype !== 'f32') return undefined;
+  const isSum = x.kind === 'binary' && x.op === 'add' && x.b.kind === 'const';
+  const zero = isSum && x.b.kind === 'const' ? Number(x.b.value) : 0;
+  const whole = isSum ? x.a : x;
+  if (whole.kind !== 'unary' || whole.op !== 'round' || context.temps.has(x)) return undefined;
+  if (context.temps.has(whole) || !Number.isInteger(zero) || Math.abs(zero) > 255) return undefined;
+  const real = laneExpr(context, lane, whole.x, guard);
+  return helper(lane, 'quantize_u8', real, literal('i32', zero));
 }
 
 /** cast(±lane + rest): counting lanes. */

@@ -1,9 +1,12 @@
 /**
  * Depthwise convolution (one input and one output channel per group) in blocked layouts: every
  * lane is its own channel, so input and weights are both vectors. Padding is the input's halo.
+ *
+ * Narrow data is widened to f32 as it is loaded, weights when they are packed. Sums of products of
+ * 8-bit integers are exact in f32: they stay below 2^24 for kernels of up to 500 taps.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import { axis, iadd, imul, load } from '../../expr/build.ts';
+import { axis, iadd, imul } from '../../expr/build.ts';
 import { substituteAxes } from '../../expr/rewrite.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { LoopFn, Stmt } from '../../loop/types.ts';
@@ -21,6 +24,7 @@ import { forLoop } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
+import { type Dot, F32_DOT, type OperandForm } from './dot.ts';
 import {
   accumulateStep,
   clearTile,
@@ -34,6 +38,10 @@ import {
 } from './micro.ts';
 import { packDepthwise } from './pack.ts';
 
+function nameOf({ data }: OperandForm): string {
+  return data === 'u8' ? 'u8i8' : data;
+}
+
 /** Pixels of a tile: the last must leave registers for the inputs that taps share. */
 function tileColumns(columns: number, registers: number): number {
   const most = Math.min(columns, registers >= 32 ? 14 : 6);
@@ -45,7 +53,13 @@ function tileColumns(columns: number, registers: number): number {
   return best;
 }
 
-export function lowerDepthwise(ctx: KernelContext, body: ContractBody, spec: ConvSpec): Kernel {
+export function lowerDepthwise(
+  ctx: KernelContext,
+  body: ContractBody,
+  spec: ConvSpec,
+  form: OperandForm,
+): Kernel {
+  const dot: Dot = { ...F32_DOT, name: nameOf(form), data: form.data };
   const { stage, buffers, target } = ctx;
   const { lanes } = target;
   const input = at(stage.operands, 0);
@@ -64,7 +78,7 @@ export function lowerDepthwise(ctx: KernelContext, body: ContractBody, spec: Con
       imul(tap, at(spec.dilation, axisIndex)),
     );
   const micro = (columns: number): Stmt[] => {
-    const shape: MicroTile = { th: 1, tw: columns, q: 1, lanes, lastLanes: lanes };
+    const shape: MicroTile = { th: 1, tw: columns, q: 1, lanes, lastLanes: lanes, dot };
     const row = iadd(axis('rt'), axis(ROW));
     const column = iadd(imul(axis('ct'), tw), axis(COLUMN));
     const channel = iadd(imul(axis('og'), lanes), axis(LANE));
@@ -84,8 +98,8 @@ export function lowerDepthwise(ctx: KernelContext, body: ContractBody, spec: Con
     ]);
     const step = accumulateStep(
       shape,
-      load(operandName(1), 'f32', [weight]),
-      load(operandName(0), 'f32', [x]),
+      { buffer: operandName(1), index: weight },
+      { buffer: operandName(0), index: x },
     );
     return [
       ...clearTile(shape),
@@ -114,6 +128,7 @@ export function lowerDepthwise(ctx: KernelContext, body: ContractBody, spec: Con
       kind: 'packed',
       operand: 1,
       packing: `depthwise_l${lanes}`,
+      dtype: 'f32',
       pack: () => packDepthwise(constantOf(weights), spec, lanes),
     } as const,
     ...others.filter((item) => item.kind !== 'operand' || item.operand > 1),
@@ -126,7 +141,7 @@ export function lowerDepthwise(ctx: KernelContext, body: ContractBody, spec: Con
     body: simplifyAll(stmts),
   };
   return {
-    row: `depthwise_f32_${tw}`,
+    row: `depthwise_${dot.name}_${tw}`,
     why: 'one channel per group: lanes are channels',
     fn,
     buffers: list,

@@ -3,6 +3,7 @@
  * products as a reduction); convolutions and matrix products have fast rows where they fit.
  */
 import { at } from 'hone-runtime/base/diagnostics';
+import type { DType } from 'hone-runtime/base/dtype';
 import type { Target } from 'hone-runtime/target/types';
 import { binary } from '../../expr/build.ts';
 import { visitExpr } from '../../expr/rewrite.ts';
@@ -13,8 +14,10 @@ import type { Kernel, KernelContext } from '../types.ts';
 import { lowerConv } from './conv.ts';
 import { whyNotGrouped } from './conv-channels.ts';
 import { lowerDepthwise } from './depthwise.ts';
+import { chooseDot, operandForm } from './dot.ts';
 import { lowerMatMul, planMatMul } from './matmul.ts';
 import { chooseWinograd, lowerWinograd, winogradHalo } from './winograd.ts';
+import type { WinogradMatrices } from './winograd-matrices.ts';
 
 export interface ContractOptions {
   /** Only the naive row (for tests and comparison). */
@@ -33,13 +36,15 @@ export function lowerContract(
   if (options.naive !== true) {
     if (body.spec.kind === 'conv') {
       const reason = whyNotBlocked(ctx.stage, ctx.buffers, body, body.spec, ctx.target);
-      if (reason === null && isLaidOut(ctx, body.spec)) {
-        if (isDepthwise(body.spec)) return lowerDepthwise(ctx, body, body.spec);
-        const fast = chooseWinograd(body.spec, ctx.target);
+      if (reason === null && isLaidOut(ctx, body, body.spec)) {
+        const form = operandForm(body);
+        if (typeof form === 'string') return lowerNaive(ctx, body, form);
+        if (isDepthwise(body.spec)) return lowerDepthwise(ctx, body, body.spec, form);
+        const fast = minimalFiltering(body, body.spec, ctx.target);
         if (typeof fast !== 'string' && options.direct !== true) {
           return lowerWinograd(ctx, body, body.spec, fast);
         }
-        return lowerConv(ctx, body, options.choice);
+        return lowerConv(ctx, body, form, options.choice);
       }
       return lowerNaive(ctx, body, reason ?? 'its buffers could not be laid out in blocks');
     }
@@ -70,10 +75,24 @@ export function isDepthwise(spec: ConvSpec): boolean {
   return spec.group > 1 && spec.group === spec.ic && spec.ic === spec.oc;
 }
 
+/** Minimal filtering is for f32: narrow types have no room for its transforms. */
+function minimalFiltering(
+  body: ContractBody,
+  spec: ConvSpec,
+  target: Target,
+): WinogradMatrices | string {
+  const form = operandForm(body);
+  if (typeof form === 'string') return form;
+  return form.data === 'f32' ? chooseWinograd(spec, target) : `multiplies ${form.data}`;
+}
+
 /** Few input channels of a plain image: read planar rather than padded to a block. */
 export function readsPlanar(spec: ConvSpec, target: Target): boolean {
   return spec.group === 1 && spec.ic <= 4 && spec.ic < target.lanes;
 }
+
+/** What lanes of 32 bits can be stored as. */
+const STORED: readonly DType[] = ['f32', 'bf16', 'f16', 'u8', 'i8', 'i32'];
 
 /** Why a convolution cannot use the blocked rows whatever its layouts, or null. */
 export function whyNotBlocked(
@@ -84,15 +103,14 @@ export function whyNotBlocked(
   target: Target,
 ): string | null {
   if (spec.kernel.length !== 2) return `${spec.kernel.length} spatial axes`;
-  if (body.accDtype !== 'f32') return `accumulates in ${body.accDtype}`;
+  const form = operandForm(body);
+  if (typeof form === 'string') return form;
   const grouped = isDepthwise(spec) ? null : whyNotGrouped(spec, target.lanes);
   if (grouped !== null) return grouped;
-  const [input, weights] = [at(stage.operands, 0), at(stage.operands, 1)];
+  const weights = at(stage.operands, 1);
   const output = at(stage.outputs, 0);
-  for (const view of [input, weights, output]) {
-    const buffer = at(buffers, view.buffer);
-    if (buffer.dtype !== 'f32') return `${buffer.name} is ${buffer.dtype}`;
-  }
+  const { name, dtype } = at(buffers, output.buffer);
+  if (!STORED.includes(dtype)) return `${name} is ${dtype}`;
   if (at(buffers, weights.buffer).constant === undefined) return 'the weights are not constant';
   if (weights.offset !== undefined) return 'the weights are a region';
   if (!body.outIndex.every((expr, i) => expr.kind === 'axis' && expr.name === `i${i}`)) {
@@ -128,25 +146,37 @@ function whyNotEpilogue(
 }
 
 /** Are the buffers in the layouts the blocked rows need? */
-function isLaidOut(ctx: KernelContext, spec: ConvSpec): boolean {
+function isLaidOut(ctx: KernelContext, body: ContractBody, spec: ConvSpec): boolean {
   const { stage, buffers, target } = ctx;
   const output = at(buffers, at(stage.outputs, 0).buffer);
   const input = at(buffers, at(stage.operands, 0).buffer);
   const wanted = readsPlanar(spec, target) ? 1 : target.lanes;
   if (output.layout.block !== target.lanes || input.layout.block !== wanted) return false;
-  const need = haloNeeded(spec, target);
+  const need = haloNeeded(body, spec, target);
+  if (need.some((width) => width > 0) && (input.layout.fill ?? 0) !== outsideOf(body)) return false;
   return need.every((width, i) => at(input.layout.halo, i) >= width);
 }
 
+/** What a convolution reads beside its image: 0, or the zero point of quantised data. */
+export function outsideOf(body: ContractBody): number {
+  const form = operandForm(body);
+  return typeof form === 'string' ? 0 : form.outside;
+}
+
 /** Rows and columns a convolution's kernel reads beyond its input: top, left, bottom, right. */
-export function haloNeeded(spec: ConvSpec, target: Target): [number, number, number, number] {
-  const fast = isDepthwise(spec) ? 'depthwise' : chooseWinograd(spec, target);
+export function haloNeeded(
+  body: ContractBody,
+  spec: ConvSpec,
+  target: Target,
+): [number, number, number, number] {
+  const fast = isDepthwise(spec) ? 'depthwise' : minimalFiltering(body, spec, target);
   if (typeof fast !== 'string') return winogradHalo(spec, fast);
+  const kernel = [at(spec.kernel, 0), columnsRead(body, spec, target)];
   const beyond = (i: number): number =>
     Math.max(
       0,
       (at(spec.output, i) - 1) * at(spec.stride, i) +
-        (at(spec.kernel, i) - 1) * at(spec.dilation, i) -
+        (at(kernel, i) - 1) * at(spec.dilation, i) -
         at(spec.padBegin, i) -
         (at(spec.input, i) - 1),
     );
@@ -156,4 +186,13 @@ export function haloNeeded(spec: ConvSpec, target: Target): [number, number, num
     beyond(0),
     beyond(1),
   ];
+}
+
+/** Columns of the kernel, rounded up to whole steps where steps run along them. */
+function columnsRead(body: ContractBody, spec: ConvSpec, target: Target): number {
+  const kw = at(spec.kernel, 1);
+  const form = operandForm(body);
+  if (typeof form === 'string' || !readsPlanar(spec, target)) return kw;
+  const { group } = chooseDot(form, target);
+  return at(spec.dilation, 1) === 1 ? Math.ceil(kw / group) * group : kw;
 }

@@ -4,8 +4,10 @@
  * along n). The left side is broadcast element by element from any affine address.
  */
 import { at } from 'hone-runtime/base/diagnostics';
+import { dtypeBytes } from 'hone-runtime/base/dtype';
+import type { Target } from 'hone-runtime/target/types';
 import { type Affine, asAffine } from '../../expr/affine.ts';
-import { axis, iadd, imul, load } from '../../expr/build.ts';
+import { axis, iadd, imul } from '../../expr/build.ts';
 import { substituteAxes } from '../../expr/rewrite.ts';
 import { simplifyExpr } from '../../expr/simplify.ts';
 import type { Expr } from '../../expr/types.ts';
@@ -17,6 +19,7 @@ import { forLoop, rangesOf } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelBuffer, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
+import { chooseDot, type Dot, type OperandForm, operandForm, singleDot } from './dot.ts';
 import {
   accumulateStep,
   clearTile,
@@ -25,6 +28,7 @@ import {
   mainOrRest,
   type MicroTile,
   parallelTasks,
+  type Place,
   prefetchWeights,
   ROW,
   storeTile,
@@ -42,12 +46,14 @@ export interface MatMulPlan {
   readonly a: Affine;
   readonly b: Affine;
   readonly extents: ReadonlyMap<string, number>;
+  readonly dot: Dot;
 }
 
 /** The plan, or why this contraction is lowered naively. */
 export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan | string {
   const { stage, buffers, target } = ctx;
-  if (body.accDtype !== 'f32') return `accumulates in ${body.accDtype}`;
+  const form = operandForm(body);
+  if (typeof form === 'string') return form;
   if (body.reduceAxes.length !== 1) return 'reduces over several axes';
   const output = at(stage.outputs, 0);
   if (!isPlain(bufferAt(buffers, output))) return 'the output is blocked';
@@ -56,10 +62,10 @@ export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan |
   extents.set('r0', at(body.reduceAxes, 0));
   const ranges = rangesOf([...extents].map(([name, extent]) => ({ name, extent })));
   const address = (expr: Expr, operand: number): Affine | string => {
-    if (expr.kind !== 'load' || Number(expr.source) !== operand) return 'an operand is computed';
-    if (expr.dtype !== 'f32') return `an operand is ${expr.dtype}`;
+    const read = loadIn(expr);
+    if (read === null || Number(read.source) !== operand) return 'an operand is computed';
     const view = at(stage.operands, operand);
-    const flat = addressOf(bufferAt(buffers, view), view, expr.index);
+    const flat = addressOf(bufferAt(buffers, view), view, read.index);
     return asAffine(simplifyExpr(flat, ranges)) ?? 'an operand is not walked by strides';
   };
   const a = address(body.a, 0);
@@ -78,12 +84,34 @@ export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan |
     return 'a constant right side differs by batch';
   }
   const batch = names.filter((name) => name !== m && name !== n && (extents.get(name) ?? 1) > 1);
-  return { batch, m, n, a, b, extents };
+  const dot = matMulDot(form, target, a, extents.get('r0') ?? 1, right.constant !== undefined);
+  return { batch, m, n, a, b, extents, dot };
+}
+
+/** Steps of several elements need them side by side in the data, and packed weights. */
+function matMulDot(
+  form: OperandForm,
+  target: Target,
+  a: Affine,
+  k: number,
+  isPacked: boolean,
+): Dot {
+  const dot = chooseDot(form, target);
+  const fits = isPacked && k % dot.group === 0 && a.terms.get('r0') === 1;
+  return fits ? dot : singleDot(dot);
+}
+
+/** The load that an operand is, perhaps widened. */
+function loadIn(expr: Expr): Extract<Expr, { kind: 'load' }> | null {
+  const inner = expr.kind === 'cast' ? expr.x : expr;
+  return inner.kind === 'load' ? inner : null;
 }
 
 export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMulPlan): Kernel {
   const { stage, buffers, target } = ctx;
   const { lanes } = target;
+  const { dot } = plan;
+  const { group } = dot;
   const extent = (name: string): number => plan.extents.get(name) ?? 1;
   const k = extent('r0');
   const n = extent(plan.n);
@@ -92,10 +120,10 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
   const isPacked = right.constant !== undefined;
   const vectors = Math.ceil(n / lanes);
   // Rows a multiple of 4 KiB apart share one cache set: more than 8 of them evict each other.
-  const rowBytes = 4 * (plan.m === null ? 0 : (plan.a.terms.get(plan.m) ?? 0));
+  const rowBytes = dtypeBytes(dot.data) * (plan.m === null ? 0 : (plan.a.terms.get(plan.m) ?? 0));
   const maxPixels = rowBytes % 4096 === 0 && rowBytes > 0 ? 8 : 14;
   const tile = bestTile(
-    { rows: 1, columns: m, vectors, k, maxQ: m === 1 ? 8 : 6, ragged: true, maxPixels },
+    { rows: 1, columns: m, vectors, k: k / group, maxQ: m === 1 ? 8 : 6, ragged: true, maxPixels },
     target,
   );
   const { tw, q } = tile;
@@ -107,7 +135,7 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
   const output = at(stage.outputs, 0);
   const address = addressOf(bufferAt(buffers, output), output, body.outIndex);
   const micro = (rows: number, vectorsHere: number, last: number): Stmt[] => {
-    const shape: MicroTile = { th: 1, tw: rows, q: vectorsHere, lanes, lastLanes: last };
+    const shape: MicroTile = { th: 1, tw: rows, q: vectorsHere, lanes, lastLanes: last, dot };
     const column = iadd(imul(axis('ng'), width), iadd(imul(axis(VECTOR), lanes), axis(LANE)));
     const here = new Map<string, Expr>([[plan.n, column]]);
     if (plan.m !== null)
@@ -115,17 +143,24 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
     for (const name of unitAxes(body, plan))
       here.set(name, { kind: 'const', dtype: 'i64', value: 0 });
     const at_ = (expr: Expr): Expr => substituteAxes(expr, here);
-    const x = load(operandName(0), 'f32', [at_(addressIn(ctx, body.a, 0))]);
+    const step = axis('r0');
+    const inGroup = new Map<string, Expr>([['r0', imul(step, group)]]);
+    const along = (expr: Expr): Expr => at_(substituteAxes(expr, inGroup));
+    const x: Place = { buffer: operandName(0), index: along(addressIn(ctx, body.a, 0)) };
+    const lane = imul(iadd(imul(axis(VECTOR), lanes), axis(LANE)), group);
     const packed = iadd(
       imul(axis('ng'), k * width),
-      iadd(imul(axis('r0'), vectorsHere * lanes), iadd(imul(axis(VECTOR), lanes), axis(LANE))),
+      iadd(imul(step, vectorsHere * lanes * group), lane),
     );
-    const w = isPacked ? packed : at_(addressIn(ctx, body.b, 1));
-    const weight = load(operandName(1), 'f32', [w]);
+    const weight: Place = {
+      buffer: operandName(1),
+      index: isPacked ? packed : along(addressIn(ctx, body.b, 1)),
+    };
+    const weightBytes = dtypeBytes(dot.weights) * k * n;
     return [
       ...clearTile(shape),
-      forLoop('r0', 0, k, 'serial', [
-        ...(isPacked ? prefetchWeights(shape, weight, 4 * k * n, target) : []),
+      forLoop('r0', 0, k / group, 'serial', [
+        ...(isPacked ? prefetchWeights(shape, weight, weightBytes, target) : []),
         ...accumulateStep(shape, weight, x),
       ]),
       ...storeTile(shape, at_(address), at_(epilogue)),
@@ -156,7 +191,7 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
     body: simplifyAll([body_]),
   };
   return {
-    row: `matmul_f32_${tw}x${q}${isPacked ? '' : '_inplace'}`,
+    row: `matmul_${dot.name}_${tw}x${q}${isPacked ? '' : '_inplace'}`,
     why: `cheapest register tile by the cost model for ${m}x${n}, reduction ${k}`,
     fn,
     buffers: list,
@@ -171,9 +206,10 @@ function unitAxes(body: ContractBody, plan: MatMulPlan): string[] {
 }
 
 function addressIn(ctx: KernelContext, expr: Expr, operand: number): Expr {
-  if (expr.kind !== 'load') throw new TypeError('planned as a load');
+  const read = loadIn(expr);
+  if (read === null) throw new TypeError('planned as a load');
   const view = at(ctx.stage.operands, operand);
-  return addressOf(bufferAt(ctx.buffers, view), view, expr.index);
+  return addressOf(bufferAt(ctx.buffers, view), view, read.index);
 }
 
 function matMulBuffers(
@@ -197,8 +233,8 @@ function matMulBuffers(
       ? {
           kind: 'packed',
           operand: 1,
-          packing: `matmul_q${p.q}_l${p.lanes}_r${shape.rowStride}_c${shape.columnStride}`,
-          pack: () => packMatrix(constantOf(right), shape, p.lanes, p.q),
+          packing: `matmul_q${p.q}_l${p.lanes}_g${plan.dot.group}_r${shape.rowStride}_c${shape.columnStride}`,
+          pack: () => packMatrix(constantOf(right), shape, p.lanes, p.q, plan.dot.group),
         }
       : { kind: 'operand', operand: 1 },
     ...others.filter((item) => item.kind !== 'operand' || item.operand > 1),

@@ -3,14 +3,15 @@
  * of pixels × vectors is cleared, summed over the reduction (weights in vectors, input broadcast),
  * and written through the epilogue.
  */
-import { axis, binary, constant, iadd, imul, index, load } from '../../expr/build.ts';
-import { at } from 'hone-runtime/base/diagnostics';
+import { type DType, dtypeBytes } from 'hone-runtime/base/dtype';
+import { axis, binary, cast, constant, iadd, imul, index, load } from '../../expr/build.ts';
 import type { Target } from 'hone-runtime/target/types';
 import { rewriteExpr, substituteAxes } from '../../expr/rewrite.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Stmt } from '../../loop/types.ts';
 import { OUTPUT } from '../addressing.ts';
 import { forLoop } from '../nest.ts';
+import type { Dot } from './dot.ts';
 
 /** Names of the tile's own axes. */
 export const ROW = 'ph';
@@ -25,11 +26,18 @@ export interface MicroTile {
   readonly lanes: number;
   /** Lanes of the last vector that exist; others are computed and not stored. */
   readonly lastLanes: number;
+  readonly dot: Dot;
 }
 
 /** The accumulators' register buffer. */
 export const ACCUMULATOR = 'acc';
 const WEIGHTS = 'wv';
+
+/** A position in a loop buffer. */
+export interface Place {
+  readonly buffer: string;
+  readonly index: Expr;
+}
 
 function vector(tile: MicroTile, body: Stmt): Stmt {
   return forLoop(LANE, 0, tile.lanes, 'vector', [body]);
@@ -52,11 +60,12 @@ export function accPosition(tile: MicroTile): Expr {
 
 /** Declares and clears the accumulators. */
 export function clearTile(tile: MicroTile): Stmt[] {
+  const { acc } = tile.dot;
   return [
     {
       kind: 'alloc',
       buffer: ACCUMULATOR,
-      dtype: 'f32',
+      dtype: acc,
       count: tile.th * tile.tw * tile.q * tile.lanes,
       space: 'register',
     },
@@ -69,52 +78,77 @@ export function clearTile(tile: MicroTile): Stmt[] {
           kind: 'assign',
           buffer: ACCUMULATOR,
           index: accPosition(tile),
-          value: constant('f32', 0),
+          value: constant(acc, 0),
         }),
       ),
     ),
   ];
 }
 
-/** Weights beyond the second cache arrive late unless they are asked for this many floats ahead. */
-const PREFETCH_FLOATS = 768;
+/** Weights beyond the second cache arrive late unless they are asked for this far ahead. */
+const PREFETCH_BYTES = 3072;
 
 /** Asks for the weights of a later step, where a layer's weights are more than a cache holds. */
 export function prefetchWeights(
   tile: MicroTile,
-  weight: Expr,
+  weight: Place,
   weightBytes: number,
   target: Target,
 ): Stmt[] {
-  if (weight.kind !== 'load' || weightBytes <= target.l2Bytes / 2) return [];
-  const first = substituteAxes(at(weight.index, 0), new Map([[LANE, index(0)]]));
+  if (weightBytes <= target.l2Bytes / 2) return [];
+  const ahead = PREFETCH_BYTES / dtypeBytes(tile.dot.weights);
   return [
     overVectors(0, tile.q, {
       kind: 'prefetch',
-      buffer: weight.source,
-      index: iadd(first, PREFETCH_FLOATS),
+      buffer: weight.buffer,
+      index: iadd(firstLane(weight.index), ahead),
     }),
   ];
 }
 
+function firstLane(position: Expr): Expr {
+  return substituteAxes(position, new Map([[LANE, index(0)]]));
+}
+
 /**
- * One step of the reduction: acc += weights · input. `weight` is a load in terms of VECTOR and LANE;
- * `input` a load in terms of ROW and COLUMN (and LANE for depthwise).
+ * One step of the reduction: acc += weights · data. `weight` is a position in terms of VECTOR and
+ * LANE, `data` one in terms of ROW and COLUMN (and LANE for depthwise); where a step takes a group
+ * of elements, they are the first of it.
  */
-export function accumulateStep(tile: MicroTile, weight: Expr, input: Expr): Stmt[] {
+export function accumulateStep(tile: MicroTile, weight: Place, data: Place): Stmt[] {
+  const { dot } = tile;
+  if (dot.instr !== undefined) {
+    const call: Stmt = {
+      kind: 'call',
+      instr: dot.instr,
+      operands: [
+        { kind: 'at', buffer: ACCUMULATOR, index: firstLane(accPosition(tile)) },
+        { kind: 'at', buffer: data.buffer, index: data.index },
+        { kind: 'at', buffer: weight.buffer, index: firstLane(weight.index) },
+      ],
+    };
+    return [overPixels(tile, overVectors(0, tile.q, call))];
+  }
   const position = iadd(imul(axis(VECTOR), tile.lanes), axis(LANE));
+  const widened = (place: Place, dtype: DType): Expr =>
+    cast(dot.acc, load(place.buffer, dtype, [place.index]));
   return [
     {
       kind: 'alloc',
       buffer: WEIGHTS,
-      dtype: 'f32',
+      dtype: dot.acc,
       count: tile.q * tile.lanes,
       space: 'register',
     },
     overVectors(
       0,
       tile.q,
-      vector(tile, { kind: 'assign', buffer: WEIGHTS, index: position, value: weight }),
+      vector(tile, {
+        kind: 'assign',
+        buffer: WEIGHTS,
+        index: position,
+        value: widened(weight, dot.weights),
+      }),
     ),
     overPixels(
       tile,
@@ -126,23 +160,32 @@ export function accumulateStep(tile: MicroTile, weight: Expr, input: Expr): Stmt
           op: 'sum',
           buffer: ACCUMULATOR,
           index: accPosition(tile),
-          value: binary('mul', load(WEIGHTS, 'f32', [position]), input),
+          value: binary('mul', load(WEIGHTS, dot.acc, [position]), widened(data, dot.data)),
         }),
       ),
     ),
   ];
 }
 
+/** `value` with the sum in place of acc(0); a sum of integers may be held in f32, exactly. */
+function withSum(value: Expr, held: Expr): Expr {
+  const direct = rewriteExpr(value, (node) =>
+    node.kind === 'cast' && node.x.kind === 'acc' && node.dtype === held.dtype ? held : node,
+  );
+  return rewriteExpr(direct, (node) => (node.kind === 'acc' ? cast(node.dtype, held) : node));
+}
+
 /** Writes the tile: `value` may use acc(0); both are in terms of ROW, COLUMN, VECTOR, LANE. */
 export function storeTile(tile: MicroTile, address: Expr, value: Expr): Stmt[] {
+  const { acc } = tile.dot;
   const store = (held: Expr): Stmt => ({
     kind: 'assign',
     buffer: OUTPUT,
     index: address,
-    value: rewriteExpr(value, (node) => (node.kind === 'acc' ? held : node)),
+    value: withSum(value, held),
   });
   const whole = tile.lastLanes === tile.lanes ? tile.q : tile.q - 1;
-  const held = load(ACCUMULATOR, 'f32', [accPosition(tile)]);
+  const held = load(ACCUMULATOR, acc, [accPosition(tile)]);
   const stmts: Stmt[] = [];
   if (whole > 0) {
     stmts.push(overPixels(tile, overVectors(0, whole, vector(tile, store(held)))));
@@ -161,9 +204,9 @@ export function storeTile(tile: MicroTile, address: Expr, value: Expr): Stmt[] {
           kind: 'block',
           comment: 'ragged last vector',
           body: [
-            { kind: 'alloc', buffer: 'rest', dtype: 'f32', count: tile.lanes, space: 'stack' },
+            { kind: 'alloc', buffer: 'rest', dtype: acc, count: tile.lanes, space: 'stack' },
             vector(tile, spill),
-            forLoop(LANE, 0, tile.lastLanes, 'serial', [store(load('rest', 'f32', [axis(LANE)]))]),
+            forLoop(LANE, 0, tile.lastLanes, 'serial', [store(load('rest', acc, [axis(LANE)]))]),
           ],
         }),
       ),

@@ -3,7 +3,8 @@
  * Positions past the real channels are zero.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import type { TypedArray } from 'hone-runtime/base/dtype';
+import { allocateData, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { ConvSpec } from '../../stages/types.ts';
 
 function floats(tensor: Tensor): ArrayLike<number> {
@@ -11,8 +12,9 @@ function floats(tensor: Tensor): ArrayLike<number> {
 }
 
 /**
- * [oc][ic/group][kh][kw] → [oc/(L·q)][ic/L][kh][kw][L][q][L] (planar: [ic][kh][kw][q][L]); the last
- * input block holds only the real channels. Groups smaller than a block become block diagonals.
+ * [oc][ic/group][kh][kw] → [oc/(L·q)][ic/L][kh][kw][L/g][q][L][g], g the elements of a step; the last
+ * input block holds only the real channels, rounded up to whole steps. Planar: steps run along kw,
+ * [ic][kh][kw/g][q][L][g]. Groups smaller than a block become block diagonals.
  */
 export function packConv(
   weights: Tensor,
@@ -20,34 +22,59 @@ export function packConv(
   lanes: number,
   q: number,
   planar: boolean,
-): Float32Array {
-  const source = floats(weights);
+  group: number,
+): TypedArray {
+  const source = weights.data;
   const [kh, kw] = [at(spec.kernel, 0), at(spec.kernel, 1)];
   const taps = kh * kw;
   const icGroup = spec.ic / spec.group;
   const ocGroup = spec.oc / spec.group;
   const diagonal = spec.group > 1 && (icGroup % lanes !== 0 || ocGroup % lanes !== 0);
   const length = diagonal ? lanes : icGroup;
-  const groups = Math.ceil(spec.oc / (lanes * q));
-  const out = new Float32Array(groups * length * taps * q * lanes);
-  const block = planar ? 1 : lanes;
+  const steps = convSteps(spec, length, lanes, planar, group);
+  const width = q * lanes * group;
+  const out = allocateData(weights.dtype, Math.ceil(spec.oc / (lanes * q)) * steps * width);
+  /** Position of channel c and a tap among the steps, and within its step. */
+  const place = (c: number, tap: number): readonly [number, number] => {
+    if (planar) {
+      const row = c * kh + Math.floor(tap / kw);
+      const column = tap % kw;
+      return [row * Math.ceil(kw / group) + Math.floor(column / group), column % group];
+    }
+    const block = Math.floor(c / lanes);
+    const inside = c - block * lanes;
+    const perTap = Math.ceil(Math.min(lanes, length - block * lanes) / group);
+    const step = (block * taps * lanes) / group + tap * perTap + Math.floor(inside / group);
+    return [step, inside % group];
+  };
   for (let oc = 0; oc < spec.oc; oc++) {
     const og = Math.floor(oc / (lanes * q));
-    const j = Math.floor(oc / lanes) % q;
-    const lane = oc % lanes;
-    const base = og * length * taps * q * lanes + j * lanes + lane;
+    const vectorLane = (Math.floor(oc / lanes) % q) * lanes + (oc % lanes);
+    const base = og * steps * width + vectorLane * group;
     for (let ic = 0; ic < icGroup; ic++) {
       const c = diagonal ? (Math.floor(oc / ocGroup) * icGroup + ic) % lanes : ic;
-      const blockStart = Math.floor(c / block) * block;
-      const width = Math.min(block, length - blockStart);
       const from = (oc * icGroup + ic) * taps;
       for (let tap = 0; tap < taps; tap++) {
-        const step = blockStart * taps + tap * width + (c - blockStart);
-        out[base + step * q * lanes] = source[from + tap] as number;
+        const [step, inside] = place(c, tap);
+        out[base + step * width + inside] = source[from + tap] as number;
       }
     }
   }
   return out;
+}
+
+/** Steps of the reduction for one group of output vectors. */
+export function convSteps(
+  spec: ConvSpec,
+  channels: number,
+  lanes: number,
+  planar: boolean,
+  group: number,
+): number {
+  const [kh, kw] = [at(spec.kernel, 0), at(spec.kernel, 1)];
+  if (planar) return channels * kh * Math.ceil(kw / group);
+  const whole = Math.floor(channels / lanes) * (lanes / group);
+  return kh * kw * (whole + Math.ceil((channels % lanes) / group));
 }
 
 /** Depthwise [c][1][kh][kw] → [c/L][kh][kw][L]. */
@@ -66,7 +93,7 @@ export function packDepthwise(weights: Tensor, spec: ConvSpec, lanes: number): F
 
 /**
  * A k × n matrix with element (r, c) at r·rowStride + c·columnStride →
- * [n/(q·L)][k][q][L]; the last group is narrower when n is not a multiple.
+ * [n/(q·L)][k/g][q][L][g]; the last group is narrower when n is not a multiple. g divides k.
  */
 export function packMatrix(
   weights: Tensor,
@@ -79,23 +106,26 @@ export function packMatrix(
   },
   lanes: number,
   q: number,
-): Float32Array {
-  const source = floats(weights);
+  group: number,
+): TypedArray {
+  const source = weights.data;
   const { k, n, rowStride, columnStride } = shape;
   const width = q * lanes;
   const whole = Math.floor(n / width);
   const rest = n - whole * width;
   const restWidth = Math.ceil(rest / lanes) * lanes;
-  const out = new Float32Array(k * (whole * width + restWidth));
+  const out = allocateData(weights.dtype, k * (whole * width + restWidth));
   for (let c = 0; c < n; c++) {
-    const group = Math.floor(c / width);
-    const groupWidth = group < whole ? width : restWidth;
-    let to = group * width * k + (c - group * width);
+    const panel = Math.floor(c / width);
+    const panelWidth = panel < whole ? width : restWidth;
+    const base = panel * width * k + (c - panel * width) * group;
     let from = shape.base + c * columnStride;
-    for (let r = 0; r < k; r++) {
-      out[to] = source[from] as number;
-      to += groupWidth;
-      from += rowStride;
+    for (let r = 0; r < k; r += group) {
+      const to = base + r * panelWidth;
+      for (let i = 0; i < group; i++) {
+        out[to + i] = source[from] as number;
+        from += rowStride;
+      }
     }
   }
   return out;

@@ -28,6 +28,7 @@ import { forLoop } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelBuffer, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
+import { F32_DOT } from './dot.ts';
 import {
   accumulateStep,
   ACCUMULATOR,
@@ -39,6 +40,7 @@ import {
   mainOrRest,
   type MicroTile,
   parallelTasks,
+  type Place,
   prefetchWeights,
   VECTOR,
 } from './micro.ts';
@@ -256,22 +258,24 @@ function inputTransform(plan: Plan): Stmt[] {
 /** All points of some tiles and output vectors, then their output transform. */
 function products(plan: Plan, columns: number): Stmt[] {
   const { spec, w, lanes, blockTiles, tw, q } = plan;
-  const shape: MicroTile = { th: 1, tw: columns, q, lanes, lastLanes: lanes };
+  const shape: MicroTile = { th: 1, tw: columns, q, lanes, lastLanes: lanes, dot: F32_DOT };
   const points = w.n * w.n;
   const channel = iadd(imul(axis('ib'), lanes), iadd(axis('c'), axis('cu')));
-  const weight = load(operandName(1), 'f32', [
-    iadd(
+  const weight: Place = {
+    buffer: operandName(1),
+    index: iadd(
       imul(iadd(imul(iadd(imul(axis('og'), points), axis('point')), spec.ic), channel), q * lanes),
       iadd(imul(axis(VECTOR), lanes), axis(LANE)),
     ),
-  ]);
+  };
   const tile = iadd(imul(axis('part'), tw), axis(COLUMN));
-  const input = load(WORKSPACE, 'f32', [
-    iadd(
+  const input: Place = {
+    buffer: WORKSPACE,
+    index: iadd(
       iadd(imul(axis('point'), spec.ic * blockTiles), imul(axis('ib'), blockTiles * lanes)),
       iadd(imul(tile, lanes), iadd(axis('c'), axis('cu'))),
     ),
-  ]);
+  };
   const keep: Stmt = {
     kind: 'assign',
     buffer: POINTS,
