@@ -3,7 +3,8 @@
  * and `Shape` and `Size`, whose results depend on types only (shapes are static).
  *
  * Why: shape arithmetic of exporters, casts and transposes of weights must not run every time.
- * Left alone: results much larger than what they come from (Expand, Tile, ConstantOfShape of a big
+ * Left alone: dequantised constants that fusion multiplies as integers (`narrow-constants.ts`);
+ * results much larger than what they come from (Expand, Tile, ConstantOfShape of a big
  * shape: cheaper to make than to store), very large results, random operators, and nodes that
  * fail (the failure belongs to the run).
  */
@@ -13,6 +14,7 @@ import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor
 import type { Node, ValueId, ValueType } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { evaluateNode } from '../ops/interpret.ts';
+import { narrowConstants } from './narrow-constants.ts';
 import { type Pass, type PassContext, type Rebuild, rewriteGraph } from './pass.ts';
 
 /** Results up to this size are folded whatever they come from. */
@@ -32,7 +34,12 @@ const RANDOM: ReadonlySet<string> = new Set([
 
 export const foldConstants: Pass = {
   name: 'fold-constants',
-  run: (graph, ctx) => rewriteGraph(graph, ctx, (node, r) => foldNode(node, r, ctx)),
+  run(graph, ctx) {
+    const narrow = narrowConstants(graph);
+    return rewriteGraph(graph, ctx, (node, r) =>
+      narrow.has(node) ? undefined : foldNode(node, r, ctx),
+    );
+  },
 };
 
 function foldNode(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] | undefined {

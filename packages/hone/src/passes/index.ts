@@ -3,31 +3,43 @@ import type { Graph } from '../graph/types.ts';
 import { absorbPad } from './absorb-pad.ts';
 import { absorbTranspose } from './absorb-transpose.ts';
 import { decompose } from './decompose.ts';
+import { dropRequantization } from './drop-requantization.ts';
 import { eliminateCommon } from './eliminate-common.ts';
 import { eliminateDead } from './eliminate-dead.ts';
+import { exposeQuantization } from './expose-quantization.ts';
 import { foldBatchnorm } from './fold-batchnorm.ts';
 import { foldConstants } from './fold-constants.ts';
+import { moveQuantization } from './move-quantization.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { recognize } from './recognize.ts';
+import { separateDequantization } from './separate-dequantization.ts';
+import { signWeights } from './sign-weights.ts';
 import { simplifyNodes } from './simplify-nodes.ts';
 import { splitConvTranspose } from './split-conv-transpose.ts';
+import { unsignActivations } from './unsign-activations.ts';
 import { widenHalf } from './widen-half.ts';
 
 export type { Pass, PassContext } from './pass.ts';
 
 /**
  * Graph of any operators → Graph of core operators, simplified. Operators are recognised before
- * decomposition takes others apart; weights are folded last, when nothing stands in between.
+ * decomposition takes others apart; quantisation is brought into one form (exposed, signed, moved)
+ * before constants fold again; weights are folded last, when nothing stands in between.
  */
 export const STANDARD_PASSES: readonly Pass[] = [
   eliminateDead,
   foldConstants,
   eliminateCommon,
   simplifyNodes,
+  exposeQuantization,
   widenHalf,
   recognize,
   decompose,
   widenHalf,
+  signWeights,
+  unsignActivations,
+  moveQuantization,
+  dropRequantization,
   foldConstants,
   simplifyNodes,
   eliminateCommon,
@@ -38,6 +50,7 @@ export const STANDARD_PASSES: readonly Pass[] = [
   splitConvTranspose,
   eliminateCommon,
   eliminateDead,
+  separateDequantization,
 ];
 
 export function runPasses(
