@@ -2,12 +2,18 @@
 import { absorbPad } from 'hone/passes/absorb-pad';
 import { absorbTranspose } from 'hone/passes/absorb-transpose';
 import { decompose } from 'hone/passes/decompose';
+import { dropRequantization } from 'hone/passes/drop-requantization';
 import { eliminateCommon } from 'hone/passes/eliminate-common';
 import { eliminateDead } from 'hone/passes/eliminate-dead';
+import { exposeQuantization } from 'hone/passes/expose-quantization';
 import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
+import { moveQuantization } from 'hone/passes/move-quantization';
 import { recognize } from 'hone/passes/recognize';
+import { separateDequantization } from 'hone/passes/separate-dequantization';
+import { signWeights } from 'hone/passes/sign-weights';
 import { simplifyNodes } from 'hone/passes/simplify-nodes';
+import { unsignActivations } from 'hone/passes/unsign-activations';
 import { widenHalf } from 'hone/passes/widen-half';
 import { goldenTests } from '../support/golden.js';
 
@@ -15,12 +21,18 @@ const PASSES = [
   absorbPad,
   absorbTranspose,
   decompose,
+  dropRequantization,
   eliminateCommon,
   eliminateDead,
+  exposeQuantization,
   foldBatchnorm,
   foldConstants,
+  moveQuantization,
   recognize,
+  separateDequantization,
+  signWeights,
   simplifyNodes,
+  unsignActivations,
   widenHalf,
 ];
 for (const pass of PASSES) goldenTests(pass);

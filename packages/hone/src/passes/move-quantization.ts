@@ -55,6 +55,8 @@ function dequantizeLast(node: Node, r: Rebuild): readonly ValueId[] | undefined 
   if (!isDequantize(maker)) return undefined;
   const [stored, scale] = maker.inputs;
   if (stored === null || stored === undefined) return undefined;
+  // A scale below zero would turn the order around.
+  if (node.op === 'MaxPool' && stepOfNode(r, maker) === undefined) return undefined;
   let { attrs } = maker;
   if (!isPerTensor(r, scale)) {
     const axis = transposedAxis(node, maker, r);

@@ -15,14 +15,14 @@ const CONTRACTIONS: ReadonlySet<string> = new Set(['Conv', 'MatMul', 'Gemm']);
 export function narrowConstants(graph: Graph): ReadonlySet<Node> {
   const makers = producers(graph);
   const readers = consumers(graph);
+  const derived = derivedConstants(graph);
   const isDequantized = (id: ValueId | null | undefined): boolean => {
     if (id === null || id === undefined) return false;
     const maker = makers.get(id);
     const [source] = maker?.inputs ?? [];
     if (maker === undefined || source === null || source === undefined) return false;
     if (isDequantize(maker)) {
-      const { constant, type } = valueById(graph, source);
-      return constant === undefined && dtypeBytes(type.dtype) === 1;
+      return !derived.has(source) && dtypeBytes(valueById(graph, source).type.dtype) === 1;
     }
     return isMoving(maker) && isDequantized(source);
   };
@@ -35,22 +35,38 @@ export function narrowConstants(graph: Graph): ReadonlySet<Node> {
     });
   return new Set(
     graph.nodes.filter(
-      (node) => isDequantize(node) && isSmall(graph, node) && node.outputs.some(isUseful),
+      (node) => isDequantize(node) && isSmall(graph, node, derived) && node.outputs.some(isUseful),
     ),
   );
 }
 
+/** Constants, and values that constants alone decide: they are constants after a round of folding. */
+function derivedConstants(graph: Graph): ReadonlySet<ValueId> {
+  const found = new Set(graph.values.flatMap((v) => (v.constant === undefined ? [] : [v.id])));
+  for (const node of graph.nodes) {
+    if (node.inputs.every((id) => id === null || found.has(id))) {
+      for (const id of node.outputs) found.add(id);
+    }
+  }
+  return found;
+}
+
 /** Is it an 8-bit constant without blocks that is, or can be made, signed around zero? */
-function isSmall(graph: Graph, node: Node): boolean {
+function isSmall(graph: Graph, node: Node, derived: ReadonlySet<ValueId>): boolean {
+  if (!node.inputs.every((id) => id === null || derived.has(id))) return false;
   const [data, scale, zero] = node.inputs.map((id) =>
     id === null ? undefined : valueById(graph, id),
   );
-  if (data?.constant === undefined || scale?.constant === undefined) return false;
-  if (node.attrs['block_size'] !== 0 || dtypeBytes(data.type.dtype) !== 1) return false;
-  if (data.type.dtype !== 'u8' && data.type.dtype !== 'i8') return false;
-  if (zero === undefined) return data.type.dtype === 'i8';
-  if (zero.constant === undefined) return false;
-  const [values, scales, zeros] = [data, scale, zero].map(constantTensor);
+  if (data === undefined || node.attrs['block_size'] !== 0) return false;
+  const { dtype } = data.type;
+  if (dtype !== 'u8' && dtype !== 'i8') return false;
+  const parts = [data, scale, ...(zero === undefined ? [] : [zero])];
+  // Decided once the elements are known.
+  if (parts.some((value) => value?.constant === undefined)) return true;
+  if (zero === undefined) return dtype === 'i8';
+  const [values, scales, zeros] = [data, scale, zero].map((value) =>
+    value === undefined ? undefined : constantTensor(value),
+  );
   if (values === undefined || scales === undefined) return false;
   return signedElements(node, values, scales, zeros) !== undefined;
 }
