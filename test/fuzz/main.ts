@@ -1,40 +1,76 @@
 /**
- * `npm run fuzz -- [--seconds N] [--seed S] [--target T]`: damaged models into the front end, then
- * random graphs interpreted and compiled, each for half of the time (default 60 s). Prints the seed;
- * exit 1 on a fault.
+ * `npm run fuzz -- [--seconds N] [--seed S] [--target T]`: damaged models through the compiler, some
+ * of them built with a sanitizer and run, then random graphs interpreted and compiled (default 60 s
+ * in all). Prints the seed; exit 1 on a fault.
+ *
+ * `npm run fuzz -- --models N --sanitized M [--first CASE]`: so many models, for as long as it takes.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { fuzzOnnxBytes } from './onnx-bytes.ts';
+import { fuzzModels, type ModelFuzzCounts } from './models/fuzz-models.ts';
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     target: { type: 'string', default: 'native' },
+    models: { type: 'string' },
+    sanitized: { type: 'string' },
+    first: { type: 'string', default: '0' },
+    jobs: { type: 'string', default: '2' },
   },
 });
-const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
-if (!(seconds > 0) || !Number.isSafeInteger(seed) || seed < 0) {
-  console.error('--seconds takes a number above 0, --seed a whole number');
+const [seconds, seed, first, jobs] = [values.seconds, values.seed, values.first, values.jobs].map(
+  Number,
+) as [number, number, number, number];
+const counts = [values.models, values.sanitized].map((text) => Number(text ?? 0));
+if (
+  !(seconds > 0) ||
+  ![seed, first, jobs, ...counts].every((n) => Number.isSafeInteger(n) && n >= 0)
+) {
+  console.error('--seconds takes a number above 0, the others whole numbers');
   process.exit(1);
 }
+const isCounted = values.models !== undefined || values.sanitized !== undefined;
+const [models, sanitized] = isCounted ? counts : [Infinity, Infinity];
 
 console.log(`seed ${seed}`);
-const bytes = fuzzOnnxBytes({ seed, count: Number.POSITIVE_INFINITY, seconds: seconds / 2 });
-const refused = Object.values(bytes.refused).reduce((sum, count) => sum + count, 0);
-console.log(
-  `damaged models: ${bytes.tried} tried, ${bytes.imported} still imported, ${refused} refused with ${Object.keys(bytes.refused).length} codes, ${bytes.faults.length} faults; the slowest took ${bytes.slowestMs.toFixed(0)} ms`,
-);
-for (const fault of bytes.faults.slice(0, 10)) console.log(`\n${fault}`);
-// A process of its own: compiled code may crash.
-const graphs = spawnSync(
-  process.execPath,
-  [
-    fileURLToPath(new URL('random-graphs-main.js', import.meta.url)),
-    ...['--seconds', String(seconds / 2), '--seed', String(seed), '--target', values.target],
-  ],
-  { stdio: 'inherit' },
-);
-if (bytes.faults.length > 0 || graphs.status !== 0) process.exitCode = 1;
+const common = { seed, first, jobs, onFault: (text: string): void => console.log(`\n${text}`) };
+let isGood = true;
+if (models !== undefined && models > 0) {
+  const share = isCounted ? Infinity : seconds / 4;
+  const found = await fuzzModels({ ...common, count: models, seconds: share, sanitized: false });
+  report('damaged models', found);
+}
+if (sanitized !== undefined && sanitized > 0) {
+  const share = isCounted ? Infinity : seconds / 4;
+  const found = await fuzzModels({ ...common, count: sanitized, seconds: share, sanitized: true });
+  report('with the sanitizer', found);
+}
+if (!isCounted) {
+  // A process of its own: compiled code may crash.
+  const graphs = spawnSync(
+    process.execPath,
+    [
+      fileURLToPath(new URL('random-graphs-main.js', import.meta.url)),
+      ...['--seconds', String(seconds / 2), '--seed', String(seed), '--target', values.target],
+    ],
+    { stdio: 'inherit' },
+  );
+  if (graphs.status !== 0) isGood = false;
+}
+if (!isGood) process.exitCode = 1;
+
+function report(what: string, found: ModelFuzzCounts): void {
+  if (found.faults.length > 0) isGood = false;
+  console.log(
+    `${what}: ${found.tried} tried${found.ran > 0 ? `, ${found.ran} run` : ''}, refused with ${found.codes} codes, ${found.faults.length} faults; the slowest took ${found.slowestMs.toFixed(0)} ms, the most memory of a process was ${(found.peakBytes / 1e6).toFixed(0)} MB`,
+  );
+  for (const [kind, { refused, imported, compiled }] of Object.entries(found.reached)) {
+    const all = refused + imported + compiled;
+    console.log(
+      `  ${kind}: ${all}, of which ${imported + compiled} reached the passes and ${compiled} became C`,
+    );
+  }
+}

@@ -181,8 +181,6 @@ test('program tables: any text is a C string, wrong programs are refused', () =>
   assert.match(table({}), /HONE_CPU_X86_V2 \| HONE_CPU_X86_V3/);
   const [input] = program.inputs;
   assert.ok(input);
-  const strings = [{ ...input, dtype: 'string' as const }];
-  assert.throws(() => table({ inputs: strings }), code('HONE-COMPILE-040'));
   const deep = [{ ...input, shape: new Array<number>(9).fill(1) }];
   assert.throws(() => table({ inputs: deep }), code('HONE-COMPILE-041'));
   assert.throws(() => table({ arenaBytes: 100 }), code('HONE-INTERNAL-001'));

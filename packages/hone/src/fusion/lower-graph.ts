@@ -29,6 +29,7 @@ export function uncompiledNodes(graph: Graph, registry: Registry): ReadonlyMap<s
 }
 
 export function lowerGraph(graph: Graph, registry: Registry): LoweredGraph {
+  checkEnds(graph);
   const work: Work = { buffers: [], drafts: [], notes: [] };
   const views = new Map<ValueId, View>();
   const reasons = new Map<string, string>();
@@ -63,17 +64,35 @@ export function lowerGraph(graph: Graph, registry: Registry): LoweredGraph {
   return { work, views };
 }
 
+function checkEnds(graph: Graph): void {
+  for (const id of [...graph.inputs, ...graph.outputs]) {
+    const { name, type } = valueById(graph, id);
+    if (type.dtype !== 'string') continue;
+    fail(
+      'HONE-COMPILE-040',
+      `"${name}" has strings, which compiled programs cannot take or give`,
+      name,
+      'cut the model at this tensor',
+    );
+  }
+}
+
 function lowerNode(graph: Graph, node: Node, registry: Registry): readonly StageBody[] | string {
   const def = registry.find(node.op, node.domain);
   if (def === undefined) return 'operator is not known';
   if (def.kind === 'host') return def.reason;
   if (def.kind === 'composite') return 'was not decomposed';
+  const inputs = node.inputs.map((id) => (id === null ? null : inputOf(valueById(graph, id))));
+  const outputs = node.outputs.map((id) => valueById(graph, id).type);
+  if ([...inputs.map((input) => input?.type), ...outputs].some((t) => t?.dtype === 'string')) {
+    return 'strings have no compiled form';
+  }
   return def.lower({
     node: node.name,
     op: node.op,
     attrs: node.attrs,
-    inputs: node.inputs.map((id) => (id === null ? null : inputOf(valueById(graph, id)))),
-    outputs: node.outputs.map((id) => valueById(graph, id).type),
+    inputs,
+    outputs,
     outputCount: node.outputs.length,
   });
 }

@@ -24,6 +24,8 @@ export class GraphBuilder {
   readonly #nodes: Node[] = [];
   readonly #inputs: ValueId[] = [];
   readonly #names = new Set<string>();
+  /** First number to try behind a name that is taken: those below are taken too. */
+  readonly #numbers = new Map<string, number>();
 
   constructor(name = 'main') {
     this.#name = name;
@@ -85,7 +87,12 @@ export class GraphBuilder {
 
   #addValue(wanted: string, type: ValueType, constant?: Constant): ValueId {
     let name = wanted;
-    for (let n = 1; this.#names.has(name); n++) name = `${wanted}.${n}`;
+    if (this.#names.has(name)) {
+      let n = this.#numbers.get(wanted) ?? 1;
+      while (this.#names.has(`${wanted}.${n}`)) n++;
+      name = `${wanted}.${n}`;
+      this.#numbers.set(wanted, n + 1);
+    }
     this.#names.add(name);
     const id: ValueId = this.#values.length;
     const frozenType = Object.freeze({ dtype: type.dtype, shape: Object.freeze([...type.shape]) });

@@ -58,8 +58,14 @@ export function constantInput(ctx: InferContext, index: number, what: string): T
   return input.constant();
 }
 
+/** The same as whole numbers; a float tensor may hold them too. */
 export function constantInts(ctx: InferContext, index: number, what: string): number[] {
-  return [...toNumbers(constantInput(ctx, index, what))];
+  const tensor = constantInput(ctx, index, what);
+  if (tensor.dtype === 'string') typeError(ctx, `${what} are strings; it takes whole numbers`);
+  const values = [...toNumbers(tensor)];
+  const broken = values.find((value) => !Number.isInteger(value));
+  if (broken !== undefined) typeError(ctx, `${what} has ${broken} in it; it takes whole numbers`);
+  return values;
 }
 
 /** Like `constantInts`, but undefined when the optional input is absent. */

@@ -58,6 +58,8 @@ export function liveNodes(graph: Graph): ReadonlySet<Node> {
 /** Wanted names first, so that no new value takes the name of an old one. */
 function chooseNames(graph: Graph, wanted: ReadonlyMap<ValueId, string>): (id: ValueId) => string {
   const taken = new Set<string>();
+  /** First number to try behind a name: those below are taken. */
+  const numbers = new Map<string, number>();
   const chosen = new Map<ValueId, string>();
   for (const [id, name] of wanted) {
     if (taken.has(name)) continue;
@@ -69,7 +71,12 @@ function chooseNames(graph: Graph, wanted: ReadonlyMap<ValueId, string>): (id: V
     if (have !== undefined) return have;
     const base = valueById(graph, id).name.replace(/\.\d+$/, '');
     let name = base;
-    for (let n = 1; taken.has(name); n++) name = `${base}.${n}`;
+    if (taken.has(name)) {
+      let n = numbers.get(base) ?? 1;
+      while (taken.has(`${base}.${n}`)) n++;
+      name = `${base}.${n}`;
+      numbers.set(base, n + 1);
+    }
     taken.add(name);
     chosen.set(id, name);
     return name;

@@ -53,6 +53,7 @@ function foldNode(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] 
   if (!inputs.every(isConstant)) return undefined;
   const inputTypes = inputs.flatMap((id) => (id === null ? [] : [r.b.typeOf(id)]));
   if (!worthStoring(bytesOf(types), bytesOf(inputTypes))) return undefined;
+  if ([...types, ...inputTypes].some(isVastlyEmpty)) return undefined;
   const tensors = evaluate(
     node,
     inputs.map((id) => r.constant(id) ?? null),
@@ -66,6 +67,11 @@ function foldNode(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] 
 function worthStoring(after: number, before: number): boolean {
   if (after > MAX_BYTES) return false;
   return after <= SMALL_BYTES || after <= before * MAX_GROWTH;
+}
+
+/** Without elements, but with axes so long that a reference should not walk over them. */
+function isVastlyEmpty({ shape }: ValueType): boolean {
+  return shape.includes(0) && elementCount(shape.map((n) => Math.max(1, n))) > MAX_BYTES;
 }
 
 function bytesOf(types: readonly ValueType[]): number {

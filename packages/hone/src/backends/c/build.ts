@@ -51,6 +51,8 @@ export interface BuildRequest {
   readonly jobs?: number;
   /** false: units compiled before are compiled again. Default true. */
   readonly objectCache?: boolean;
+  /** Sanitizers by their names in clang, e.g. "undefined": the library ends its process on a find. */
+  readonly sanitize?: string;
   /** Told after each compiled unit. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -176,7 +178,7 @@ async function compileUnits(
     const kind: UnitKind = kernels.has(unit.name) ? 'kernel' : 'runtime';
     const renamed = request.prefix !== undefined && unit.name !== EXPORTS_UNIT;
     const flags = [
-      ...compileFlags(request.toolchain, request.target, kind),
+      ...compileFlags(request.toolchain, request.target, kind, request.sanitize),
       ...(renamed ? ['-include', NAMES_HEADER] : []),
     ];
     const key = digest([request.toolchain.id, flags.join(' '), headers, unit.name, unit.text]);
@@ -216,9 +218,9 @@ async function compileUnits(
 }
 
 async function link(job: Job, objects: readonly string[]): Promise<Uint8Array> {
-  const { toolchain, target } = job.request;
+  const { toolchain, target, sanitize } = job.request;
   const output = `library${libraryExtension(target)}`;
-  const args = [...linkFlags(toolchain, target), '-o', output, ...objects];
+  const args = [...linkFlags(toolchain, target, sanitize), '-o', output, ...objects];
   const result = await start(job, args);
   if (result.outcome !== 'done' || result.status !== 0) failedTool(job, result, 'link the library');
   return readOutput(job, path.join(job.directory, output), 'link the library');

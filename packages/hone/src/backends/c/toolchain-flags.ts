@@ -25,13 +25,22 @@ const ARM_FEATURES: Readonly<Record<string, { readonly zig: string; readonly mar
   fp16: { zig: 'fullfp16', march: 'fp16' },
 };
 
-/** Options to compile a unit of C to position-independent object code. */
-export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKind): string[] {
+/**
+ * Options to compile a unit of C to position-independent object code. With sanitizers speed is not
+ * asked for: they make of -O3 what takes long to compile.
+ */
+export function compileFlags(
+  toolchain: Toolchain,
+  target: Target,
+  kind: UnitKind,
+  sanitize?: string,
+): string[] {
   // Products and sums fuse as the source has them. "fast" would fuse the vectorized part of a loop
   // otherwise than its rest, so that bits would depend on where a worker's share ends. gcc knows
   // nothing between fast and off.
   const contract = toolchain.kind === 'gcc' ? '-ffp-contract=fast' : '-ffp-contract=on';
-  const speed = kind === 'kernel' ? ['-O3', '-fno-math-errno', contract] : ['-O2'];
+  const most = sanitize === undefined ? '-O3' : '-O1';
+  const speed = kind === 'kernel' ? [most, '-fno-math-errno', contract] : ['-O2'];
   const flags = [
     ...targetFlags(toolchain, target),
     ...cpuFlags(toolchain, target, kind),
@@ -39,7 +48,7 @@ export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKin
     ...speed,
     '-fPIC',
     '-fvisibility=hidden',
-    '-fno-sanitize=all',
+    ...sanitizerFlags(sanitize),
     '-fno-stack-protector',
     '-g0',
     '-ffile-prefix-map=./=',
@@ -50,12 +59,17 @@ export function compileFlags(toolchain: Toolchain, target: Target, kind: UnitKin
 }
 
 /** Options to link object files to the library. */
-export function linkFlags(toolchain: Toolchain, target: Target): string[] {
-  const flags = [...targetFlags(toolchain, target), '-shared', '-s', '-fno-sanitize=all'];
+export function linkFlags(toolchain: Toolchain, target: Target, sanitize?: string): string[] {
+  const flags = [...targetFlags(toolchain, target), '-shared', '-s', ...sanitizerFlags(sanitize)];
   if (target.os === 'linux')
     // Symbolic: a library calls its own functions, also in a program with another model's.
     flags.push('-Wl,--build-id=none', '-Wl,-z,now', '-Wl,-z,defs', '-Wl,-Bsymbolic', '-lpthread');
   return flags;
+}
+
+function sanitizerFlags(sanitize: string | undefined): string[] {
+  if (sanitize === undefined) return ['-fno-sanitize=all'];
+  return [`-fsanitize=${sanitize}`, '-fno-sanitize-recover=all'];
 }
 
 /** Name of the library file for a target's system. */

@@ -76,9 +76,9 @@ export function shouldFold(
   budget: FoldBudget,
 ): boolean {
   if (NEVER.has(op)) return false;
-  const sizes = [...inputs, ...outputs].map((type) => elementCount(type.shape));
+  const sizes = [...inputs, ...outputs].map((type) => walkedElements(type.shape));
   const bytes = (types: readonly ValueType[]): number =>
-    types.reduce((sum, type) => sum + elementCount(type.shape) * dtypeBytes(type.dtype), 0);
+    types.reduce((sum, type) => sum + walkedElements(type.shape) * dtypeBytes(type.dtype), 0);
   if (bytes(inputs) > MAX_BYTES || bytes(outputs) > MAX_BYTES) return false;
   const elements = sizes.reduce((sum, size) => sum + size, 0);
   const work = CONTRACTIONS.has(op) ? contractionWork(op, sizes) : elements;
@@ -86,6 +86,11 @@ export function shouldFold(
   if (work > budget.left && elements > SMALL_ELEMENTS) return false;
   budget.left -= work;
   return true;
+}
+
+/** Elements that loops over an axis may visit: an empty tensor can have very long axes too. */
+function walkedElements(shape: readonly number[]): number {
+  return elementCount(shape.map((extent) => Math.max(1, extent)));
 }
 
 /** At most: every result element reads every operand. Exact (m·n·k) for plain matrix products. */

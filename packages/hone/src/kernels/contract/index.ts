@@ -48,7 +48,7 @@ export function lowerContract(
       }
       return lowerNaive(ctx, body, reason ?? 'its buffers could not be laid out in blocks');
     }
-    if (body.spec.kind === 'matmul') {
+    if (body.spec.kind === 'matmul' && !isEmpty(at(ctx.stage.outputs, 0).shape)) {
       const plan = planMatMul(ctx, body);
       if (typeof plan !== 'string') return lowerMatMul(ctx, body, plan);
       return lowerNaive(ctx, body, plan);
@@ -69,6 +69,10 @@ export function lowerNaive(ctx: KernelContext, body: ContractBody, why: string):
     value: body.epilogue,
   };
   return { ...lowerReduce(ctx, reduce, 'contract'), why };
+}
+
+function isEmpty(shape: readonly number[]): boolean {
+  return shape.includes(0);
 }
 
 export function isDepthwise(spec: ConvSpec): boolean {
@@ -109,6 +113,7 @@ export function whyNotBlocked(
   if (grouped !== null) return grouped;
   const weights = at(stage.operands, 1);
   const output = at(stage.outputs, 0);
+  if (isEmpty(output.shape)) return 'the output is empty';
   const { name, dtype } = at(buffers, output.buffer);
   if (!STORED.includes(dtype)) return `${name} is ${dtype}`;
   if (at(buffers, weights.buffer).constant === undefined) return 'the weights are not constant';

@@ -139,7 +139,9 @@ export function reduceLoop(
   const pick = (from: readonly number[], which: readonly number[]): number[] =>
     which.map((axis) => at(from, axis));
   const outer = gridOffsets(pick(input.shape, kept), pick(strides, kept));
-  const inner = gridOffsets(pick(input.shape, axes), pick(strides, axes));
+  // Without lists there is nothing to walk, however long they would be.
+  const folded = outer.length === 0 ? [0] : pick(input.shape, axes);
+  const inner = gridOffsets(folded, outer.length === 0 ? [0] : pick(strides, axes));
   if (fn.big !== undefined && !isFloat(input.dtype)) {
     const values = toBigInts(input);
     const big = fn.big;

@@ -132,6 +132,8 @@ export function inferAttention(ctx: InferContext): readonly ValueType[] {
   if ((optionalType(ctx, 4) === undefined) !== (optionalType(ctx, 5) === undefined)) {
     typeError(ctx, 'past_key and past_value are given both or not at all');
   }
+  const shown = intAttr(ctx.attrs, 'qk_matmul_output_mode');
+  if (![0, 1, 2, 3].includes(shown)) typeError(ctx, `there is no qk_matmul_output_mode ${shown}`);
   const scores = scoreShape(geo);
   const mask = optionalType(ctx, 3);
   if (mask !== undefined) {

@@ -4,7 +4,7 @@ import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/
 import { acc, axis, binary, cast, constant, load, select, unary } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { ReduceBody, ReduceStep } from '../../stages/types.ts';
-import { inputType, int, intAttr, normalizeAxis, requireDType } from '../checks.ts';
+import { inputType, int, intAttr, normalizeAxis, requireDType, shapeError } from '../checks.ts';
 import { type CoreOp, defineOp, type LowerContext, type TestCase } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
@@ -68,6 +68,7 @@ function alongAxis(def: AlongAxis): CoreOp {
     infer: (ctx) => {
       const x = inputType(ctx, 0);
       requireDType(ctx, x, FLOATS);
+      if (x.shape.length === 0) shapeError(ctx, 'a scalar has no axis');
       normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), x.shape.length);
       return [x];
     },

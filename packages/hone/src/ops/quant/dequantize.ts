@@ -10,7 +10,7 @@ import { requireSame } from '../math/binary-family.ts';
 import { given, outputOf } from '../math/loops.ts';
 import { f32, tensor } from '../math/samples.ts';
 import { isLiteral, loadInput, mul, sub } from '../math/scalar.ts';
-import { granularityOf, parameterLoad, parameterOffsets } from './granularity.ts';
+import { checkZeroPoint, granularityOf, parameterLoad, parameterOffsets } from './granularity.ts';
 
 const QUANTIZED: readonly DType[] = [
   'u8',
@@ -52,7 +52,10 @@ export const dequantizeLinear = defineOp({
     requireDType(ctx, x, QUANTIZED);
     requireDType(ctx, scale, SCALES, 'the scale');
     const zero = ctx.inputs[2]?.type;
-    if (zero !== undefined) requireSame(ctx, x, zero, 'the zero point');
+    if (zero !== undefined) {
+      requireSame(ctx, x, zero, 'the zero point');
+      checkZeroPoint(ctx, scale.shape, zero.shape);
+    }
     granularityOf(ctx, x.shape, scale.shape, ctx.attrs);
     return [{ dtype: resultType(ctx), shape: x.shape }];
   },

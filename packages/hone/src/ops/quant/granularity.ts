@@ -44,6 +44,20 @@ export function granularityOf(
   return { kind: 'block', axis, block };
 }
 
+/** Refuses a zero point that does not go with the scale. */
+export function checkZeroPoint(
+  node: { node: string; op: string },
+  scale: readonly number[],
+  zero: readonly number[],
+): void {
+  const isOne = [scale, zero].every((shape) => shape.length <= 1 && elementCount(shape) === 1);
+  if (isOne || scale.join() === zero.join()) return;
+  shapeError(
+    node,
+    `the zero point [${zero.join(',')}] does not go with the scale [${scale.join(',')}]`,
+  );
+}
+
 /** Input k (a scale or a zero point) for the element at `axes`. */
 export function parameterLoad(
   ctx: LowerContext,

@@ -19,7 +19,7 @@ import { given, outputOf } from '../math/loops.ts';
 import { f32, tensor, uniform } from '../math/samples.ts';
 import { roundHalfEven } from '../math/special.ts';
 import { add, call, div, isLiteral, loadInput } from '../math/scalar.ts';
-import { granularityOf, parameterLoad, parameterOffsets } from './granularity.ts';
+import { checkZeroPoint, granularityOf, parameterLoad, parameterOffsets } from './granularity.ts';
 
 const NARROW_FLOATS: readonly DType[] = [
   'f8e4m3fn',
@@ -89,6 +89,8 @@ export const quantizeLinear = defineOp({
     requireDType(ctx, x, INPUTS);
     requireDType(ctx, scale, INPUTS, 'the scale');
     granularityOf(ctx, x.shape, scale.shape, ctx.attrs);
+    const zero = ctx.inputs[2]?.type;
+    if (zero !== undefined) checkZeroPoint(ctx, scale.shape, zero.shape);
     return [{ dtype: resultType(ctx), shape: x.shape }];
   },
   lower(ctx) {

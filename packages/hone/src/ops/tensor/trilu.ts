@@ -2,7 +2,7 @@
 import { fromNumbers, stridesOf, type Tensor } from 'hone-runtime/base/tensor';
 import { binary, constant, iadd, load, select } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
-import { inputType, int, intAttr, optionalType, shapeError } from '../checks.ts';
+import { inputType, int, intAttr, optionalType, requireDType, shapeError } from '../checks.ts';
 import { defineOp, type InferContext } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { compiled, knownInput, onlyElement, zeroExpr } from './bodies.ts';
@@ -25,6 +25,8 @@ export const Trilu = defineOp({
   infer: (ctx) => {
     const type = inputType(ctx, 0);
     if (type.shape.length < 2) shapeError(ctx, `rank ${type.shape.length} has no matrices`);
+    const k = optionalType(ctx, 1);
+    if (k !== undefined) requireDType(ctx, k, ['i64'], 'k');
     return [type];
   },
   lower: (ctx) =>
