@@ -59,7 +59,8 @@ export function changedShape<T extends OnnxDim>(
 }
 
 export function changedType(type: OnnxType, random: Random): OnnxType {
-  if (type.kind !== 'tensor' || random.integer(30) === 0) return { kind: 'sequence', element: type };
+  if (type.kind !== 'tensor' || random.integer(30) === 0)
+    return { kind: 'sequence', element: type };
   if (random.integer(4) === 0) return { ...type, dataType: dataType(random) };
   const shape: readonly OnnxDim[] = type.shape ?? [];
   if (random.integer(12) === 0) return { ...type, shape: null };
