@@ -274,4 +274,47 @@ HONE_RT_SCATTER_ALL(u64, uint64_t)
 HONE_RT_HALVES(f16)
 HONE_RT_HALVES(bf16)
 
+// --- Observing for calibration ------------------------------------------------------------------
+// observe_f32: operand x; outputs facts f32[slices, 4], counts i32[slices, 2 * half].
+// dim: elements, slices, half. Slice s of x has the facts: least, largest, exponent e, and how many
+// of its elements are not finite (they count nowhere else). Bin b of its counts holds the elements
+// in [(b - half) * 2^e, (b - half + 1) * 2^e), with the least e from -100 on that holds them all:
+// bins of powers of two merge exactly, whatever the order of slices and samples.
+
+HONE_RT void hone_rt_observe_f32(HONE_RT_ARGS) {
+  const int64_t slices = dim[1], half = dim[2];
+  const int64_t last = hone_rt_hi(slices, w);
+  (void)scalar;
+  for (int64_t s = hone_rt_lo(slices, w); s < last; s++) {
+    const float *const x = (const float *)buf[0];
+    const int64_t lo = dim[0] * s / slices, hi = dim[0] * (s + 1) / slices;
+    float *const facts = (float *)buf[1] + s * 4;
+    int32_t *const counts = (int32_t *)buf[2] + s * 2 * half;
+    float least = __builtin_inff(), largest = -__builtin_inff();
+    int64_t odd = 0;
+    for (int64_t i = lo; i < hi; i++) {
+      const int finite = x[i] - x[i] == 0;
+      odd += !finite;
+      least = finite && x[i] < least ? x[i] : least;
+      largest = finite && x[i] > largest ? x[i] : largest;
+    }
+    const float top = largest > -least ? largest : -least;
+    int e = -100;
+    float scale = 0x1p100f;
+    while (e < 116 && top * scale >= (float)half) {
+      e++;
+      scale *= 0.5f;
+    }
+    for (int64_t b = 0; b < 2 * half; b++) counts[b] = 0;
+    for (int64_t i = lo; i < hi; i++) {
+      const float at = x[i] * scale + (float)half; // at least 0: the cast rounds down
+      if (at >= 0 && at < (float)(2 * half)) counts[(int)at]++;
+    }
+    facts[0] = least;
+    facts[1] = largest;
+    facts[2] = (float)e;
+    facts[3] = (float)odd;
+  }
+}
+
 #endif

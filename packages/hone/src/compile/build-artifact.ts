@@ -16,6 +16,7 @@ import {
 import { findToolchain, type Toolchain } from '../backends/c/toolchain.ts';
 import { libraryExtension } from '../backends/c/toolchain-flags.ts';
 import { printGraph } from '../graph/print.ts';
+import { choicesJson } from './choices.ts';
 import type { CompileOptions } from './options.ts';
 import type { CompiledGraph } from './pipeline.ts';
 import { recordOptions } from './recorded-options.ts';
@@ -43,6 +44,8 @@ export interface CompiledModel extends CompiledVariant {
   readonly notes: readonly string[];
   /** As the manifest records them. */
   readonly options: JsonObject;
+  /** Decisions that measurements or samples made, as choices.json keeps them. */
+  readonly choices: JsonObject;
   /** Names of the C functions begin with it. */
   readonly prefix?: string;
   /** The graph as text, for people; files in it have no folders of this machine. */
@@ -80,6 +83,7 @@ export async function buildModel(
       options,
       compiled.map(({ target }) => target),
     ),
+    choices: choicesJson(options),
     ...(prefix === undefined ? {} : { prefix }),
     graphText: printGraph(first.graph, fileName === undefined ? {} : { fileName }),
   };
@@ -160,7 +164,7 @@ export async function writeArtifact(
     sources: sourcesOf(variants),
     graph: model.graphText,
     report: JSON.parse(JSON.stringify(reportOf(variants))) as Json,
-    choices: {},
+    choices: model.choices,
   };
   writeFolder(directory, contents, options);
 }

@@ -1,12 +1,12 @@
-/** From a model file, or a graph in memory, to a compiled model that is not yet written anywhere. */
+/** From a model file to a compiled model that is not yet written anywhere. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { ByteSource } from 'hone-runtime/base/io';
 import { externalLocations, importOnnx, openOnnx } from '../frontends/onnx/index.ts';
 import type { OnnxModel } from '../frontends/onnx/types.ts';
-import type { Graph } from '../graph/types.ts';
 import { buildModel, type CompiledModel, type SourceModel } from './build-artifact.ts';
 import type { CompileOptions } from './options.ts';
+import { choosePrecision } from './choose-precision.ts';
 import { compileForTargets } from './pipeline.ts';
 
 const PIECE_BYTES = 1 << 24;
@@ -34,20 +34,11 @@ export async function compileModel(
     const folder = path.dirname(file);
     const fileName = (full: string): string =>
       full === model.source.name ? name : path.relative(folder, full).split(path.sep).join('/');
-    return await buildModel(compileForTargets(graph, options), source, notes, options, fileName);
+    const chosen = await choosePrecision(graph, options);
+    return await buildModel(compileForTargets(graph, chosen), source, notes, chosen, fileName);
   } finally {
     model.close();
   }
-}
-
-/** Compiles a graph built in memory. */
-export async function compileBuiltGraph(
-  graph: Graph,
-  options: CompileOptions = {},
-): Promise<CompiledModel> {
-  const sha256 = createHash('sha256').update(graph.name).digest('hex');
-  const source: SourceModel = { name: graph.name, bytes: 0, sha256 };
-  return buildModel(compileForTargets(graph, options), source, [], options);
 }
 
 /** What a manifest says of a model file and the files beside it that it uses. */

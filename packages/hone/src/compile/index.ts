@@ -5,7 +5,8 @@ export {
   type SourceModel,
   writeArtifact,
 } from './build-artifact.ts';
-export { compileBuiltGraph, compileModel } from './compile-model.ts';
+export { compileBuiltGraph } from './compile-graph.ts';
+export { compileModel } from './compile-model.ts';
 export type { CompileOptions } from './options.ts';
 export { type CompiledGraph, compileGraph, targetsOf } from './pipeline.ts';
 export { type Rebuilt, rebuildArtifact } from './rebuild.ts';

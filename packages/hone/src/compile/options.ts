@@ -5,8 +5,11 @@
 import type { ContractOptions } from '../kernels/index.ts';
 import type { AutocastPolicy } from '../passes/autocast.ts';
 import type { Registry } from '../ops/registry.ts';
+import type { PrecisionPlan } from '../passes/precision-plan.ts';
+import type { CalibrationRecord, CalibrationRequest } from './calibrate/request.ts';
 
-export type Precision = 'fp32' | 'bf16' | 'fp16';
+export const PRECISIONS = ['fp32', 'bf16', 'fp16', 'int8'] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 export interface CompileOptions {
   /** Shapes of inputs by name, for dimensions the model leaves open. */
@@ -29,10 +32,16 @@ export interface CompileOptions {
   /** false: objects compiled before are not used again. Default true. */
   readonly objectCache?: boolean;
   readonly registry?: Registry;
+  /** Samples that say what ranges values have, and how ranges are chosen. */
+  readonly calibration?: CalibrationRequest;
+  /** What a calibration was made with; for a rebuild, with `plan`. */
+  readonly calibrated?: CalibrationRecord;
+  /** Precision of values and contractions, by name: a choice, kept in choices.json. */
+  readonly plan?: PrecisionPlan;
   /** false: every operator is a kernel of its own. Default true. */
   readonly fuse?: boolean;
   readonly contract?: ContractOptions;
-  /** What values are kept in and contractions multiply; they sum in 32 bits. Default fp32. */
+  /** What values are kept in and contractions multiply; they sum in 32 bits. Default fp32; int8 needs `calibration`. */
   readonly precision?: Precision;
   /** What 16-bit precisions narrow. Default all. */
   readonly autocast?: AutocastPolicy;

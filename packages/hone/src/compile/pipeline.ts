@@ -63,6 +63,11 @@ export function targetsOf(options: CompileOptions): readonly Target[] {
   return fail('HONE-TARGET-005', 'no target is given', 'target', 'name one, or leave it out');
 }
 
+/** The graph of core operators that precision is decided for. */
+export function optimizeGraph(source: Graph, options: Pick<CompileOptions, 'registry'>): Graph {
+  return runPasses(source, { registry: options.registry ?? standardRegistry });
+}
+
 interface Prepared {
   readonly graph: Graph;
   readonly fused: StageGraph;
@@ -73,7 +78,7 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const registry = options.registry ?? standardRegistry;
   const say = options.onProgress ?? ((): void => {});
   say('optimising the graph');
-  const graph = runPasses(source, { registry });
+  const graph = optimizeGraph(source, options);
   say('fusing');
   const fusion = { registry, ...(options.fuse === undefined ? {} : { fuse: options.fuse }) };
   const fused = fuseGraph(graph, fusion);

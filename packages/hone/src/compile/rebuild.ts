@@ -10,6 +10,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { findToolchain } from '../backends/c/toolchain.ts';
 import { withScratch } from '../backends/c/toolchain-run.ts';
 import { writeArtifact } from './build-artifact.ts';
+import { readChoices } from './choices.ts';
 import { compareArtifacts } from './compare-artifacts.ts';
 import { compileModel, describeSource } from './compile-model.ts';
 import type { CompileOptions } from './options.ts';
@@ -36,7 +37,8 @@ export async function rebuildArtifact(
   verifyArtifact(artifact);
   checkUnlisted(artifact);
   checkModel(artifact, describeSource(modelFile), modelFile);
-  const all = { ...recorded, ...options, objectCache: false };
+  const choices = readChoices(artifact);
+  const all = { ...recorded, ...choices, ...options, objectCache: false };
   const model = await compileModel(modelFile, all, manifest.source.name);
   return withScratch(async (directory) => {
     const again = path.join(directory, 'again.hone');

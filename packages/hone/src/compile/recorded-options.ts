@@ -18,13 +18,14 @@ import type { Target } from 'hone-runtime/target/types';
 import type { ContractOptions } from '../kernels/index.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import type { AutocastPolicy } from '../passes/autocast.ts';
-import type { CompileOptions, Precision } from './options.ts';
+import { readCalibrationRecord } from './calibrate/request.ts';
+import { type CompileOptions, PRECISIONS } from './options.ts';
 
 /** What a manifest says where operators came with the call: those are not recorded. */
 const OWN_OPERATORS = 'operators';
 
 /** Options that do not shape the artifact, and operators. */
-type Unrecorded = 'timeoutMs' | 'objectCache' | 'onProgress' | 'registry';
+type Unrecorded = 'timeoutMs' | 'objectCache' | 'onProgress' | 'registry' | 'calibration' | 'plan';
 
 /** For the manifest. */
 export function recordOptions(options: CompileOptions, targets: readonly Target[]): JsonObject {
@@ -42,6 +43,7 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
     prefix,
     precision: options.precision,
     autocast: options.autocast,
+    calibrated: options.calibrated,
   };
   const text = JSON.stringify(own ? { ...all, [OWN_OPERATORS]: 'own' } : all);
   return sorted(JSON.parse(text) as Json) as JsonObject;
@@ -62,6 +64,7 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'prefix') options.prefix = text(field);
     else if (name === 'precision') options.precision = oneOf(field, PRECISIONS);
     else if (name === 'autocast') options.autocast = oneOf(field, POLICIES);
+    else if (name === 'calibrated') options.calibrated = readCalibrationRecord(field);
     else unknown(subject, name);
   }
   return options;
@@ -105,7 +108,6 @@ function record<T>(field: Field, read: (field: Field) => T): Readonly<Record<str
   return Object.fromEntries(members(field).map(({ name, field: value }) => [name, read(value)]));
 }
 
-const PRECISIONS = ['fp32', 'bf16', 'fp16'] as const satisfies readonly Precision[];
 const POLICIES = ['none', 'matmul', 'all'] as const satisfies readonly AutocastPolicy[];
 
 function oneOf<T extends string>(field: Field, words: readonly T[]): T {

@@ -19,6 +19,7 @@ export type ErrorArea =
   | 'BENCH'
   | 'AGENT'
   | 'ADVISE'
+  | 'CALIBRATE'
   | 'IO'
   | 'INTERNAL';
 

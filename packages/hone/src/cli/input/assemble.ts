@@ -135,7 +135,7 @@ function readInput(
   return { tensor: fitTensor(spec, tensor, path), picture: false };
 }
 
-function readBytes(path: string): Uint8Array {
+export function readBytes(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
@@ -193,7 +193,7 @@ const NUMPY_NAMES: Readonly<Record<string, string>> = {
  * Seeded random values: floats uniform in [0, 1), bytes over their range, other integers 0 or 1
  * (they are often indices, and every table has two rows).
  */
-function randomTensor(spec: InputSpec, random: ReturnType<typeof seededRandom>): Tensor {
+export function randomTensor(spec: InputSpec, random: ReturnType<typeof seededRandom>): Tensor {
   if (spec.dtype === 'string') {
     fail(
       'HONE-INPUT-018',

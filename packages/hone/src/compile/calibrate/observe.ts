@@ -1,0 +1,97 @@
+/**
+ * The operator that watches a value while samples run through a model, and graphs that carry it.
+ * Compiled, it is the routine `observe_f32` of native/routines.h: one pass for least and largest,
+ * one for a histogram whose bins are powers of two wide, so that histograms of any samples merge
+ * exactly.
+ */
+import { at, invariant } from 'hone-runtime/base/diagnostics';
+import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import type { Graph, ValueId } from '../../graph/types.ts';
+import { valueById } from '../../graph/walk.ts';
+import { inputType, requireDType } from '../../ops/checks.ts';
+import { defineOp, type OpDef } from '../../ops/define-op.ts';
+
+const DOMAIN = 'hone.calibration';
+
+/** Bins on each side of zero; the wider side uses more than half of them. */
+export const HALF = 2048;
+
+/** Parts that workers take; each has facts and counts of its own. */
+export const SLICES = 4;
+
+/** Numbers in the facts of a slice: least, largest, exponent of the bins, elements not finite. */
+export const FACTS = 4;
+
+const OUTPUTS = [
+  { dtype: 'f32', shape: [SLICES, FACTS] },
+  { dtype: 'i32', shape: [SLICES, 2 * HALF] },
+] as const;
+
+export const observe: OpDef = defineOp({
+  kind: 'core',
+  name: 'Observe',
+  domain: DOMAIN,
+  doc: 'Least, largest and a histogram of a value, in slices.',
+  since: 1,
+  attrs: {},
+  infer(ctx) {
+    requireDType(ctx, inputType(ctx, 0), ['f32']);
+    return OUTPUTS;
+  },
+  lower(ctx) {
+    const dims = [elementCount(inputType(ctx, 0).shape), SLICES, HALF];
+    return [{ kind: 'routine', routine: 'observe_f32', dims, scalars: [] }];
+  },
+  reference: ([x]) => {
+    const values = toNumbers(x as Tensor);
+    const facts: number[] = [];
+    const counts = new Float64Array(SLICES * 2 * HALF);
+    for (let slice = 0; slice < SLICES; slice++) {
+      const part = values.subarray(
+        Math.floor((values.length * slice) / SLICES),
+        Math.floor((values.length * (slice + 1)) / SLICES),
+      );
+      const finite = part.filter(Number.isFinite);
+      const least = finite.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+      const largest = finite.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+      let exponent = -100;
+      while (exponent < 116 && Math.max(largest, -least) / 2 ** exponent >= HALF) exponent++;
+      for (const value of finite) {
+        const bin = slice * 2 * HALF + Math.floor(value / 2 ** exponent) + HALF;
+        counts[bin] = (counts[bin] as number) + 1;
+      }
+      facts.push(least, largest, exponent, part.length - finite.length);
+    }
+    return [
+      fromNumbers('f32', OUTPUTS[0].shape, facts),
+      fromNumbers('i32', OUTPUTS[1].shape, counts),
+    ];
+  },
+});
+
+export interface WatchedGraph {
+  readonly graph: Graph;
+  /** Per watched value, in order: names of the outputs with its facts and its counts. */
+  readonly outputs: readonly { readonly facts: string; readonly counts: string }[];
+}
+
+/** The graph with observations of the values as its only outputs. */
+export function watchValues(graph: Graph, values: readonly ValueId[]): WatchedGraph {
+  const nodes = [...graph.nodes];
+  const all = [...graph.values];
+  const outputs: ValueId[] = [];
+  const names = values.map((id, i) => {
+    const { type } = valueById(graph, id);
+    invariant(type.dtype === 'f32', 'only f32 values are observed');
+    const made = OUTPUTS.map((output, k) => {
+      const name = `${k === 0 ? 'facts' : 'counts'} of ${i}`;
+      all.push({ id: all.length, name, type: output });
+      return all.length - 1;
+    });
+    outputs.push(...made);
+    const name = `observe ${i}`;
+    nodes.push({ op: 'Observe', domain: DOMAIN, name, inputs: [id], outputs: made, attrs: {} });
+    return { facts: at(all, at(made, 0)).name, counts: at(all, at(made, 1)).name };
+  });
+  return { graph: { ...graph, nodes, values: all, outputs }, outputs: names };
+}

@@ -1,0 +1,47 @@
+/** What a user says about a calibration, and what an artifact keeps of it. */
+import { count, type Field, member, type Json, text } from 'hone-runtime/artifact/json';
+import type { TensorSpec } from 'hone-runtime/artifact/program';
+import { fail } from 'hone-runtime/base/diagnostics';
+import { CALIBRATORS, type Calibrator } from './calibrators.ts';
+import type { Samples } from './run.ts';
+
+export type InputSpec = Pick<TensorSpec, 'name' | 'dtype' | 'shape'>;
+
+export interface CalibrationRequest {
+  /** Samples, or what makes them once the inputs are known. */
+  readonly samples: Samples | ((inputs: readonly InputSpec[]) => Samples);
+  /** Default entropy. */
+  readonly calibrator?: Calibrator;
+  /** "random": the samples are made up, so that only speed means something. Default "samples". */
+  readonly origin?: 'samples' | 'random';
+  readonly threads?: number;
+}
+
+/** Part of the options that a manifest records. */
+export interface CalibrationRecord {
+  readonly calibrator: Calibrator;
+  readonly origin: 'samples' | 'random';
+  readonly samples: number;
+  /** SHA-256 of the samples in order, as they entered the model. */
+  readonly sha256: string;
+}
+
+export function readCalibrationRecord(field: Field): CalibrationRecord {
+  const named = text(member(field, 'calibrator'));
+  const calibrator = CALIBRATORS.find((known) => known === named);
+  if (calibrator === undefined) {
+    fail(
+      'HONE-ARTIFACT-041',
+      `${field.path}: this version of hone has no calibrator ${named}`,
+      named,
+      'use the version of hone that compiled it',
+    );
+  }
+  const origin: Json = text(member(field, 'origin'));
+  return {
+    calibrator,
+    origin: origin === 'random' ? 'random' : 'samples',
+    samples: count(member(field, 'samples')),
+    sha256: text(member(field, 'sha256')),
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * Calibration: runs samples through a compiled graph that watches values, and gathers a histogram of
+ * each. Samples are read one at a time and not kept; their digest stands for them from then on.
+ */
+import { load, type Session } from 'hone-runtime';
+import type { TensorSpec } from 'hone-runtime/artifact/program';
+import { at, fail } from 'hone-runtime/base/diagnostics';
+import { sha256Hasher } from 'hone-runtime/base/digest';
+import { isFloat } from 'hone-runtime/base/dtype';
+import { bytesOf, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import path from 'node:path';
+import { withScratch } from '../../backends/c/toolchain-run.ts';
+import type { Graph, ValueId } from '../../graph/types.ts';
+import { valueById } from '../../graph/walk.ts';
+import { standardRegistry, withOps } from '../../ops/registry.ts';
+import { writeArtifact } from '../build-artifact.ts';
+import { compileBuiltGraph } from '../compile-graph.ts';
+import type { CompileOptions } from '../options.ts';
+import { Histogram } from './histogram.ts';
+import { observe, watchValues } from './observe.ts';
+
+/** Inputs of one run, by name. */
+export interface Sample {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  /** How errors call it, e.g. a path. */
+  readonly name: string;
+}
+
+/** Anything that gives samples once; arrays do. */
+export type Samples = AsyncIterable<Sample> | Iterable<Sample>;
+
+export interface Calibration {
+  /** Of every watched value. */
+  readonly histograms: ReadonlyMap<ValueId, Histogram>;
+  readonly samples: number;
+  /** SHA-256 over all samples in order. */
+  readonly digest: string;
+}
+
+export interface CalibrationOptions extends Pick<CompileOptions, 'timeoutMs' | 'onProgress'> {
+  readonly threads?: number;
+}
+
+/** Runs all samples on this machine. The graph is one after the standard passes. */
+export async function calibrate(
+  graph: Graph,
+  values: readonly ValueId[],
+  samples: Samples,
+  options: CalibrationOptions = {},
+): Promise<Calibration> {
+  const watched = watchValues(graph, values);
+  const { onProgress, timeoutMs, threads } = options;
+  return withScratch(async (directory) => {
+    const model = await compileBuiltGraph(watched.graph, {
+      registry: withOps([...standardRegistry.all(), observe]),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      onProgress: (message) => onProgress?.(`calibration: ${message}`),
+    });
+    const folder = path.join(directory, 'watched.hone');
+    await writeArtifact(model, folder);
+    const session = load(folder, threads === undefined ? {} : { threads });
+    try {
+      return await observeAll(session, graph, values, watched.outputs, samples, onProgress);
+    } finally {
+      session.close();
+    }
+  });
+}
+
+async function observeAll(
+  session: Session,
+  graph: Graph,
+  values: readonly ValueId[],
+  names: readonly { readonly facts: string; readonly counts: string }[],
+  samples: Samples,
+  onProgress: CalibrationOptions['onProgress'],
+): Promise<Calibration> {
+  const histograms = values.map(() => new Histogram());
+  const signature = graph.inputs.map((id): Spec => {
+    const { name, type } = valueById(graph, id);
+    return { name, ...type };
+  });
+  const hasher = sha256Hasher();
+  let count = 0;
+  for await (const sample of samples) {
+    checkSample(signature, sample);
+    for (const { name } of signature) hasher.update(bytesOf(sample.inputs[name] as Tensor));
+    const found = await session.run(sample.inputs);
+    names.forEach(({ facts, counts }, i) => {
+      const numbers = (name: string) => found[name]?.data as Float32Array | Int32Array;
+      at(histograms, i).add(numbers(facts), numbers(counts));
+    });
+    count++;
+    onProgress?.(`calibrating: ${count} samples`);
+  }
+  if (count === 0) {
+    fail(
+      'HONE-CALIBRATE-001',
+      'there are no samples to calibrate with',
+      'samples',
+      'give at least one; a hundred that are typical of the use are better',
+    );
+  }
+  return {
+    histograms: new Map(values.map((id, i) => [id, at(histograms, i)])),
+    samples: count,
+    digest: hasher.digest(),
+  };
+}
+
+type Spec = Pick<TensorSpec, 'name' | 'dtype' | 'shape'>;
+
+/** HONE-CALIBRATE-002 … 004: inputs missing, of another type, or not finite. */
+export function checkSample(signature: readonly Spec[], { inputs, name }: Sample): void {
+  for (const spec of signature) {
+    const tensor = inputs[spec.name];
+    const wanted = `${spec.dtype} ${spec.shape.join('x') || 'scalar'}`;
+    if (tensor === undefined) {
+      fail(
+        'HONE-CALIBRATE-002',
+        `sample ${name} has no input "${spec.name}" (${wanted})`,
+        name,
+        'give every input of the model in every sample',
+      );
+    }
+    const given = `${tensor.dtype} ${tensor.shape.join('x') || 'scalar'}`;
+    if (given !== wanted) {
+      fail(
+        'HONE-CALIBRATE-003',
+        `sample ${name}: input "${spec.name}" takes ${wanted}, ${given} is given`,
+        name,
+        'bring the samples to the shape and dtype of the input, or compile with --shape',
+      );
+    }
+    if (isFloat(spec.dtype) && toNumbers(tensor).some((value) => !Number.isFinite(value))) {
+      fail(
+        'HONE-CALIBRATE-004',
+        `sample ${name}: input "${spec.name}" holds NaN or infinity`,
+        name,
+        'leave the sample out, or mend it',
+      );
+    }
+  }
+}
