@@ -39,7 +39,7 @@ export function draftRow(measured: Measured, all: Measurement, context: RowConte
     model: subject.model,
     engine,
     precision: facts.precision,
-    calibration: null,
+    calibration: facts.calibration,
     batch: facts.batch,
     concurrency,
     threads,

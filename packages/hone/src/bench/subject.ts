@@ -1,7 +1,8 @@
 /** What is measured: an artifact, with the ONNX file it was made of where there is a baseline. */
-import { count, list, member, parseJson, text } from 'hone-runtime/artifact/json';
+import { count, type JsonObject, list, member, parseJson, text } from 'hone-runtime/artifact/json';
 import { openArtifact, readVerified } from 'hone-runtime/artifact/read';
 import type { DType } from 'hone-runtime/base/dtype';
+import { readCalibrationRecord } from '../compile/calibrate/request.ts';
 import { openOnnx, signatureOf } from '../frontends/onnx/index.ts';
 import type { InputPlan, InputValues } from './engine-protocol.ts';
 
@@ -22,6 +23,8 @@ export interface SubjectFacts {
   readonly inputs: readonly InputPlan[];
   readonly batch: number;
   readonly precision: 'fp32' | 'fp16' | 'bf16' | 'int8';
+  /** int8: the calibrator, or "random" where the samples were made up; else null. */
+  readonly calibration: string | null;
   readonly flops: number;
   readonly arenaBytes: number;
   readonly weightsBytes: number;
@@ -48,10 +51,13 @@ export function readFacts(subject: BenchSubject): SubjectFacts {
   return {
     inputs,
     batch: batchOf([...manifest.inputs, ...manifest.outputs]),
-    precision: precisionOf(
-      manifest.inputs.map((input) => input.dtype),
-      ops,
-    ),
+    precision:
+      recordedPrecision(manifest.compiler.options) ??
+      precisionOf(
+        manifest.inputs.map((input) => input.dtype),
+        ops,
+      ),
+    calibration: calibrationOf(manifest.compiler.options),
     flops: count(member(report, 'flops')),
     arenaBytes: count(member(report, 'arenaBytes')),
     weightsBytes: count(member(report, 'weightsBytes')),
@@ -64,6 +70,18 @@ function batchOf(values: readonly { readonly shape: readonly number[] }[]): numb
   const leading = new Set(values.map((value) => value.shape[0]));
   const [first] = leading;
   return leading.size === 1 && first !== undefined && first > 0 ? first : 1;
+}
+
+function recordedPrecision(options: JsonObject): SubjectFacts['precision'] | undefined {
+  const { precision } = options;
+  return (['fp16', 'bf16', 'int8'] as const).find((name) => name === precision);
+}
+
+function calibrationOf(options: JsonObject): string | null {
+  const { calibrated } = options;
+  if (calibrated === undefined) return null;
+  const record = readCalibrationRecord({ value: calibrated, path: 'calibrated' });
+  return record.origin === 'random' ? 'random' : record.calibrator;
 }
 
 function precisionOf(dtypes: readonly DType[], ops: readonly string[]): SubjectFacts['precision'] {

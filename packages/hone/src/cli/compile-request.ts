@@ -1,6 +1,7 @@
 /** The options that compile, from the command line to `CompileOptions`. */
 import { openOnnx } from '../frontends/onnx/index.ts';
-import type { CompileOptions } from '../compile/options.ts';
+import { type CompileOptions, PRECISIONS, type Precision } from '../compile/options.ts';
+import { type CalibrateRequest, calibrationOf, readCalibrate } from './calibrate-request.ts';
 import { badValue, type OptionReader, parseShape } from './option-reader.ts';
 
 /** What was asked for, without callbacks: also the key of the cache. */
@@ -11,13 +12,22 @@ export interface CompileRequest {
   readonly target?: string | readonly string[];
   readonly static?: boolean;
   readonly prefix?: string;
+  readonly precision?: Precision;
+  readonly calibrate?: CalibrateRequest;
 }
+
+/** What a command may do about int8 without --calibrate. */
+export type Uncalibrated = 'refused' | 'random';
 
 /**
  * Reads --shape, --batch, --target and the options of `hone compile` alone. The model tells inputs
  * from named dimensions.
  */
-export function readCompileRequest(path: string, options: OptionReader): CompileRequest {
+export function readCompileRequest(
+  path: string,
+  options: OptionReader,
+  uncalibrated: Uncalibrated = 'refused',
+): CompileRequest {
   const shapes: Record<string, readonly number[]> = {};
   const dims: Record<string, number> = {};
   const pairs = options.pairs('shape');
@@ -37,6 +47,8 @@ export function readCompileRequest(path: string, options: OptionReader): Compile
   const targets = options.text('target')?.split(',');
   const target = targets?.length === 1 ? targets[0] : targets;
   const prefix = options.text('prefix');
+  const precision = readPrecision(options);
+  const calibrate = readCalibrate(options, precision, uncalibrated);
   return {
     ...(Object.keys(shapes).length === 0 ? {} : { shapes }),
     ...(Object.keys(dims).length === 0 ? {} : { dims }),
@@ -44,6 +56,8 @@ export function readCompileRequest(path: string, options: OptionReader): Compile
     ...(target === undefined ? {} : { target }),
     ...(options.flag('static') ? { static: true } : {}),
     ...(prefix === undefined ? {} : { prefix }),
+    ...(precision === undefined ? {} : { precision }),
+    ...(calibrate === undefined ? {} : { calibrate }),
   };
 }
 
@@ -52,7 +66,16 @@ export function toCompileOptions(
   request: CompileRequest,
   onProgress: (message: string) => void,
 ): CompileOptions {
-  return { ...request, onProgress };
+  const { calibrate, ...rest } = request;
+  const calibration = calibrate === undefined ? {} : { calibration: calibrationOf(calibrate) };
+  return { ...rest, ...calibration, onProgress };
+}
+
+function readPrecision(options: OptionReader): Precision | undefined {
+  const name = options.text('precision');
+  if (name === undefined) return undefined;
+  const found = PRECISIONS.find((known) => known === name);
+  return found ?? badValue('precision', name, `give one of ${PRECISIONS.join(', ')}`);
 }
 
 function inputNames(path: string): Set<string> {

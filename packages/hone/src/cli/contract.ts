@@ -30,6 +30,29 @@ const COMPILE_OPTIONS: readonly OptionSpec[] = [
     fallback: '1',
   },
 ];
+const IMAGE: OptionSpec = {
+  flags: '--image <OPTIONS>',
+  doc: 'how pictures become tensors: order=rgb|bgr, range=0-1|0-255, mean=R,G,B, std=R,G,B, resize=input|none|short:N|WxH, crop=none|input|WxH (from the centre)',
+  fallback:
+    'order=rgb,range=0-1,mean=0,std=1,resize=input,crop=none; range=0-255 for integer inputs; crop=input after resize=short:N; resize=none when only crop is given',
+};
+/** Precision, and samples for it, of commands that compile. */
+const PRECISION_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: '--precision <NAME>',
+    doc: 'fp32, or int8: 8-bit weights and activations, with samples to calibrate with',
+    fallback: 'fp32',
+  },
+  {
+    flags: '--calibrate <PATH>',
+    doc: 'samples for int8: a folder of pictures, .npy or .npz files, or one .npz or .npy file; pictures become tensors by --image',
+  },
+  {
+    flags: '--calibrator <NAME>',
+    doc: 'how ranges come from samples: mse (least square error), entropy (least divergence), percentile (all but the outermost 0.01 %), minmax (everything)',
+    fallback: 'mse',
+  },
+];
 const INPUT_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--input <NAME=FILE>',
@@ -38,12 +61,7 @@ const INPUT_OPTIONS: readonly OptionSpec[] = [
   },
   { flags: '--random', doc: 'seeded random values for the inputs that are not given' },
   { flags: '--seed <N>', doc: 'seed of --random', fallback: '0' },
-  {
-    flags: '--image <OPTIONS>',
-    doc: 'how pictures become tensors: order=rgb|bgr, range=0-1|0-255, mean=R,G,B, std=R,G,B, resize=input|none|short:N|WxH, crop=none|input|WxH (from the centre)',
-    fallback:
-      'order=rgb,range=0-1,mean=0,std=1,resize=input,crop=none; range=0-255 for integer inputs; crop=input after resize=short:N; resize=none when only crop is given',
-  },
+  IMAGE,
 ];
 const TRUSTED_KEY: OptionSpec = {
   flags: '--key <PUB>',
@@ -99,6 +117,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         fallback: 'MODEL.hone beside the working folder',
       },
       ...COMPILE_OPTIONS,
+      ...PRECISION_OPTIONS,
+      IMAGE,
       { flags: '--static', doc: 'make a static library (lib/TARGET.a) beside each shared one' },
       {
         flags: '--prefix <NAME>',
@@ -110,6 +130,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       'hone compile model.onnx -o model.hone',
+      'hone compile model.onnx --precision int8 --calibrate photos --image order=rgb,range=0-1',
       'hone compile model.onnx --target x86-64-v2,x86-64-v3,x86-64-v4',
       'hone compile model.onnx --static --prefix detector',
       'hone compile model.onnx --shape data=1x3x224x224 --target x86-64-v3',
@@ -127,6 +148,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       weights_bytes: 'packed weights, for the first target',
       seconds: 'time the compilation took',
       signed_by: 'id of the key (null without --sign)',
+      precision: 'precision asked for',
+      calibration:
+        '{calibrator, origin, samples, sha256}: what int8 was calibrated with (null without)',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },
     load: () => import('./commands/compile.ts'),
@@ -146,6 +170,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         doc: 'names for --top: a JSON array or object, or one name a line',
       },
       ...COMPILE_OPTIONS,
+      ...PRECISION_OPTIONS,
       TRUSTED_KEY,
       THREADS,
       JSON_OPTION,
@@ -172,10 +197,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'bench',
     summary: 'measure latency and throughput, and compare with another engine',
     details:
-      'Each engine runs in a process of its own, in turns; what a short burn of all cores shows to be disturbed is discarded. With a baseline the outputs are compared as well: exit code 1 when they differ.',
+      'Each engine runs in a process of its own, in turns; what a short burn of all cores shows to be disturbed is discarded. With a baseline the outputs are compared as well: exit code 1 when they differ. int8 without --calibrate is calibrated on seeded random inputs, and its row says so: then its speed means something, its answers do not.',
     args: [{ name: '<MODEL...>', doc: 'ONNX files, or folders made by `hone compile`' }],
     options: [
       ...COMPILE_OPTIONS.filter((option) => !option.flags.startsWith('--batch')),
+      ...PRECISION_OPTIONS,
+      IMAGE,
       {
         flags: '--batch <LIST>',
         doc: 'sizes of leading dimensions that the model leaves open, e.g. 1,8: one measurement each',
@@ -216,6 +243,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [MODEL_OR_ARTIFACT],
     options: [
       ...COMPILE_OPTIONS,
+      ...PRECISION_OPTIONS,
+      IMAGE,
       { flags: '--runs <N>', doc: 'runs to take the mean of', fallback: '20' },
       THREADS,
       JSON_OPTION,
@@ -239,7 +268,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'explain',
     summary: 'what was fused and what was not, which kernels were chosen, where memory goes',
     args: [MODEL_OR_ARTIFACT],
-    options: [...COMPILE_OPTIONS, JSON_OPTION],
+    options: [...COMPILE_OPTIONS, ...PRECISION_OPTIONS, IMAGE, JSON_OPTION],
     examples: ['hone explain model.hone'],
     json: {
       model: 'path given',

@@ -1,7 +1,7 @@
 /** MODEL as an artifact that can be loaded: as it is, or compiled into the cache. */
 import { compileModel, writeArtifact } from '../compile/index.ts';
 import type { Invocation } from './command.ts';
-import { readCompileRequest, toCompileOptions } from './compile-request.ts';
+import { readCompileRequest, toCompileOptions, type Uncalibrated } from './compile-request.ts';
 import { cacheEntry, trimModelCache } from './model-cache.ts';
 import { detectModel } from './model-path.ts';
 import { badValue } from './option-reader.ts';
@@ -14,11 +14,19 @@ export interface Prepared {
   readonly target?: string;
 }
 
-export async function prepareArtifact(path: string, invocation: Invocation): Promise<Prepared> {
+export async function prepareArtifact(
+  path: string,
+  invocation: Invocation,
+  uncalibrated: Uncalibrated = 'refused',
+): Promise<Prepared> {
   const { options, progress, log } = invocation;
   if (detectModel(path) === 'artifact') {
     const batch = options.text('batch');
     if (batch !== undefined) refuse('batch', batch);
+    for (const name of ['precision', 'calibrate', 'calibrator']) {
+      const value = options.text(name);
+      if (value !== undefined) refuse(name, value);
+    }
     const [shape] = options.list('shape');
     if (shape !== undefined) refuse('shape', shape);
     const target = options.text('target');
@@ -26,7 +34,7 @@ export async function prepareArtifact(path: string, invocation: Invocation): Pro
   }
   const [key] = options.list('key');
   if (key !== undefined) badValue('key', key, 'models are not signed: give an artifact');
-  const request = readCompileRequest(path, options);
+  const request = readCompileRequest(path, options, uncalibrated);
   const entry = cacheEntry(path, request);
   if (entry.present) return { folder: entry.folder, origin: 'cache' };
   const begin = performance.now();

@@ -16,6 +16,7 @@ import {
 import { findToolchain, type Toolchain } from '../backends/c/toolchain.ts';
 import { libraryExtension } from '../backends/c/toolchain-flags.ts';
 import { printGraph } from '../graph/print.ts';
+import type { CalibrationRecord } from './calibrate/request.ts';
 import { choicesJson } from './choices.ts';
 import type { CompileOptions } from './options.ts';
 import type { CompiledGraph } from './pipeline.ts';
@@ -44,6 +45,8 @@ export interface CompiledModel extends CompiledVariant {
   readonly notes: readonly string[];
   /** As the manifest records them. */
   readonly options: JsonObject;
+  /** What int8 was calibrated with. */
+  readonly calibrated?: CalibrationRecord;
   /** Decisions that measurements or samples made, as choices.json keeps them. */
   readonly choices: JsonObject;
   /** Names of the C functions begin with it. */
@@ -84,6 +87,7 @@ export async function buildModel(
       compiled.map(({ target }) => target),
     ),
     choices: choicesJson(options),
+    ...(options.calibrated === undefined ? {} : { calibrated: options.calibrated }),
     ...(prefix === undefined ? {} : { prefix }),
     graphText: printGraph(first.graph, fileName === undefined ? {} : { fileName }),
   };

@@ -94,9 +94,7 @@ function readContraction(field: Field): ContractionPrecision {
 }
 
 function number(field: Field): number {
-  return typeof field.value === 'number' && Number.isFinite(field.value)
-    ? field.value
-    : bad(field);
+  return typeof field.value === 'number' && Number.isFinite(field.value) ? field.value : bad(field);
 }
 
 function bad(field: Field): never {

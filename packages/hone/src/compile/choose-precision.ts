@@ -32,7 +32,7 @@ export async function choosePrecision(
       'compile it with --precision fp32',
     );
   }
-  const { samples, calibrator = 'entropy', origin = 'samples' } = calibration;
+  const { samples, calibrator = 'mse', origin = 'samples' } = calibration;
   const given = typeof samples === 'function' ? samples(inputsOf(graph)) : samples;
   const observed = scope.values.filter((id) => !scope.shared.has(id));
   const { timeoutMs, onProgress } = options;

@@ -30,7 +30,11 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       async prepare() {
         const options = withBatch(invocation.options, batch);
         const begin = performance.now();
-        const { folder, origin, target } = await prepareArtifact(path, { ...invocation, options });
+        const { folder, origin, target } = await prepareArtifact(
+          path,
+          { ...invocation, options },
+          'random',
+        );
         if (target !== undefined) badValue('target', target, 'artifacts are measured as they load');
         return {
           model: basename(path),

@@ -44,6 +44,8 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       weights_bytes: program.weightsBytes,
       seconds,
       signed_by: key?.id ?? null,
+      precision: request.precision ?? 'fp32',
+      calibration: model.calibrated ?? null,
       notes,
     },
     text: [

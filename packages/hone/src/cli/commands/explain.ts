@@ -8,7 +8,7 @@ import { formatBytes, formatCount, formatTable } from '../table.ts';
 
 export async function run(invocation: Invocation): Promise<Outcome> {
   const path = invocation.args[0] ?? '';
-  const { folder, target: wanted } = await prepareArtifact(path, invocation);
+  const { folder, target: wanted } = await prepareArtifact(path, invocation, 'random');
   const artifact = openArtifact(folder);
   const library = chooseLibrary(
     artifact.manifest,

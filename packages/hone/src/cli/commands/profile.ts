@@ -16,7 +16,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const path = invocation.args[0] ?? '';
   const runs = options.integer('runs', 1, 1_000_000) ?? DEFAULT_RUNS;
   const threads = options.integer('threads', 1, 1024);
-  const { folder, target } = await prepareArtifact(path, invocation);
+  const { folder, target } = await prepareArtifact(path, invocation, 'random');
   const session = load(folder, {
     ...(threads === undefined ? {} : { threads }),
     ...(target === undefined ? {} : { target }),

@@ -12,7 +12,11 @@ import { fuseGraph } from '../../fusion/index.ts';
 import type { Graph, Node, ValueId } from '../../graph/types.ts';
 import { consumers, producers } from '../../graph/walk.ts';
 import type { Registry } from '../../ops/registry.ts';
-import { CONTRACTIONS, type PrecisionPlan, type ValuePrecision } from '../../passes/precision-plan.ts';
+import {
+  CONTRACTIONS,
+  type PrecisionPlan,
+  type ValuePrecision,
+} from '../../passes/precision-plan.ts';
 import { type Calibrator, quantizationOf, rangeOf } from './calibrators.ts';
 import type { Histogram } from './histogram.ts';
 

@@ -10,7 +10,7 @@ export type InputSpec = Pick<TensorSpec, 'name' | 'dtype' | 'shape'>;
 export interface CalibrationRequest {
   /** Samples, or what makes them once the inputs are known. */
   readonly samples: Samples | ((inputs: readonly InputSpec[]) => Samples);
-  /** Default entropy. */
+  /** Default mse. */
   readonly calibrator?: Calibrator;
   /** "random": the samples are made up, so that only speed means something. Default "samples". */
   readonly origin?: 'samples' | 'random';
