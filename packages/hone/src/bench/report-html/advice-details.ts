@@ -1,0 +1,165 @@
+/** The later sections of an advice: what it hangs on, where time goes, what was ruled out and why. */
+import type { AdviceView, CandidateView } from './advice-view.ts';
+import { printTable, type Row, type Section } from './page.ts';
+import { escapeHtml, factor, milliseconds, money, percent, rate } from './text.ts';
+
+export function detailSections(advice: AdviceView): Section[] {
+  return [
+    ...timeSection(advice),
+    ...sensitivitySection(advice),
+    ...priceSection(advice),
+    ...ruledOutSection(advice),
+    ...nextSection(advice),
+    ...notesSection(advice),
+  ];
+}
+
+const PARTS = [
+  ['compute_ms', 'Arithmetic'],
+  ['memory_ms', 'Memory'],
+  ['launch_ms', 'Launches'],
+  ['transfer_ms', 'Copies'],
+  ['fallback_ms', 'On the CPU'],
+  ['network_ms', 'Network'],
+] as const;
+
+function timeSection({ rows }: AdviceView): Section[] {
+  const shown = PARTS.filter(([key]) => rows.some(({ parts }) => parts[key] > 0));
+  if (rows.length === 0 || shown.length === 0) return [];
+  const total = (row: CandidateView): number =>
+    PARTS.reduce((sum, [key]) => sum + row.parts[key], 0);
+  const lines = rows.map((row): Row => {
+    const all = total(row);
+    return {
+      cells: [
+        `${escapeHtml(row.instance)} <small>${escapeHtml(row.precision)}, batch ${row.batch}</small>`,
+        ...shown.map(([key]) => {
+          const ms = row.parts[key];
+          return ms > 0 ? `${milliseconds(ms)} <small>${percent(ms / all)}</small>` : '–';
+        }),
+        `<strong>${milliseconds(all)}</strong>`,
+      ],
+    };
+  });
+  const columns = [
+    { title: 'Instance', kind: 'text' as const },
+    ...shown.map(([, title]) => ({ title, kind: 'number' as const })),
+    { title: 'Together', kind: 'number' as const },
+  ];
+  const html = printTable(
+    'Time of one batch with nothing else in the way, and its parts',
+    columns,
+    lines,
+  );
+  return [{ id: 'time', title: 'Where the time goes', html }];
+}
+
+function sensitivitySection({ sensitivity, currency, demand }: AdviceView): Section[] {
+  if (sensitivity.length === 0) return [];
+  const next = sensitivity.find((point) => point.throughput_per_s > demand.throughput_per_s);
+  const told =
+    next === undefined
+      ? ''
+      : `<p>The choice holds until ${rate(next.throughput_per_s)}; from there ${escapeHtml(next.instance)} wins.</p>`;
+  const table = printTable(
+    'Which choice wins as the load grows',
+    [
+      { title: 'From a load of', kind: 'text' },
+      { title: 'the choice is', kind: 'text' },
+      { title: 'Per hour', kind: 'number' },
+    ],
+    sensitivity.map((point) => ({
+      cells: [
+        rate(point.throughput_per_s),
+        times(point.instance, point.instances),
+        money(point.per_hour, currency),
+      ],
+    })),
+  );
+  return [{ id: 'sensitivity', title: 'How sure the choice is', html: `${told}${table}` }];
+}
+
+function priceSection({ sla_price: prices, currency }: AdviceView): Section[] {
+  if (prices.length === 0) return [];
+  const sorted = (values: readonly number[]): number[] =>
+    [...new Set(values)].sort((a, b) => a - b);
+  const loads = sorted(prices.map((price) => price.throughput_factor));
+  const limits = sorted(prices.map((price) => price.latency_factor));
+  const cell = (latency: number, load: number): string => {
+    const price = prices.find(
+      (one) => one.latency_factor === latency && one.throughput_factor === load,
+    );
+    if (price === undefined) return '';
+    if (price.instance === null || price.per_hour === null) return '<small>nothing</small>';
+    const text = `${money(price.per_hour, currency)}<br><small>${times(price.instance, price.instances)}</small>`;
+    return latency === 1 && load === 1 ? `<strong>${text}</strong>` : text;
+  };
+  const table = printTable(
+    'Cheapest cost per hour; across: the load, down: the latency limits, both as factors of what was asked for',
+    [
+      { title: 'Limits', kind: 'text' },
+      ...loads.map((load) => ({ title: `load ${factor(load)}`, kind: 'number' as const })),
+    ],
+    limits.map((latency) => ({
+      cells: [factor(latency), ...loads.map((load) => cell(latency, load))],
+      ...(latency === 1 ? { mark: 'best' as const } : {}),
+    })),
+  );
+  return [{ id: 'sla', title: 'The price of the demand', html: table }];
+}
+
+function ruledOutSection({ ruled_out: ruledOut }: AdviceView): Section[] {
+  if (ruledOut.length === 0) return [];
+  const table = printTable(
+    'Instances that cannot meet the demand in any setting',
+    [
+      { title: 'Instance', kind: 'text' },
+      { title: 'By', kind: 'text' },
+      { title: 'Off by', kind: 'number' },
+      { title: 'Why', kind: 'text' },
+    ],
+    ruledOut.map(({ instance, constraint, reason, excess }) => ({
+      cells: [
+        escapeHtml(instance),
+        escapeHtml(constraint),
+        excess === null ? '–' : factor(excess),
+        `<span class="reason">${escapeHtml(reason)}</span>`,
+      ],
+    })),
+  );
+  return [{ id: 'ruled-out', title: 'Ruled out', html: table }];
+}
+
+function nextSection({ compile }: AdviceView): Section[] {
+  if (compile === null) return [];
+  const html = `<p>Compile the model for the first choice:</p><pre><code>${escapeHtml(compile)}</code></pre>`;
+  return [{ id: 'next', title: 'Next', html }];
+}
+
+function notesSection({ notes, rows, currency }: AdviceView): Section[] {
+  const own = rows.flatMap((row) => row.notes.map((note) => `${row.instance}: ${note}`));
+  const prices = rows.flatMap((row) =>
+    row.price_note === null ? [] : [`${row.instance}: ${row.price_note}`],
+  );
+  const costs = rows.flatMap(({ fallback, instance }) =>
+    fallback === null
+      ? []
+      : [
+          `${instance}: ${fallback.nodes} operators (${fallback.ops.join(', ')}) run on the CPU, which costs ${money(fallback.usd_per_million, currency)} of every million inferences`,
+        ],
+  );
+  const all = [...new Set([...notes, ...own, ...costs, ...prices])];
+  const dates = [...new Set(rows.map((row) => row.price_date))].sort();
+  const dated =
+    dates.length === 0
+      ? []
+      : [`Prices are of ${dates.length > 1 ? `${dates[0]} to ${dates.at(-1)}` : dates[0]}.`];
+  const how =
+    'Predicted figures are computed from the model and the published limits of the hardware, with the interval that holds in four of five cases; measured ones were timed.';
+  const html = `<ul class="notes">${[how, ...dated, ...all].map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`;
+  return [{ id: 'notes', title: 'Notes', html }];
+}
+
+function times(instance: string, count: number): string {
+  return `${escapeHtml(instance)}${count > 1 ? ` ×${count}` : ''}`;
+}
