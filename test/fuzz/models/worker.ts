@@ -8,7 +8,7 @@ import { writeSync } from 'node:fs';
 import { modelCase, tryModel } from './model-case.ts';
 import { buildSanitized, isSmall, runOddly } from './run-sanitized.ts';
 
-const BUILD_TIMEOUT_MS = 120_000;
+const BUILD_TIMEOUT_MS = 600_000;
 
 const [seed = 1, first = 0, step = 1, count = 1] = process.argv.slice(2, 6).map(Number);
 const isSanitized = process.argv[6] === 'sanitized';

@@ -27,7 +27,7 @@ const ARM_FEATURES: Readonly<Record<string, { readonly zig: string; readonly mar
 
 /**
  * Options to compile a unit of C to position-independent object code. With sanitizers speed is not
- * asked for: they make of -O3 what takes long to compile.
+ * asked for: unrolled loops with checks take minutes to optimise.
  */
 export function compileFlags(
   toolchain: Toolchain,
@@ -39,7 +39,7 @@ export function compileFlags(
   // otherwise than its rest, so that bits would depend on where a worker's share ends. gcc knows
   // nothing between fast and off.
   const contract = toolchain.kind === 'gcc' ? '-ffp-contract=fast' : '-ffp-contract=on';
-  const most = sanitize === undefined ? '-O3' : '-O1';
+  const most = sanitize === undefined ? '-O3' : '-O0';
   const speed = kind === 'kernel' ? [most, '-fno-math-errno', contract] : ['-O2'];
   const flags = [
     ...targetFlags(toolchain, target),
