@@ -150,7 +150,7 @@ function mergedWeights(graphs: readonly CompiledGraph[], bytes: number): Uint8Ar
   const out = new Uint8Array(bytes);
   let base = 0;
   for (const { weights, program } of graphs) {
-    for (const { offset, data } of weights.parts) out.set(data, base + offset);
+    for (const { offset, data } of weights.parts) out.set(data(), base + offset);
     base += align(program.weightsBytes);
   }
   return out;

@@ -13,6 +13,7 @@ export interface CompileRequest {
   readonly static?: boolean;
   readonly prefix?: string;
   readonly precision?: Precision;
+  readonly memoryBytes?: number;
   readonly calibrate?: CalibrateRequest;
 }
 
@@ -47,6 +48,7 @@ export function readCompileRequest(
   const targets = options.text('target')?.split(',');
   const target = targets?.length === 1 ? targets[0] : targets;
   const prefix = options.text('prefix');
+  const memoryBytes = options.bytes('memory');
   const precision = readPrecision(options);
   const calibrate = readCalibrate(options, precision, uncalibrated);
   return {
@@ -57,6 +59,7 @@ export function readCompileRequest(
     ...(options.flag('static') ? { static: true } : {}),
     ...(prefix === undefined ? {} : { prefix }),
     ...(precision === undefined ? {} : { precision }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(calibrate === undefined ? {} : { calibrate }),
   };
 }

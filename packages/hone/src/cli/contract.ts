@@ -29,6 +29,11 @@ const COMPILE_OPTIONS: readonly OptionSpec[] = [
     doc: 'size of leading dimensions that the model leaves open',
     fallback: '1',
   },
+  {
+    flags: '--memory <SIZE>',
+    doc: 'most memory for weights and working memory together, e.g. 256MiB; inputs and outputs apart. Kernels that trade memory for speed give way; a model that needs more is refused, with its largest needs',
+    fallback: 'what is fastest',
+  },
 ];
 const IMAGE: OptionSpec = {
   flags: '--image <OPTIONS>',
@@ -139,13 +144,15 @@ export const COMMANDS: readonly CommandSpec[] = [
       model: 'path given',
       artifact: 'folder written',
       target: 'resolved target name, of the first one where there are several',
-      targets: 'list of {target, stages, arena_bytes, weights_bytes, library_bytes}, one each',
+      targets:
+        'list of {target, stages, arena_bytes, weights_bytes, peak_bytes, library_bytes}, one each',
       inputs: 'list of {name, dtype, shape}',
       outputs: 'list of {name, dtype, shape}',
       stages: 'number of kernels, for the first target',
       flops: 'floating-point operations of one run',
       arena_bytes: 'working memory of one context, for the first target',
       weights_bytes: 'packed weights, for the first target',
+      peak_bytes: 'both together: memory of a process with one context, inputs and outputs apart',
       seconds: 'time the compilation took',
       signed_by: 'id of the key (null without --sign)',
       precision: 'precision asked for',

@@ -55,6 +55,7 @@ function stageReport(field: Field): StageReport {
     kernel: text(member(field, 'kernel')),
     row: hasMember(field, 'row') ? text(member(field, 'row')) : '',
     why: text(member(field, 'why')),
+    workspaceBytes: hasMember(field, 'workspaceBytes') ? count(member(field, 'workspaceBytes')) : 0,
     flops: count(member(field, 'flops')),
     bytesRead: count(member(field, 'bytesRead')),
     bytesWritten: count(member(field, 'bytesWritten')),

@@ -207,10 +207,10 @@ function digestOf(blob: WeightBlob): string {
 /** The blob in order, gaps as zeros. */
 function* weightPieces({ parts, bytes }: WeightBlob): Iterable<Uint8Array> {
   let end = 0;
-  for (const { offset, data } of parts) {
+  for (const { offset, bytes: length, data } of parts) {
     if (offset > end) yield new Uint8Array(offset - end);
-    yield data;
-    end = offset + data.byteLength;
+    yield data();
+    end = offset + length;
   }
   if (bytes > end) yield new Uint8Array(bytes - end);
 }

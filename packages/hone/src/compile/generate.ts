@@ -31,6 +31,7 @@ export interface Generated {
   readonly routines: readonly RoutineCall[];
   readonly weights: WeightBlob;
   readonly memory: MemoryPlan;
+  readonly workspaces: Workspaces;
   readonly report: Report;
 }
 
@@ -39,6 +40,8 @@ export interface GenerateOptions {
   readonly contract?: ContractOptions;
   /** Least work of a worker, by a rough estimate; 0: any number of workers. */
   readonly workPerWorkerNs?: number;
+  /** Positions of stages whose kernels may not buy speed with memory. */
+  readonly lean?: ReadonlySet<number>;
 }
 
 /** Waking a worker and meeting it at every step costs tens of microseconds. */
@@ -85,10 +88,13 @@ function workerLimit(stages: readonly StageReport[], leastNs: number): number {
 }
 
 export function generate(graph: Graph, stages: StageGraph, options: GenerateOptions): Generated {
-  const lowered = stages.stages.map((stage) =>
-    lowerStage(stage, stages.buffers, options.target, options.contract ?? {}),
-  );
-  const memory = planMemory(stages, workspacesOf(lowered));
+  const contract = options.contract ?? {};
+  const lowered = stages.stages.map((stage, position) => {
+    const own = options.lean?.has(position) === true ? { ...contract, direct: true } : contract;
+    return lowerStage(stage, stages.buffers, options.target, own);
+  });
+  const workspaces = workspacesOf(lowered);
+  const memory = planMemory(stages, workspaces);
   const weights = new WeightCollector();
   const made: Made = { kernels: new Map(), routines: new Map() };
   const placing: Placing = { stages, memory, weights };
@@ -111,6 +117,7 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
       kernel: symbol,
       row: kernel?.row ?? 'routine',
       why: kernel?.why ?? 'a hand-written routine',
+      workspaceBytes: (workspaces.get(position) ?? []).reduce((sum, bytes) => sum + bytes, 0),
       ...cost,
     });
   });
@@ -132,10 +139,11 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
     weightsBytes: blob.bytes,
     parameterBytes: parameterBytes(stages),
     flops: reports.reduce((sum, stage) => sum + stage.flops, 0),
+    ...(options.lean === undefined ? {} : { leanStages: options.lean.size }),
   };
   const kernels = [...made.kernels.values()];
   const routines = [...made.routines.values()];
-  return { program, kernels, routines, weights: blob, memory, report };
+  return { program, kernels, routines, weights: blob, memory, workspaces, report };
 }
 
 function workspacesOf(kernels: readonly (Kernel | null)[]): Workspaces {

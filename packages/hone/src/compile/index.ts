@@ -5,6 +5,7 @@ export {
   type SourceModel,
   writeArtifact,
 } from './build-artifact.ts';
+export { peakBytes } from './budget.ts';
 export { compileBuiltGraph } from './compile-graph.ts';
 export { compileModel } from './compile-model.ts';
 export type { CompileOptions } from './options.ts';

@@ -52,6 +52,41 @@ export function planMemory(graph: StageGraph, workspaces: Workspaces = new Map()
   return { offsets, workspaces: spaces, arenaBytes: best?.arenaBytes ?? 0, liveBytes };
 }
 
+/** Something that takes memory. */
+export interface Need {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** The stage at which most is alive, and what that is. */
+export function fullestMoment(
+  graph: StageGraph,
+  workspaces: Workspaces = new Map(),
+): { readonly position: number; readonly needs: readonly Need[] } {
+  const lives = [...lifetimes(graph), ...workspaceLives(graph, workspaces)];
+  let position = 0;
+  let most = -1;
+  for (let time = 0; time < graph.stages.length; time++) {
+    const bytes = sumBytes(aliveAt(lives, time));
+    if (bytes <= most) continue;
+    most = bytes;
+    position = time;
+  }
+  const needs = aliveAt(lives, position).map(({ id, workspace, bytes }) => ({
+    name: workspace === undefined ? (graph.buffers[id]?.name ?? `buffer ${id}`) : 'its workspace',
+    bytes,
+  }));
+  return { position, needs };
+}
+
+function aliveAt(lives: readonly Life[], time: number): readonly Life[] {
+  return lives.filter((life) => life.first <= time && time <= life.last);
+}
+
+function sumBytes(lives: readonly Life[]): number {
+  return lives.reduce((sum, life) => sum + life.bytes, 0);
+}
+
 /** No single order of placing is best for every network; all are tried, the smallest arena wins. */
 const ORDERS: readonly ((a: Life, b: Life) => number)[] = [
   (a, b) => b.bytes - a.bytes,
@@ -128,11 +163,7 @@ function workspaceLives(graph: StageGraph, workspaces: Workspaces): Life[] {
 function peakLive(graph: StageGraph, lives: readonly Life[]): number {
   let peak = 0;
   for (let time = 0; time < graph.stages.length; time++) {
-    const alive = lives.filter((life) => life.first <= time && time <= life.last);
-    peak = Math.max(
-      peak,
-      alive.reduce((sum, life) => sum + life.bytes, 0),
-    );
+    peak = Math.max(peak, sumBytes(aliveAt(lives, time)));
   }
   return peak;
 }

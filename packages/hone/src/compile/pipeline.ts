@@ -16,7 +16,8 @@ import { standardRegistry } from '../ops/registry.ts';
 import { applyPrecision } from '../passes/apply-precision.ts';
 import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
-import { generate } from './generate.ts';
+import { generateWithin } from './budget.ts';
+import type { GenerateOptions } from './generate.ts';
 import type { CompileOptions } from './options.ts';
 import { planPrecision } from './precision.ts';
 import type { Report } from './report.ts';
@@ -96,11 +97,12 @@ function finishGraph(
   const say = options.onProgress ?? ((): void => {});
   const stages = options.contract?.naive === true ? fused : assignLayouts(fused, target);
   say(`choosing kernels for ${stages.stages.length} stages`);
-  const generated = generate(graph, stages, {
+  const choices: GenerateOptions = {
     target,
     ...(options.contract === undefined ? {} : { contract: options.contract }),
     ...(options.workPerWorkerNs === undefined ? {} : { workPerWorkerNs: options.workPerWorkerNs }),
-  });
+  };
+  const generated = generateWithin(graph, stages, choices, options.memoryBytes);
   return {
     graph,
     stages,

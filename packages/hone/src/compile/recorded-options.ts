@@ -42,6 +42,7 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
     static: options.static,
     prefix,
     precision: options.precision,
+    memoryBytes: options.memoryBytes,
     autocast: options.autocast,
     calibrated: options.calibrated,
   };
@@ -62,6 +63,7 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'target') options.target = list(field).map(text);
     else if (name === 'static') options.static = flag(field);
     else if (name === 'prefix') options.prefix = text(field);
+    else if (name === 'memoryBytes') options.memoryBytes = count(field);
     else if (name === 'precision') options.precision = oneOf(field, PRECISIONS);
     else if (name === 'autocast') options.autocast = oneOf(field, POLICIES);
     else if (name === 'calibrated') options.calibrated = readCalibrationRecord(field);

@@ -13,6 +13,8 @@ export interface StageReport {
   readonly row: string;
   /** Why this row. */
   readonly why: string;
+  /** Memory of the kernel alone while it runs; part of the arena. */
+  readonly workspaceBytes: number;
   readonly flops: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -38,4 +40,6 @@ export interface Report {
   readonly weightsBytes: number;
   readonly parameterBytes: number;
   readonly flops: number;
+  /** Kernels that would be faster with more memory than --memory leaves; absent without need. */
+  readonly leanStages?: number;
 }

@@ -1,7 +1,8 @@
 /**
  * Collects constants into one blob: packed forms made by kernels, other constants as they are.
  * Equal requests share one place. Offsets are 64-byte aligned with 64 bytes behind each, so that a
- * whole vector may be read at the end.
+ * whole vector may be read at the end. Beyond some memory the bytes are not kept but made again when
+ * they are written, so that a model of any size takes the memory of its largest constant.
  */
 import { at, invariant } from 'hone-runtime/base/diagnostics';
 import { bytesOf } from 'hone-runtime/base/tensor';
@@ -13,13 +14,24 @@ import { ALIGN_BYTES } from './memory-plan.ts';
 export interface WeightBlob {
   readonly bytes: number;
   /** Parts in order of offset; gaps are zero. */
-  readonly parts: readonly { readonly offset: number; readonly data: Uint8Array }[];
+  readonly parts: readonly WeightPart[];
 }
+
+export interface WeightPart {
+  readonly offset: number;
+  readonly bytes: number;
+  /** The bytes; made anew by each call where there are too many to keep. */
+  readonly data: () => Uint8Array;
+}
+
+/** Bytes that are kept. */
+const KEEP_BYTES = 512 * 1024 * 1024;
 
 export class WeightCollector {
   readonly #offsets = new Map<string, number>();
-  readonly #parts: { offset: number; data: Uint8Array }[] = [];
+  readonly #parts: WeightPart[] = [];
   #end = 0;
+  #left = KEEP_BYTES;
 
   /** Offset of a constant in the kernel's packing, adding it when it is new. */
   packed(buffer: Buffer, item: Extract<KernelBuffer, { kind: 'packed' }>): number {
@@ -45,11 +57,14 @@ export class WeightCollector {
   #place(key: string, make: () => Uint8Array): number {
     const have = this.#offsets.get(key);
     if (have !== undefined) return have;
-    const data = make();
+    const made = make();
+    const bytes = made.byteLength;
     const offset = this.#end;
     this.#offsets.set(key, offset);
-    this.#parts.push({ offset, data });
-    this.#end += Math.ceil(data.byteLength / ALIGN_BYTES) * ALIGN_BYTES + ALIGN_BYTES;
+    const isKept = bytes <= this.#left;
+    if (isKept) this.#left -= bytes;
+    this.#parts.push({ offset, bytes, data: isKept ? () => made : make });
+    this.#end += Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES + ALIGN_BYTES;
     return offset;
   }
 }
@@ -59,7 +74,7 @@ export function joinWeights(blob: WeightBlob): Uint8Array {
   const out = new Uint8Array(blob.bytes);
   for (let i = 0; i < blob.parts.length; i++) {
     const { offset, data } = at(blob.parts, i);
-    out.set(data, offset);
+    out.set(data(), offset);
   }
   return out;
 }

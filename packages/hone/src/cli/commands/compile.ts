@@ -2,7 +2,12 @@
 import { basename } from 'node:path';
 import { readPrivateKey, shortId } from 'hone-runtime/artifact/keys';
 import { checkTarget } from 'hone-runtime/artifact/write';
-import { type CompiledVariant, compileModel, writeArtifact } from '../../compile/index.ts';
+import {
+  type CompiledVariant,
+  compileModel,
+  peakBytes,
+  writeArtifact,
+} from '../../compile/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, toCompileOptions } from '../compile-request.ts';
 import { requireModel } from '../model-path.ts';
@@ -34,6 +39,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         stages: variant.report.stages.length,
         arena_bytes: variant.program.arenaBytes,
         weights_bytes: variant.program.weightsBytes,
+        peak_bytes: peakBytes(variant.report),
         library_bytes: variant.build.library.byteLength,
       })),
       inputs: program.inputs.map(specJson),
@@ -42,6 +48,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       flops: report.flops,
       arena_bytes: program.arenaBytes,
       weights_bytes: program.weightsBytes,
+      peak_bytes: peakBytes(report),
       seconds,
       signed_by: key?.id ?? null,
       precision: request.precision ?? 'fp32',
@@ -61,9 +68,14 @@ export async function run(invocation: Invocation): Promise<Outcome> {
 
 function summary({ target, program, report }: CompiledVariant, named: boolean): string[] {
   const weights = formatBytes(program.weightsBytes);
+  const peak = `${formatBytes(peakBytes(report))} (${peakBytes(report)} bytes)`;
+  const lean = report.leanStages ?? 0;
   return [
     ...(named ? [`  ${target.name}`] : []),
     `  ${report.stages.length} kernels, ${formatCount(report.flops)} operations a run`,
-    `  ${weights} of weights, ${formatBytes(program.arenaBytes)} of working memory`,
+    `  memory: ${weights} of weights and ${formatBytes(program.arenaBytes)} of working memory, ${peak} at most; inputs and outputs apart`,
+    ...(lean === 0
+      ? []
+      : [`  ${lean} kernels would be faster with more memory than --memory leaves`]),
   ];
 }

@@ -1,0 +1,88 @@
+/**
+ * Kernels within a memory budget: what a process needs for the weights and one context. Kernels that
+ * buy speed with memory (a workspace, larger weights) give way to those that do not, as few as
+ * possible; where even that is too much, the error names the largest needs.
+ */
+import { at, fail } from 'hone-runtime/base/diagnostics';
+import type { Graph } from '../graph/types.ts';
+import type { StageGraph } from '../stages/types.ts';
+import { type Generated, type GenerateOptions, generate } from './generate.ts';
+import { fullestMoment, type Need } from './memory-plan.ts';
+import type { Report } from './report.ts';
+
+/** Without a budget: more than this is surely a mistake in a shape. */
+const MOST_BYTES = 2 ** 38;
+/** Needs that an error names. */
+const NAMED = 3;
+
+/** Bytes of a process for the weights and one context; inputs and outputs are the caller's. */
+export function peakBytes({ weightsBytes, arenaBytes }: Report): number {
+  return weightsBytes + arenaBytes;
+}
+
+/** Throws HONE-COMPILE-050 where no choice of kernels stays within `budget` bytes. */
+export function generateWithin(
+  graph: Graph,
+  stages: StageGraph,
+  options: GenerateOptions,
+  budget: number = MOST_BYTES,
+): Generated {
+  const fastest = generate(graph, stages, options);
+  if (peakBytes(fastest.report) <= budget) return fastest;
+  const greedy = greedyPositions(stages, fastest.report);
+  const without = (count: number): Generated =>
+    generate(graph, stages, { ...options, lean: new Set(greedy.slice(0, count)) });
+  let best = greedy.length === 0 ? fastest : without(greedy.length);
+  if (peakBytes(best.report) > budget) refuse(stages, best, budget);
+  // The more give way the less is needed: the fewest that suffice.
+  for (let low = 1, high = greedy.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    const found = without(middle);
+    if (peakBytes(found.report) > budget) low = middle + 1;
+    else {
+      high = middle;
+      best = found;
+    }
+  }
+  return best;
+}
+
+/** Stages whose kernels have workspaces, those with the largest weights first. */
+function greedyPositions(stages: StageGraph, report: Report): readonly number[] {
+  const weightOf = (position: number): number =>
+    Math.max(
+      0,
+      ...at(stages.stages, position).operands.map((view) =>
+        at(stages.buffers, view.buffer).constant === undefined ? 0 : product(view.shape),
+      ),
+    );
+  return report.stages
+    .flatMap((stage, position) => (stage.workspaceBytes > 0 ? [position] : []))
+    .sort((a, b) => weightOf(b) - weightOf(a) || a - b);
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((all, extent) => all * extent, 1);
+}
+
+function refuse(stages: StageGraph, { report, workspaces }: Generated, budget: number): never {
+  const { position, needs } = fullestMoment(stages, workspaces);
+  const constants = stages.buffers
+    .filter((buffer) => buffer.constant !== undefined)
+    .map(({ name, shape }): Need => ({ name, bytes: product(shape) }));
+  const list = (all: readonly Need[], format: (need: Need) => string): string =>
+    [...all]
+      .sort((a, b) => b.bytes - a.bytes)
+      .slice(0, NAMED)
+      .map(format)
+      .join(', ');
+  const step = report.stages[position]?.label ?? '';
+  const weights = list(constants, ({ name, bytes }) => `${name} (${bytes} elements)`);
+  const buffers = list(needs, ({ name, bytes }) => `${name} (${bytes} bytes)`);
+  fail(
+    'HONE-COMPILE-050',
+    `the model needs ${peakBytes(report)} bytes and ${budget} are allowed: ${report.weightsBytes} of weights, the largest ${weights || 'none'}; ${report.arenaBytes} of working memory, fullest in ${step}: ${buffers}`,
+    step,
+    `give at least --memory ${peakBytes(report)}, a smaller --shape or --batch, or a narrower --precision`,
+  );
+}
