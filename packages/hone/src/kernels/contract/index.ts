@@ -11,6 +11,7 @@ import type { Expr } from '../../expr/types.ts';
 import type { Buffer, ContractBody, ConvSpec, ReduceBody, Stage } from '../../stages/types.ts';
 import { lowerReduce } from '../reduce.ts';
 import type { Kernel, KernelContext } from '../types.ts';
+import { lowerBlockwise, planBlockwise } from './blockwise.ts';
 import { lowerConv } from './conv.ts';
 import { whyNotGrouped } from './conv-channels.ts';
 import { lowerDepthwise } from './depthwise.ts';
@@ -51,6 +52,11 @@ export function lowerContract(
     if (body.spec.kind === 'matmul' && !isEmpty(at(ctx.stage.outputs, 0).shape)) {
       const plan = planMatMul(ctx, body);
       if (typeof plan !== 'string') return lowerMatMul(ctx, body, plan);
+      return lowerNaive(ctx, body, plan);
+    }
+    if (body.spec.kind === 'blockwise') {
+      const plan = planBlockwise(ctx, body, body.spec);
+      if (typeof plan !== 'string') return lowerBlockwise(ctx, body, plan);
       return lowerNaive(ctx, body, plan);
     }
   }
