@@ -9,6 +9,7 @@ import { exposeQuantization } from 'hone/passes/expose-quantization';
 import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
 import { moveQuantization } from 'hone/passes/move-quantization';
+import { packWeights } from 'hone/passes/pack-weights';
 import { recognize } from 'hone/passes/recognize';
 import { separateDequantization } from 'hone/passes/separate-dequantization';
 import { signWeights } from 'hone/passes/sign-weights';
@@ -28,6 +29,7 @@ const PASSES = [
   foldBatchnorm,
   foldConstants,
   moveQuantization,
+  packWeights,
   recognize,
   separateDequantization,
   signWeights,

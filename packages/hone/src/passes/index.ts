@@ -10,6 +10,7 @@ import { exposeQuantization } from './expose-quantization.ts';
 import { foldBatchnorm } from './fold-batchnorm.ts';
 import { foldConstants } from './fold-constants.ts';
 import { moveQuantization } from './move-quantization.ts';
+import { packWeights } from './pack-weights.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { recognize } from './recognize.ts';
 import { separateDequantization } from './separate-dequantization.ts';
@@ -28,6 +29,7 @@ export type { Pass, PassContext } from './pass.ts';
  */
 export const STANDARD_PASSES: readonly Pass[] = [
   eliminateDead,
+  packWeights,
   foldConstants,
   eliminateCommon,
   simplifyNodes,

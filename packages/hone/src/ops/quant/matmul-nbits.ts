@@ -51,8 +51,9 @@ export function packingOf(attrs: Attrs): Packing {
 function check(ctx: InferContext): Packing {
   const p = packingOf(ctx.attrs);
   if (![2, 4, 8].includes(p.bits)) shapeError(ctx, `bits is ${p.bits}; it takes 2, 4 or 8`);
-  if (p.block < 16 || (p.block & (p.block - 1)) !== 0) {
-    shapeError(ctx, `block_size is ${p.block}; it takes powers of two from 16 on`);
+  // Powers of two from 16 on where a model has it; blocks of whole bytes where a pass made it.
+  if (p.block < 1 || (p.block * p.bits) % 8 !== 0) {
+    shapeError(ctx, `block_size is ${p.block}; blocks take whole bytes`);
   }
   if (p.k < 1 || p.n < 1) shapeError(ctx, `K is ${p.k} and N is ${p.n}`);
   const a = inputType(ctx, DATA);
