@@ -15,6 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import type { MeasuredResult } from 'hone/advisor/measured-result';
+import type { Workload } from 'hone/advisor/model-types';
 import { fitMachine } from 'hone/advisor/refit';
 import { appendResults, defaultResultsFile, readResults } from 'hone/advisor/results-file';
 import { seededRandom } from 'hone-runtime/base/random';
@@ -35,7 +36,13 @@ const RESULT: MeasuredResult = {
     os: 'linux 6',
     peak: { fp32_gflops: 200, bf16_gflops: null, int8_gops: 800, read_gbytes_per_second: 20 },
   },
-  model: { name: 'net', sha256: 'a'.repeat(64), shapes: [[1, 3, 8, 8]], flops: 1e9 },
+  model: {
+    name: 'net',
+    sha256: 'a'.repeat(64),
+    shapes: [[1, 3, 8, 8]],
+    flops: 1e9,
+    workload: null,
+  },
   artifact: { sha256: 'b'.repeat(64), target: 'x86-64-v4-linux-gnu' },
   setting: { precision: 'fp32', batch: 1, concurrency: 1, threads: 2 },
   p50_ms: 5,
@@ -49,10 +56,25 @@ const RESULT: MeasuredResult = {
   conditions: { disturbed: false, load_before: 0.1, load_after: 0.5, governor: null },
 };
 
+const WORKLOAD: Workload = {
+  name: 'net',
+  fused: [{ kind: 'conv', count: 3, flops: 1e8, weightBytes: 4e5, activationBytes: 0 }],
+  eager: [],
+  inputBytes: 768,
+  outputBytes: 4,
+  parameterBytes: 1e6,
+  liveBytes: 1e5,
+  operators: { Conv: 3 },
+};
+
 test('what is appended is read back', () => {
   const file = place('new/folder/results.jsonl');
   assert.deepEqual(readResults(file), { results: [], problems: [] });
-  const other = { ...RESULT, machine: { ...RESULT.machine, peak: null } };
+  const other = {
+    ...RESULT,
+    machine: { ...RESULT.machine, peak: null },
+    model: { ...RESULT.model, workload: WORKLOAD },
+  };
   appendResults(file, [RESULT]);
   appendResults(file, []);
   appendResults(file, [other, RESULT]);

@@ -2,8 +2,9 @@
  * One measurement of a model on a machine: what was measured, how, where, when and what else went
  * on. Times are milliseconds, rates items a second. Keys are a contract: add, never rename.
  */
-import { count, type Field, list, member, text } from 'hone-runtime/artifact/json';
+import { count, type Field, list, member, object, text } from 'hone-runtime/artifact/json';
 import { fail } from 'hone-runtime/base/diagnostics';
+import type { WorkItem, WorkKind, Workload } from './model-types.ts';
 
 /** Lines of a later version are left out when read. */
 export const RESULT_VERSION = 1;
@@ -39,6 +40,8 @@ export interface MeasuredResult {
     readonly shapes: readonly (readonly number[])[];
     /** Of one run. */
     readonly flops: number;
+    /** What the model asks of a machine, so that predictions can be compared; null: not known. */
+    readonly workload: Workload | null;
   };
   readonly artifact: {
     /** Digest of the manifest. */
@@ -105,6 +108,7 @@ export function readMeasuredResult(field: Field): MeasuredResult {
       sha256: text(at('model', 'sha256')),
       shapes: list(at('model', 'shapes')).map((shape) => list(shape).map(count)),
       flops: figure(at('model', 'flops')),
+      workload: nullable(at('model', 'workload'), readWorkload),
     },
     artifact: { sha256: text(at('artifact', 'sha256')), target: text(at('artifact', 'target')) },
     setting: {
@@ -127,6 +131,43 @@ export function readMeasuredResult(field: Field): MeasuredResult {
       load_after: figure(at('conditions', 'load_after')),
       governor: nullable(at('conditions', 'governor'), text),
     },
+  };
+}
+
+const WORK_KINDS: readonly WorkKind[] = [
+  'conv',
+  'pointwise',
+  'depthwise',
+  'matmul',
+  'attention',
+  'elementwise',
+];
+
+function readWorkload(field: Field): Workload {
+  const items = (key: string): WorkItem[] => list(member(field, key)).map(readWorkItem);
+  const operators = member(field, 'operators');
+  return {
+    name: text(member(field, 'name')),
+    fused: items('fused'),
+    eager: items('eager'),
+    inputBytes: figure(member(field, 'inputBytes')),
+    outputBytes: figure(member(field, 'outputBytes')),
+    parameterBytes: figure(member(field, 'parameterBytes')),
+    liveBytes: figure(member(field, 'liveBytes')),
+    operators: Object.fromEntries(
+      Object.keys(object(operators)).map((op) => [op, count(member(operators, op))]),
+    ),
+  };
+}
+
+function readWorkItem(field: Field): WorkItem {
+  const kind = WORK_KINDS.find((known) => known === member(field, 'kind').value);
+  return {
+    kind: kind ?? wrong(member(field, 'kind'), 'is no kind of work'),
+    count: positive(member(field, 'count')),
+    flops: figure(member(field, 'flops')),
+    weightBytes: figure(member(field, 'weightBytes')),
+    activationBytes: figure(member(field, 'activationBytes')),
   };
 }
 
