@@ -28,6 +28,11 @@ function int8Plan(graph: Graph, inputs: readonly Tensor[], weightBits: 7 | 8): P
       dtype === 'f32' && (role === 'temp' || role === 'input') ? [name] : [],
     ),
   );
+  for (const node of graph.nodes) {
+    // What is written into a concatenation in place has no memory of its own.
+    const [data] = CONTRACTIONS.has(node.op) ? node.inputs : [];
+    if (data !== null && data !== undefined) stored.add(valueById(graph, data).name);
+  }
   const kept = graph.values.filter(({ name, constant }) => stored.has(name) && !constant);
   const tensors = interpret({ ...graph, outputs: kept.map(({ id }) => id) }, inputs);
   const values = new Map<string, ValuePrecision>();

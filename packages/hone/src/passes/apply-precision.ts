@@ -12,7 +12,10 @@ import { type DType, dtypeCode } from 'hone-runtime/base/dtype';
 import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, Node, ValueId } from '../graph/types.ts';
 import { producers, valueById } from '../graph/walk.ts';
-import { type PassContext, type Rebuild, rewriteGraph } from './pass.ts';
+import { dropRequantization } from './drop-requantization.ts';
+import { eliminateDead } from './eliminate-dead.ts';
+import { moveQuantization } from './move-quantization.ts';
+import { type Pass, type PassContext, type Rebuild, rewriteGraph } from './pass.ts';
 import {
   type ContractionPrecision,
   CONTRACTIONS,
@@ -20,6 +23,7 @@ import {
   type ValuePrecision,
 } from './precision-plan.ts';
 import { quantizeWeights } from './quantize-weights.ts';
+import { separateDequantization } from './separate-dequantization.ts';
 
 const F32: ValuePrecision = { kind: 'f32' };
 
@@ -27,8 +31,17 @@ const F32: ValuePrecision = { kind: 'f32' };
 export function applyPrecision(graph: Graph, plan: PrecisionPlan, ctx: PassContext): Graph {
   const makers = producers(graph);
   const applied: Applied = { plan, narrow: new Map(), weights: new Map(), makers };
-  return rewriteGraph(graph, ctx, (node, r) => rewrite(node, r, applied));
+  const explicit = rewriteGraph(graph, ctx, (node, r) => rewrite(node, r, applied));
+  return SETTLE.reduce((current, pass) => pass.run(current, ctx), explicit);
 }
+
+/** Values stay quantised through what only moves or compares them. */
+const SETTLE: readonly Pass[] = [
+  moveQuantization,
+  dropRequantization,
+  eliminateDead,
+  separateDequantization,
+];
 
 interface Applied {
   readonly plan: PrecisionPlan;
