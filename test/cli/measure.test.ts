@@ -4,6 +4,10 @@ import { after, before, test } from 'node:test';
 import { learn } from 'hone/advisor/learned';
 import { readResults } from 'hone/advisor/results-file';
 import { type MeasureOrder, measureModel } from 'hone/cli/measure/measure-model';
+import { variantsFor } from 'hone/cli/measure/measure-advice';
+import { readMeasureOptions } from 'hone/cli/measure/measure-options';
+import { optionReader } from 'hone/cli/option-reader';
+import { readOrMakeToken } from 'hone/server/agent/token';
 import { placeAt, placeHere } from 'hone/cli/measure/place';
 import { readPrivateKey } from 'hone-runtime/artifact/keys';
 import { nativeTargetName } from 'hone-runtime/target/native';
@@ -142,4 +146,73 @@ test('what an agent would refuse is known before anything is compiled', async ()
   } finally {
     await agent.close();
   }
+});
+
+const reader = (text: Readonly<Record<string, unknown>>) => optionReader(text);
+
+test('which machines measure, from the command line', async () => {
+  const token = sample.place('token');
+  readOrMakeToken(token, {});
+  const agents = [
+    'unix:/a.sock',
+    `c5.large=https://h:1/#sha256=${'0'.repeat(64)}`,
+    'c6i.large=here',
+  ];
+  const read = readMeasureOptions(
+    reader({
+      agent: agents,
+      agentToken: [token],
+      sign: sample.key,
+      results: '/r.jsonl',
+      duration: '1s',
+    }),
+  );
+  assert.deepEqual(
+    read.places.map(({ text }) => text),
+    ['unix:/a.sock', 'https://h:1', 'here'],
+  );
+  assert.equal((await read.places[2]?.open())?.name, 'c6i.large');
+  assert.deepEqual([read.resultsFile, read.durationMs], ['/r.jsonl', 1000]);
+  assert.deepEqual(
+    readMeasureOptions(reader({ measure: true })).places.map(({ text }) => text),
+    ['here'],
+  );
+  assert.deepEqual(readMeasureOptions(reader({})).places, []);
+  const wrong: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
+    [{ agent: ['http://h:1'], agentToken: [token], sign: sample.key }, 'HONE-AGENT-011'],
+    [
+      { agent: ['unix:/a.sock'], agentToken: [sample.place('none')], sign: sample.key },
+      'HONE-AGENT-013',
+    ],
+    [{ agent: ['unix:/a.sock'], agentToken: [token] }, 'HONE-CLI-006'],
+    [{ agent: ['unix:/a.sock'], agentToken: [token, token], sign: sample.key }, 'HONE-CLI-006'],
+    [
+      { agent: ['unix:/a.sock'], agentToken: [token], sign: sample.key, agentCa: token },
+      'HONE-CLI-006',
+    ],
+    [{ agent: ['unix:/a.sock'], agentToken: [token], sign: token }, 'HONE-ARTIFACT-023'],
+  ];
+  for (const [options, code] of wrong) {
+    assert.throws(() => readMeasureOptions(reader(options)), { code }, JSON.stringify(options));
+  }
+});
+
+test('the settings that were predicted best for a machine are measured there', () => {
+  const row = (instance: string, precision: string, batch: number) => ({
+    instance,
+    precision,
+    batch,
+  });
+  const rows = [
+    row('a', 'tf32', 8),
+    row('a', 'int8', 8),
+    row('b', 'fp32', 1),
+    row('a', 'int8', 8),
+    row('a', 'fp32', 1),
+  ];
+  assert.deepEqual(variantsFor('a', rows), [
+    { precision: 'int8', batch: 8 },
+    { precision: 'fp32', batch: 1 },
+  ]);
+  assert.deepEqual(variantsFor('c', rows), [{ precision: 'fp32', batch: 1 }]);
 });

@@ -1,7 +1,6 @@
 /** `hone bench`: latency and throughput of models and artifacts, beside another engine. */
-import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type ErrorCode, fail, HoneError } from 'hone-runtime/base/diagnostics';
+import { type ErrorCode, HoneError } from 'hone-runtime/base/diagnostics';
 import { type BenchJob, runBench } from '../../bench/bench.ts';
 import { isGood } from '../../bench/report.ts';
 import { reportHtml } from '../../bench/report-html.ts';
@@ -11,6 +10,7 @@ import { detectModel } from '../model-path.ts';
 import { badValue, type OptionReader } from '../option-reader.ts';
 import { prepareArtifact } from '../prepare.ts';
 import { formatTable } from '../table.ts';
+import { writePage } from '../write-page.ts';
 
 export async function run(invocation: Invocation): Promise<Outcome> {
   const { args, options, log, progress } = invocation;
@@ -78,14 +78,4 @@ function withBatch(options: OptionReader, batch: number | undefined): OptionRead
     text: (name) => (name === 'batch' ? `${batch}` : options.text(name)),
     integer: (name, min, max) => (name === 'batch' ? batch : options.integer(name, min, max)),
   };
-}
-
-function writePage(file: string, page: string): void {
-  try {
-    writeFileSync(file, page);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-    const cure = 'check the folder and its permissions';
-    fail('HONE-IO-003', `cannot write ${file}: ${code}`, file, cure);
-  }
 }

@@ -1,0 +1,99 @@
+/**
+ * Measures what an advice would choose: on each machine the settings that were predicted best for
+ * it, and fp32 at batch 1 where nothing was predicted. One machine after the other; one that fails
+ * is reported, and the others go on.
+ */
+import type { MeasuredResult } from '../../advisor/measured-result.ts';
+import type { Workload } from '../../advisor/model-types.ts';
+import { PRECISIONS } from '../../compile/options.ts';
+import type { CompileRequest } from '../compile-request.ts';
+import { failureOf, type MeasureFailure, measureModel, type Variant } from './measure-model.ts';
+import type { MeasureOptions } from './measure-options.ts';
+import type { MeasuringPlace } from './place.ts';
+
+/** A setting that was predicted, best first; the part of an advice's row that matters here. */
+export interface PredictedSetting {
+  readonly instance: string;
+  readonly precision: string;
+  readonly batch: number;
+}
+
+export interface AdviceMeasure {
+  readonly path: string;
+  readonly label: string;
+  readonly request: CompileRequest;
+  readonly predicted: readonly PredictedSetting[];
+  readonly workload: Workload | null;
+  readonly threads?: number;
+  readonly log: (text: string) => void;
+  readonly progress: (text: string) => void;
+}
+
+export interface AdviceMeasured {
+  readonly results: readonly MeasuredResult[];
+  readonly failures: readonly MeasureFailure[];
+  /** Machines that measured something, by the name that results have. */
+  readonly machines: readonly string[];
+}
+
+const MOST_VARIANTS = 3;
+const SESSIONS = 2;
+/** Speed does not depend on the samples; what int8 answers does, and is not judged here. */
+const RANDOM_CALIBRATION = { files: [], calibrator: 'mse', image: '' } as const;
+
+export async function measureAdvice(
+  { places, key, resultsFile, durationMs }: MeasureOptions,
+  what: AdviceMeasure,
+): Promise<AdviceMeasured> {
+  const { path, label, request, workload, threads, log, progress } = what;
+  const results: MeasuredResult[] = [];
+  const failures: MeasureFailure[] = [];
+  for (const { text, open } of places) {
+    let place: MeasuringPlace;
+    try {
+      progress(`asking ${text}`);
+      place = await open();
+    } catch (error) {
+      failures.push(failureOf(text, error));
+      continue;
+    }
+    const outcome = await measureModel(place, {
+      path,
+      label,
+      request: { ...request, calibrate: request.calibrate ?? RANDOM_CALIBRATION },
+      variants: variantsFor(place.name, what.predicted),
+      concurrency: [1, 2],
+      ...(threads === undefined ? {} : { threads }),
+      durationMs,
+      sessions: SESSIONS,
+      ...(key === undefined ? {} : { key }),
+      workload,
+      resultsFile,
+      progress,
+    });
+    results.push(...outcome.results);
+    failures.push(...outcome.failures);
+    if (outcome.results.length > 0) log(`measured on ${place.name} (${text})`);
+  }
+  for (const { machine, code, message, cure } of failures) {
+    log(`not measured on ${machine}: ${code}: ${message}`);
+    if (cure !== null) log(`  cure: ${cure}`);
+  }
+  return { results, failures, machines: [...new Set(results.map(({ machine }) => machine.name))] };
+}
+
+/** The best settings of a machine that Hone compiles. */
+export function variantsFor(
+  machine: string,
+  predicted: readonly PredictedSetting[],
+): readonly Variant[] {
+  const variants: Variant[] = [];
+  for (const { instance, precision: name, batch } of predicted) {
+    const precision = PRECISIONS.find((known) => known === name);
+    if (instance !== machine || precision === undefined) continue;
+    const known = variants.some((one) => one.precision === precision && one.batch === batch);
+    if (!known) variants.push({ precision, batch });
+    if (variants.length === MOST_VARIANTS) break;
+  }
+  return variants.length === 0 ? [{ precision: 'fp32', batch: 1 }] : variants;
+}
