@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** A folder imports only folders of earlier rows (and itself). Files beside them belong to `api` (`hone`) or `runtime`. */
 const ROWS: readonly (readonly string[])[] = [
   ['base'],
-  ['target', 'expr'],
+  ['target', 'expr', 'host'],
   ['graph', 'loop', 'artifact'],
   ['runtime', 'stages'],
   ['ops'],
@@ -27,7 +27,7 @@ const ROWS: readonly (readonly string[])[] = [
 ];
 
 /** Running an artifact never pulls in the compiler, and the compiler below `compile` never runs one. */
-const RUNTIME_MAY_IMPORT = ['base', 'target', 'artifact'];
+const RUNTIME_MAY_IMPORT = ['base', 'target', 'artifact', 'host'];
 const FIRST_ROW_USING_RUNTIME = 'compile';
 
 /** Words of one back end, and the folders that may know them (in code, not in comments). */

@@ -5,6 +5,7 @@ import { OpBuilder } from './builder.ts';
 import { CONTROL_OPS } from './control/index.ts';
 import type { OpDef } from './define-op.ts';
 import { MATH_OPS } from './math/index.ts';
+import { ML_OPS } from './ml/index.ts';
 import { NN_OPS } from './nn/index.ts';
 import { QUANT_OPS } from './quant/index.ts';
 import { RNN_OPS } from './rnn/index.ts';
@@ -34,6 +35,7 @@ export const standardRegistry: Registry = makeRegistry([
   ...CONTROL_OPS,
   ...RNN_OPS,
   ...SIGNAL_OPS,
+  ...ML_OPS,
 ]);
 
 /** The standard operators and the user's; a user's record replaces a standard one of its name. */

@@ -1,0 +1,29 @@
+/** The operators of ai.onnx.ml; one line per operator or family. */
+import type { OpDef } from '../define-op.ts';
+import {
+  arrayFeatureExtractor,
+  binarizer,
+  featureVectorizer,
+  imputer,
+  normalizer,
+  oneHotEncoder,
+  scaler,
+} from './features.ts';
+import { ENCODERS } from './label-encoder.ts';
+import { linearClassifier, linearRegressor, svmRegressor } from './linear.ts';
+import { TREES } from './trees.ts';
+
+export const ML_OPS: readonly OpDef[] = [
+  arrayFeatureExtractor,
+  binarizer,
+  featureVectorizer,
+  imputer,
+  linearClassifier,
+  linearRegressor,
+  normalizer,
+  oneHotEncoder,
+  scaler,
+  svmRegressor,
+  ...ENCODERS,
+  ...TREES,
+];
