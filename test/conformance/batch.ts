@@ -9,6 +9,7 @@ import type { OnnxModel } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
 import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
+import { namedValue, partsOf, runHostSteps } from 'hone-runtime/host/run';
 import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
 import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
 import { difference } from './difference.ts';
@@ -167,8 +168,15 @@ async function runCompiled(
 }
 
 function compare(items: readonly Compiled[], library: MergedLibrary): readonly Outcome[] {
-  const inputs = items.map(({ loaded }) => loaded.inputs);
-  const runs = RUNS.map((options) => ({ options, results: library.run(inputs, options) }));
+  const begun = items.map(begin);
+  const inputs = begun.map(({ native }) => native);
+  const runs = RUNS.map((options) => ({
+    options,
+    results: library.run(inputs, options).map((result, g) => ({
+      ...result,
+      outputs: end(items[g] as Compiled, begun[g] as Begun, result.outputs),
+    })),
+  }));
   const [first] = runs;
   return items.map(({ loaded }, g): Outcome => {
     for (const { options, results } of runs) {
@@ -187,9 +195,37 @@ function compare(items: readonly Compiled[], library: MergedLibrary): readonly O
   });
 }
 
+/** The values before the compiled part, and those it takes. */
+interface Begun {
+  readonly values: Record<string, Tensor>;
+  readonly native: readonly Tensor[];
+}
+
+/** Steps on texts run as the Node runtime runs them. */
+function begin({ loaded, compiled }: Compiled): Begun {
+  const { host, inputs } = compiled.program;
+  if (host === undefined) return { values: {}, native: loaded.inputs };
+  const given = Object.fromEntries(
+    host.inputs.map(({ name }, i) => [name, loaded.inputs[i] as Tensor]),
+  );
+  const values = runHostSteps(partsOf(host).before, given);
+  return { values, native: inputs.map(({ name }) => namedValue(values, name)) };
+}
+
+function end({ compiled }: Compiled, begun: Begun, outputs: readonly Tensor[]): readonly Tensor[] {
+  const { host, outputs: specs } = compiled.program;
+  if (host === undefined) return outputs;
+  const made = Object.fromEntries(specs.map(({ name }, i) => [name, outputs[i] as Tensor]));
+  const all = runHostSteps(partsOf(host).after, { ...begun.values, ...made });
+  return host.outputs.map(({ name }) => namedValue(all, name));
+}
+
 function sameBytes(a: readonly Tensor[], b: readonly Tensor[]): boolean {
   return a.every((tensor, i) => {
     const other = b[i];
+    if (tensor.dtype === 'string') {
+      return other !== undefined && JSON.stringify(tensor) === JSON.stringify(other);
+    }
     return other !== undefined && Buffer.compare(bytesOf(tensor), bytesOf(other)) === 0;
   });
 }

@@ -64,6 +64,7 @@ enum {
   HONE_ERROR_CPU = 3,      /* HONE-RUN-003: the processor lacks what the library was built for */
   HONE_ERROR_MEMORY = 4,   /* HONE-RUN-004 */
   HONE_ERROR_THREADS = 5,  /* HONE-RUN-005 */
+  HONE_ERROR_TEXTS = 6,    /* HONE-RUN-006: the model works on texts, which only Node runs */
   HONE_ERROR_DATA = 10     /* HONE-RUN-010: data broke a rule of an operator */
 };
 
@@ -80,14 +81,15 @@ typedef struct {
 } hone_tensor;
 
 enum {
-  HONE_POISON = 1 /* fill the working memory with 0xFF before each run, to find reads of unset data */
+  HONE_POISON = 1, /* fill the working memory with 0xFF before each run, to find reads of unset data */
+  HONE_COMPILED_PART = 2 /* the caller runs the steps on texts around the compiled part itself */
 };
 
 typedef struct {
   uint32_t size;    /* sizeof(hone_options) */
   uint32_t threads; /* workers, the caller included; 0: physical cores that this process may use */
   uint32_t group;   /* 0: own workers; else contexts of a model with the same number share workers */
-  uint32_t flags;   /* HONE_POISON */
+  uint32_t flags;   /* HONE_POISON, HONE_COMPILED_PART */
 } hone_options;
 
 typedef struct hone_context hone_context;

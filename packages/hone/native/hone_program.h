@@ -46,6 +46,7 @@ typedef struct {
   uint32_t output_count;
   uint32_t step_count;
   uint32_t ref_count;
+  uint32_t texts; /* 1: steps on texts belong around the compiled part */
   uint32_t worker_limit; /* more would wait more than they work; 0: no limit */
 } hone_program;
 

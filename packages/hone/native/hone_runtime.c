@@ -122,9 +122,12 @@ static void release(hone_context *context) {
 
 static int create_context(model *m, const hone_options *options, hone_context **out, char *error) {
   const hone_options wanted = options ? *options : (hone_options){sizeof(hone_options), 0, 0, 0};
-  if (wanted.size != sizeof(hone_options) || (wanted.flags & ~(uint32_t)HONE_POISON))
+  if (wanted.size != sizeof(hone_options) || (wanted.flags & ~(uint32_t)(HONE_POISON | HONE_COMPILED_PART)))
     return report(error, HONE_ERROR_ARGUMENT,
                   "HONE-INPUT-010: these options are not of this library's version of hone.h");
+  if (hone_compiled.texts && !(wanted.flags & HONE_COMPILED_PART))
+    return report(error, HONE_ERROR_TEXTS,
+                  "HONE-RUN-006: this model has steps on texts, which only the Node runtime runs");
   hone_context *c = calloc(1, sizeof *c + hone_compiled.ref_count * sizeof(void *));
   if (!c) return report(error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
   pthread_mutex_init(&c->lock, 0);

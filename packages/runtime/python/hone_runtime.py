@@ -227,6 +227,13 @@ def _parse_manifest(text: str, path: str) -> _Manifest:
         _broken(path, f"has format version {version}, this runtime reads {FORMAT_VERSION}")
     if _digest(root, "digest", path) != _body_digest(text, path):
         _broken(path, "does not have the digest it states")
+    if "host" in root:
+        raise HoneError(
+            "HONE-RUN-006",
+            f"{path}: this model has steps on texts, which only the Node runtime runs",
+            path,
+            "run it with hone-runtime in Node, or cut the model so that no texts are left",
+        )
     manifest = _Manifest(
         _member(root, "name", str, path),
         tuple(_tensor_spec(value, path) for value in _member(root, "inputs", list, path)),

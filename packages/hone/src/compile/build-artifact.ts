@@ -147,6 +147,7 @@ export async function writeArtifact(
     name: program.name,
     inputs: program.inputs,
     outputs: program.outputs,
+    ...(program.host === undefined ? {} : { host: program.host }),
     source,
     compiler: {
       hone: HONE_VERSION,

@@ -4,6 +4,7 @@
  */
 import type { Program } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
+import type { HostProgram } from 'hone-runtime/host/program';
 import { resolveTarget } from 'hone-runtime/target/parse';
 import type { Target } from 'hone-runtime/target/types';
 import type { RoutineCall } from '../backends/c/emit-routines.ts';
@@ -18,6 +19,7 @@ import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
 import { generateWithin } from './budget.ts';
 import type { GenerateOptions } from './generate.ts';
+import { splitHost } from './host-split.ts';
 import type { CompileOptions } from './options.ts';
 import { planPrecision } from './precision.ts';
 import type { Report } from './report.ts';
@@ -72,6 +74,7 @@ export function optimizeGraph(source: Graph, options: Pick<CompileOptions, 'regi
 interface Prepared {
   readonly graph: Graph;
   readonly fused: StageGraph;
+  readonly host?: HostProgram;
 }
 
 /** What no target has a say in. */
@@ -79,18 +82,19 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const registry = options.registry ?? standardRegistry;
   const say = options.onProgress ?? ((): void => {});
   say('optimising the graph');
-  const graph = optimizeGraph(source, options);
+  const { graph, host } = splitHost(optimizeGraph(source, options), registry);
+  const around = host === undefined ? {} : { host };
   say('fusing');
   const fusion = { registry, ...(options.fuse === undefined ? {} : { fuse: options.fuse }) };
   const fused = fuseGraph(graph, fusion);
   const plan = planPrecision(graph, fused, options);
-  if (plan === null) return { graph, fused };
+  if (plan === null) return { graph, fused, ...around };
   const precise = applyPrecision(graph, plan, { registry });
-  return { graph: precise, fused: fuseGraph(precise, fusion) };
+  return { graph: precise, fused: fuseGraph(precise, fusion), ...around };
 }
 
 function finishGraph(
-  { graph, fused }: Prepared,
+  { graph, fused, host }: Prepared,
   target: Target,
   options: CompileOptions,
 ): CompiledGraph {
@@ -106,7 +110,7 @@ function finishGraph(
   return {
     graph,
     stages,
-    program: generated.program,
+    program: host === undefined ? generated.program : { ...generated.program, host },
     kernels: generated.kernels,
     routines: generated.routines,
     weights: generated.weights,

@@ -7,6 +7,7 @@
  */
 import type { DType } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
+import type { HostAttrs } from 'hone-runtime/host/program';
 import type { Attrs, Graph, ValueId, ValueType } from '../graph/types.ts';
 import type { StageBody } from '../stages/types.ts';
 import type { OpBuilder } from './builder.ts';
@@ -72,6 +73,12 @@ export interface Tolerance {
   readonly absolute: number;
 }
 
+/** A routine of hone-runtime's `host` that computes a node, where no kernel can: on texts. */
+export interface HostCall {
+  readonly routine: string;
+  readonly attrs: HostAttrs;
+}
+
 interface OpCommon {
   readonly name: string;
   /** '' for ai.onnx (the default). */
@@ -102,6 +109,8 @@ interface OpCommon {
     attrs: Attrs,
     ctx: ReferenceContext,
   ) => readonly Tensor[];
+  /** The node as a step of the Node runtime; asked only where it reads or gives texts. */
+  readonly hostCall?: (ctx: LowerContext) => HostCall;
   readonly tolerance?: Partial<Record<DType, Tolerance>>;
   readonly cases?: () => readonly TestCase[];
 }

@@ -11,6 +11,7 @@ import { QUANT_OPS } from './quant/index.ts';
 import { RNN_OPS } from './rnn/index.ts';
 import { SIGNAL_OPS } from './signal/index.ts';
 import { TENSOR_OPS } from './tensor/index.ts';
+import { TEXT_OPS } from './text/index.ts';
 
 export interface Registry {
   find(name: string, domain: string): OpDef | undefined;
@@ -36,6 +37,7 @@ export const standardRegistry: Registry = makeRegistry([
   ...RNN_OPS,
   ...SIGNAL_OPS,
   ...ML_OPS,
+  ...TEXT_OPS,
 ]);
 
 /** The standard operators and the user's; a user's record replaces a standard one of its name. */

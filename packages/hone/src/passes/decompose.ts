@@ -44,7 +44,7 @@ function expand(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] | 
   const def = ctx.registry.find(node.op, node.domain);
   if (def?.kind !== 'composite') return undefined;
   const inputs = node.inputs.map((id) => (id === null ? null : r.map(id)));
-  return def.decompose(r.b, inputs, {
+  const made = def.decompose(r.b, inputs, {
     node: node.name,
     op: node.op,
     attrs: node.attrs,
@@ -52,4 +52,9 @@ function expand(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] | 
     outputs: node.outputs.map((id) => valueById(r.old, id).type),
     outputCount: node.outputs.length,
   });
+  // What has no form because of texts becomes a step of the Node runtime (compile/host-split.ts).
+  const hasTexts = [...node.inputs, ...node.outputs].some(
+    (id) => id !== null && valueById(r.old, id).type.dtype === 'string',
+  );
+  return typeof made === 'string' && hasTexts ? undefined : made;
 }

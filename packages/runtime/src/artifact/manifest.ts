@@ -17,6 +17,8 @@ import {
   parseJson,
   text,
 } from './json.ts';
+import type { HostProgram } from '../host/program.ts';
+import { hostToJson, parseHost } from './host-json.ts';
 import { isPlainPath } from './plain-path.ts';
 import type { TensorSpec } from './program.ts';
 
@@ -70,6 +72,8 @@ export interface Manifest {
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Steps of the Node runtime; then inputs and outputs are those of the compiled part between them. */
+  readonly host?: HostProgram;
   /** The model that was compiled. */
   readonly source: SourceModel;
   readonly compiler: {
@@ -89,6 +93,7 @@ export function printManifest(manifest: Manifest): string {
     name: manifest.name,
     inputs: manifest.inputs,
     outputs: manifest.outputs,
+    ...(manifest.host === undefined ? {} : { host: hostToJson(manifest.host) }),
     source: manifest.source,
     compiler: manifest.compiler,
     libraries: manifest.libraries,
@@ -112,6 +117,7 @@ export function parseManifest(content: string, name: string): Manifest {
     name: text(member(root, 'name')),
     inputs: list(member(root, 'inputs')).map(tensorSpec),
     outputs: list(member(root, 'outputs')).map(tensorSpec),
+    ...(hasMember(root, 'host') ? { host: parseHost(member(root, 'host')) } : {}),
     source: sourceModel(member(root, 'source')),
     compiler: {
       hone: text(member(compiler, 'hone')),

@@ -3,6 +3,7 @@
  * into tables of the library; the manifest keeps the signatures.
  */
 import type { DType } from '../base/dtype.ts';
+import type { HostProgram } from '../host/program.ts';
 
 /** An input or output of the model as its user sees it. */
 export interface TensorSpec {
@@ -36,6 +37,8 @@ export interface Step {
 }
 
 export interface Program {
+  /** Steps of the Node runtime around this program, whose signature is then that of the compiled part. */
+  readonly host?: HostProgram;
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];

@@ -51,6 +51,7 @@ export interface ArtifactContents {
   readonly name: string;
   readonly inputs: Manifest['inputs'];
   readonly outputs: Manifest['outputs'];
+  readonly host?: Manifest['host'];
   readonly source: Manifest['source'];
   readonly compiler: Manifest['compiler'];
   readonly libraries: readonly LibraryContents[];
@@ -162,9 +163,18 @@ function fillDirectory(
   for (const { name, text } of contents.evidence ?? []) {
     writeFileSync(place(`${EVIDENCE_FOLDER}/${name}`), text);
   }
-  const { name, inputs, outputs, source, compiler } = contents;
+  const { name, inputs, outputs, host, source, compiler } = contents;
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
-  const manifest: Manifest = { name, inputs, outputs, source, compiler, libraries, files };
+  const manifest: Manifest = {
+    name,
+    inputs,
+    outputs,
+    ...(host === undefined ? {} : { host }),
+    source,
+    compiler,
+    libraries,
+    files,
+  };
   const text = printManifest(manifest);
   // Without a manifest it is no artifact, so the manifest comes last.
   if (options.key !== undefined) {

@@ -22,6 +22,7 @@ import {
   type ContextPointer,
   openCLibrary,
 } from './drivers/c.ts';
+import { withHost } from './host-context.ts';
 import { bindInputs, bindOutputs, type Tensors } from './tensors.ts';
 import { openWeights } from './weights-file.ts';
 
@@ -127,6 +128,8 @@ function openSession(
 ): Session {
   const { name, inputs, outputs } = manifest;
   const signature: Signature = { name, inputs, outputs };
+  const compiledPart = { isCompiledPart: manifest.host !== undefined };
+  const nativeOptions = { ...options, ...compiledPart };
   // The library is unloaded with its last context, in whatever order they end.
   let users = 0;
   const addContext = (create: () => ContextPointer): Context => {
@@ -138,14 +141,15 @@ function openSession(
       throw error;
     }
     users++;
-    return makeContext(library, pointer, signature, () => {
+    const native = makeContext(library, pointer, signature, () => {
       users--;
       if (users === 0) library.unload();
     });
+    return manifest.host === undefined ? native : withHost(native, manifest.host);
   };
   let first: ContextPointer = 0n;
   const main = addContext(() => {
-    first = library.open(weights, options);
+    first = library.open(weights, nativeOptions);
     return first;
   });
   let closed = false;
@@ -155,7 +159,7 @@ function openSession(
     target,
     createContext(contextOptions = {}) {
       if (closed) closedError(name);
-      return addContext(() => library.createContext(first, contextOptions));
+      return addContext(() => library.createContext(first, { ...contextOptions, ...compiledPart }));
     },
     close() {
       closed = true;

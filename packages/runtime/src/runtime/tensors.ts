@@ -16,16 +16,17 @@ export function bindInputs(specs: readonly TensorSpec[], given: Tensors): readon
   checkNames('input', specs, given);
   return specs.map((spec) => {
     const tensor = given[spec.name];
-    if (tensor === undefined) {
-      fail(
-        'HONE-INPUT-001',
-        `input "${spec.name}" (${signatureText(spec)}) is missing`,
-        spec.name,
-        `give all inputs: ${names(specs)}`,
-      );
-    }
-    return bind('input', spec, tensor);
+    return bind('input', spec, tensor ?? missingInput(spec, specs));
   });
+}
+
+export function missingInput(spec: TensorSpec, specs: readonly TensorSpec[]): never {
+  return fail(
+    'HONE-INPUT-001',
+    `input "${spec.name}" (${signatureText(spec)}) is missing`,
+    spec.name,
+    `give all inputs: ${names(specs)}`,
+  );
 }
 
 export interface BoundOutputs {
@@ -60,14 +61,15 @@ function names(specs: readonly TensorSpec[]): string {
   return specs.map((spec) => spec.name).join(', ') || 'none';
 }
 
-function checkNames(role: string, specs: readonly TensorSpec[], given: Tensors): void {
+export function checkNames(role: string, specs: readonly TensorSpec[], given: Tensors): void {
   for (const name of Object.keys(given)) {
     if (specs.some((spec) => spec.name === name)) continue;
     fail('HONE-INPUT-002', `the model has no ${role} "${name}"`, name, `it has: ${names(specs)}`);
   }
 }
 
-function bind(role: string, spec: TensorSpec, tensor: Tensor): NativeTensor {
+/** Refuses another dtype or shape, and another number of texts. */
+export function checkTensor(role: string, spec: TensorSpec, tensor: Tensor): void {
   const { name } = spec;
   const expected = `the model's is ${signatureText(spec)}`;
   if (tensor.dtype !== spec.dtype) {
@@ -94,6 +96,18 @@ function bind(role: string, spec: TensorSpec, tensor: Tensor): NativeTensor {
       'give that shape, or compile the model for this one with --shape',
     );
   }
+  if (spec.dtype !== 'string' || tensor.data.length === elementCount(spec.shape)) return;
+  fail(
+    'HONE-INPUT-006',
+    `${role} "${name}" has ${tensor.data.length} texts, its shape needs ${elementCount(spec.shape)}`,
+    name,
+    'give a text for each element',
+  );
+}
+
+function bind(role: string, spec: TensorSpec, tensor: Tensor): NativeTensor {
+  checkTensor(role, spec, tensor);
+  const { name } = spec;
   const data = arrayOf(role, spec, tensor);
   if (data.byteLength !== spec.bytes) {
     fail(

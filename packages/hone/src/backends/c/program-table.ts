@@ -58,6 +58,7 @@ const hone_program hone_compiled = {
   .output_count = ${program.outputs.length},
   .step_count = ${program.steps.length},
   .ref_count = ${refs.length},
+  .texts = ${program.host === undefined ? 0 : 1},
   .worker_limit = ${program.workerLimit ?? 0},
 };
 `;

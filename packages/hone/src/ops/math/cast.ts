@@ -13,7 +13,6 @@ import {
   dtypeBytes,
   dtypeCode,
   dtypeFromCode,
-  isBig,
   isInteger,
   isSmallInt,
 } from 'hone-runtime/base/dtype';
@@ -26,6 +25,7 @@ import {
   toNumbers,
   viewBytes,
 } from 'hone-runtime/base/tensor';
+import { fromTexts, textsFrom } from 'hone-runtime/host/routines';
 import { binary, cast, constant, select, unary } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Attrs, ValueType } from '../../graph/types.ts';
@@ -79,36 +79,6 @@ function floatToInteger(value: number, dtype: DType): bigint {
   return value <= Number(low) ? low : BigInt(Math.trunc(value));
 }
 
-/** The shortest decimal that reads back as the same value of the dtype. */
-function floatToText(value: number, dtype: DType): string {
-  if (Number.isNaN(value)) return 'NaN';
-  if (!Number.isFinite(value)) return value > 0 ? 'INF' : '-INF';
-  if (dtype === 'f64') return String(value);
-  const same = (candidate: number): boolean =>
-    at([...toNumbers(fromNumbers(dtype, [1], [candidate]))], 0) === value;
-  for (let digits = 1; digits <= 9; digits++) {
-    const candidate = Number(value.toPrecision(digits));
-    if (same(candidate)) return String(candidate);
-  }
-  return String(value);
-}
-
-function textToNumber(value: string): number {
-  const word = value.trim().toLowerCase();
-  if (/^[+-]?(nan)$/.test(word)) return Number.NaN;
-  if (/^[+-]?inf(inity)?$/.test(word)) {
-    return word.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  }
-  return Number(word);
-}
-
-function textsOf(from: Tensor): string[] {
-  const { dtype } = from;
-  if (isInteger(dtype)) return Array.from(toBigInts(from), String);
-  if (dtype === 'bool') return Array.from(toNumbers(from), (x) => (x === 0 ? 'False' : 'True'));
-  return Array.from(toNumbers(from), (x) => floatToText(x, dtype));
-}
-
 export interface CastMode {
   /** Are floats beyond the range of a float of 8 bits its largest value? Else infinity or NaN. */
   readonly saturate: boolean;
@@ -144,17 +114,8 @@ export function convert(
 ): Tensor {
   const { dtype, shape, data } = from;
   if (dtype === to) return from;
-  if (to === 'string') return { dtype: to, shape, data: textsOf(from) };
-  if (dtype === 'string') {
-    const texts = data as readonly string[];
-    if (isBig(to))
-      return fromBigInts(
-        to,
-        shape,
-        texts.map((x) => BigInt(x.trim())),
-      );
-    return fromNumbers(to, shape, texts.map(textToNumber));
-  }
+  if (to === 'string') return { dtype: to, shape, data: textsFrom(from) };
+  if (dtype === 'string') return fromTexts(data as readonly string[], to, shape, 'Cast');
   if ((isInteger(dtype) || dtype === 'bool') && largestOf(to) === undefined) {
     return fromBigInts(to, shape, [...toBigInts(from)]);
   }
@@ -201,6 +162,10 @@ const castOp = defineOp({
   doc: 'Conversion to another dtype; floats truncate and saturate to integers, integers wrap.',
   since: 25,
   attrs: { to: requiredInt, saturate: int(1), round_mode: text('up') },
+  hostCall: (ctx) => ({
+    routine: targetType(ctx) === 'string' ? 'to_text' : 'from_text',
+    attrs: {},
+  }),
   upgrade(_, node) {
     const to = node.attrs['to'];
     if (typeof to !== 'string') return { inputs: node.inputs, attrs: node.attrs };

@@ -1,11 +1,12 @@
 /** Comparisons, logical and bitwise operators, shifts. */
+import { runRoutine } from 'hone-runtime/host/routines';
 import { type DType, dtypeBytes } from 'hone-runtime/base/dtype';
 import type { BinaryOp, Expr } from '../../expr/types.ts';
 import { textAttr, typeError } from '../checks.ts';
 import { defineOp, type OpDef, type TestCase } from '../define-op.ts';
 import { defineBinary } from './binary-family.ts';
 import { BOOL, EVERY, INTS, NUMBERS, UNSIGNED_INTS } from './dtypes.ts';
-import { broadcastOffsets, given, outputOf } from './loops.ts';
+import { given } from './loops.ts';
 import { bools, f32, i64, specials, tensor } from './samples.ts';
 import { apply, choose, lt } from './scalar.ts';
 import { alignBroadcast } from './upgrades.ts';
@@ -98,15 +99,11 @@ const comparisonsAndStrings = comparisons.map((op) =>
     ? op
     : defineOp({
         ...op,
+        hostCall: () => ({ routine: 'equal_texts', attrs: {} }),
         reference(inputs, attrs, ctx) {
-          const [a, b] = [given(inputs, 0), given(inputs, 1)];
-          if (a.dtype !== 'string') return op.reference(inputs, attrs, ctx);
-          const out = outputOf(ctx);
-          const atB = broadcastOffsets(b.shape, out.shape);
-          const data = Uint8Array.from(broadcastOffsets(a.shape, out.shape), (offset, i) =>
-            a.data[offset] === b.data[atB[i] as number] ? 1 : 0,
-          );
-          return [{ dtype: 'bool', shape: out.shape, data }];
+          if (given(inputs, 0).dtype !== 'string') return op.reference(inputs, attrs, ctx);
+          const call = { node: ctx.node, attrs: {}, inputs, outputs: ctx.outputTypes };
+          return runRoutine('equal_texts', call);
         },
       }),
 );

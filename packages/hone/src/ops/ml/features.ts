@@ -340,6 +340,10 @@ export const oneHotEncoder = defineOp({
     requireDType(ctx, { dtype, shape }, [...NUMERIC, 'string']);
     return [{ dtype: 'f32', shape: [...shape, categories(ctx).length] }];
   },
+  hostCall: ({ attrs }) => ({
+    routine: 'one_hot',
+    attrs: { categories: textsOf(attrs, 'cats_strings') ?? [] },
+  }),
   decompose(b, inputs, ctx) {
     const { dtype } = inputType(ctx, 0);
     if (dtype === 'string') return 'strings have no compiled form';

@@ -120,6 +120,7 @@ const labelEncoder = defineOp({
     if (keys.dtype !== dtype) typeError(ctx, `its keys are ${keys.dtype}, the input is ${dtype}`);
     return [{ dtype: values.dtype, shape }];
   },
+  hostCall: (ctx) => ({ routine: 'look_up', attrs: { ...tableOf(ctx, ctx.attrs) } }),
   decompose(b, inputs, ctx) {
     const made = lookUpNodes(b, at(inputs, 0) as ValueId, tableOf(ctx, ctx.attrs));
     return typeof made === 'string' ? made : [made];

@@ -17,6 +17,8 @@ export interface ContextOptions {
   readonly group?: number;
   /** Fills the working memory with 0xFF before each run. */
   readonly poison?: boolean;
+  /** The caller runs the steps on texts around the compiled part; without it such models are refused. */
+  readonly isCompiledPart?: boolean;
 }
 
 /** Elements of a tensor that C sees; `bytes` is a view of memory that stays where it is. */
@@ -51,6 +53,7 @@ export interface CLibrary {
 const ABI_VERSION = 1;
 const TENSOR_BYTES = 104;
 const FLAG_POISON = 1;
+const FLAG_COMPILED_PART = 2;
 const MAX_THREADS = 256;
 
 /** Stack that kernels may use in the thread that calls them. */
@@ -175,7 +178,9 @@ function packOptions(options: ContextOptions): Uint8Array {
     const cure = `give 1 to ${MAX_THREADS}, or nothing for the physical cores`;
     fail('HONE-RUN-008', `${threads} is no number of threads`, 'threads', cure);
   }
-  const words = Uint32Array.of(16, threads, options.group ?? 0, options.poison ? FLAG_POISON : 0);
+  const flags =
+    (options.poison ? FLAG_POISON : 0) | (options.isCompiledPart ? FLAG_COMPILED_PART : 0);
+  const words = Uint32Array.of(16, threads, options.group ?? 0, flags);
   return new Uint8Array(words.buffer);
 }
 

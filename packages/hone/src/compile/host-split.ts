@@ -1,0 +1,185 @@
+/**
+ * Parts a graph into what kernels compute and what only the Node runtime can: operators on texts. Those
+ * run before or after the compiled part; a model that would need a second compiled part is refused.
+ *
+ * Operators that only move elements (Reshape, Gather, Concat, …) become a list of positions, found by
+ * moving numbers instead of texts. Requires decomposed nodes; gives a graph without texts.
+ */
+import { at, fail } from 'hone-runtime/base/diagnostics';
+import { dtypeBytes } from 'hone-runtime/base/dtype';
+import { elementCount, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import type { HostProgram, HostSpec, HostStep } from 'hone-runtime/host/program';
+import type { Graph, Node, ValueId } from '../graph/types.ts';
+import { constantTensor, valueById } from '../graph/walk.ts';
+import { inputOf } from '../ops/builder.ts';
+import type { HostCall } from '../ops/define-op.ts';
+import { evaluateNode } from '../ops/interpret.ts';
+import type { Registry } from '../ops/registry.ts';
+import { compactGraph } from '../passes/compact.ts';
+
+export interface HostSplit {
+  /** The compiled part. */
+  readonly graph: Graph;
+  /** Absent: the graph has no texts. */
+  readonly host?: HostProgram;
+}
+
+export function splitHost(graph: Graph, registry: Registry): HostSplit {
+  const isText = (id: ValueId): boolean => valueById(graph, id).type.dtype === 'string';
+  const all = [...graph.inputs, ...graph.outputs, ...graph.nodes.flatMap((node) => node.outputs)];
+  if (!all.some(isText)) return { graph };
+  const onHost = (node: Node): boolean =>
+    [...node.inputs, ...node.outputs].some((id) => id !== null && isText(id));
+  const places = placeNodes(graph, onHost);
+  const host = new Steps(graph, registry);
+  const [before, core, after] = (['before', 'core', 'after'] as const).map((place) =>
+    graph.nodes.filter((node) => places.get(node) === place),
+  ) as [Node[], Node[], Node[]];
+  for (const node of before) host.add(node);
+  host.steps.push({ kind: 'native' });
+  for (const node of after) host.add(node);
+  for (const id of graph.outputs) if (isText(id)) host.need(id);
+  const made = new Set(core.flatMap((node) => node.outputs));
+  const isOutside = (id: ValueId): boolean => !made.has(id);
+  const isNumber = (id: ValueId): boolean => !isText(id);
+  const isConstant = (id: ValueId): boolean => valueById(graph, id).constant !== undefined;
+  const reads = core.flatMap((node) => node.inputs.flatMap((id) => id ?? []));
+  const readLater = new Set([
+    ...graph.outputs.filter((id) => made.has(id) || isConstant(id)),
+    ...after.flatMap((node) => node.inputs.flatMap((id) => id ?? [])).filter((id) => made.has(id)),
+  ]);
+  const inputs = [...new Set(reads.filter((id) => isOutside(id) && !isConstant(id)))];
+  const part: Graph = {
+    ...graph,
+    inputs,
+    outputs: [...readLater].filter(isNumber),
+    nodes: core,
+  };
+  const ends = [...part.inputs, ...part.outputs];
+  return {
+    // Steps and the compiled part know values of both by their names.
+    graph: compactGraph(part, new Map(ends.map((id) => [id, valueById(graph, id).name]))),
+    host: {
+      inputs: graph.inputs.map((id) => specOf(graph, id)),
+      outputs: graph.outputs.map((id) => specOf(graph, id)),
+      steps: host.steps,
+    },
+  };
+}
+
+type Place = 'before' | 'core' | 'after';
+
+function placeNodes(graph: Graph, onHost: (node: Node) => boolean): ReadonlyMap<Node, Place> {
+  const places = new Map<Node, Place>();
+  const madeBy = new Map<ValueId, Node>();
+  for (const node of graph.nodes) {
+    const sources = node.inputs.flatMap((id) => (id === null ? [] : (madeBy.get(id) ?? [])));
+    const isBehind = sources.some((source) => places.get(source) !== 'before');
+    const late = sources.find((source) => places.get(source) === 'after');
+    if (!onHost(node) && late !== undefined) {
+      fail(
+        'HONE-COMPILE-042',
+        `node ${node.name} (${node.op}) computes with what node ${late.name} (${late.op}) makes of texts behind the compiled part`,
+        node.name,
+        'cut the model in two at this node',
+      );
+    }
+    places.set(node, onHost(node) ? (isBehind ? 'after' : 'before') : 'core');
+    for (const id of node.outputs) madeBy.set(id, node);
+  }
+  return places;
+}
+
+function specOf(graph: Graph, id: ValueId): HostSpec {
+  const { name, type } = valueById(graph, id);
+  const { dtype, shape } = type;
+  return { name, dtype, shape, bytes: elementCount(shape) * dtypeBytes(dtype) };
+}
+
+/** Collects steps, with the constants they need before them. */
+class Steps {
+  readonly steps: HostStep[] = [];
+  readonly #graph: Graph;
+  readonly #registry: Registry;
+  readonly #constants = new Set<ValueId>();
+
+  constructor(graph: Graph, registry: Registry) {
+    this.#graph = graph;
+    this.#registry = registry;
+  }
+
+  /** Makes a constant known by its name. */
+  need(id: ValueId): string {
+    const value = valueById(this.#graph, id);
+    if (value.constant !== undefined && !this.#constants.has(id)) {
+      this.#constants.add(id);
+      this.steps.push({ kind: 'constant', name: value.name, tensor: constantTensor(value) });
+    }
+    return value.name;
+  }
+
+  add(node: Node): void {
+    const outputs = node.outputs.map((id) => specOf(this.#graph, id));
+    const call = this.#callOf(node);
+    if (call !== undefined) {
+      const inputs = node.inputs.map((id) => (id === null ? null : this.need(id)));
+      this.steps.push({ kind: 'routine', node: node.name, ...call, inputs, outputs });
+      return;
+    }
+    const inputs = node.inputs.flatMap((id) =>
+      id !== null && this.#isText(id) ? [this.need(id)] : [],
+    );
+    this.#positions(node).forEach((positions, i) => {
+      const step = { kind: 'routine', node: node.name, routine: 'pick', inputs } as const;
+      this.steps.push({ ...step, attrs: { positions }, outputs: [at(outputs, i)] });
+    });
+  }
+
+  #isText(id: ValueId): boolean {
+    return valueById(this.#graph, id).type.dtype === 'string';
+  }
+
+  #callOf(node: Node): HostCall | undefined {
+    const def = this.#registry.find(node.op, node.domain);
+    return def?.hostCall?.({
+      node: node.name,
+      op: node.op,
+      attrs: node.attrs,
+      inputs: node.inputs.map((id) => (id === null ? null : inputOf(valueById(this.#graph, id)))),
+      outputs: node.outputs.map((id) => valueById(this.#graph, id).type),
+      outputCount: node.outputs.length,
+    });
+  }
+
+  /** Where the elements of each output come from, among those of all inputs with texts. */
+  #positions(node: Node): readonly (readonly number[])[] {
+    const cannot = (why: string): never =>
+      fail(
+        'HONE-COMPILE-001',
+        `1 node(s) have no compiled form: ${node.name} (${node.op}: ${why})`,
+        node.name,
+        'see docs/operators.md; `hone analyze` lists every node',
+      );
+    if (!node.outputs.every((id) => this.#isText(id))) cannot('texts have no compiled form');
+    let start = 0;
+    const inputs = node.inputs.map((id): Tensor | null => {
+      if (id === null) return null;
+      const value = valueById(this.#graph, id);
+      if (!this.#isText(id)) {
+        if (value.constant === undefined) cannot('where texts go depends on input data');
+        return constantTensor(value);
+      }
+      const count = elementCount(value.type.shape);
+      const data = BigInt64Array.from({ length: count }, (_, i) => BigInt(start + i));
+      start += count;
+      return { dtype: 'i64', shape: value.type.shape, data };
+    });
+    const types = node.outputs.map((id) => {
+      const { shape } = valueById(this.#graph, id).type;
+      return { dtype: 'i64', shape } as const;
+    });
+    return evaluateNode(node, inputs, types, this.#registry).map((tensor) => [
+      ...toNumbers(tensor),
+    ]);
+  }
+}

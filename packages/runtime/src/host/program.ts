@@ -1,0 +1,40 @@
+/**
+ * Steps that only the Node runtime runs: texts, which kernels and the C interface do not know.
+ *
+ * A model with such steps has a compiled part between them. Values are called by name; steps run in
+ * order, and the compiled part (`native`) takes and gives values of the names of its own signature.
+ */
+import type { DType } from '../base/dtype.ts';
+import type { Tensor } from '../base/tensor.ts';
+
+/** A value as its user sees it; texts have 0 bytes. */
+export interface HostSpec {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+}
+
+export type HostAttr = number | string | readonly number[] | readonly string[] | Tensor;
+export type HostAttrs = Readonly<Record<string, HostAttr>>;
+
+export type HostStep =
+  | { readonly kind: 'native' }
+  | { readonly kind: 'constant'; readonly name: string; readonly tensor: Tensor }
+  | {
+      readonly kind: 'routine';
+      /** The node's name in the model, for errors. */
+      readonly node: string;
+      readonly routine: string;
+      readonly attrs: HostAttrs;
+      /** null: an optional input that is absent. */
+      readonly inputs: readonly (string | null)[];
+      readonly outputs: readonly HostSpec[];
+    };
+
+export interface HostProgram {
+  /** Signature of the whole model; the manifest's own is that of its compiled part. */
+  readonly inputs: readonly HostSpec[];
+  readonly outputs: readonly HostSpec[];
+  readonly steps: readonly HostStep[];
+}
