@@ -106,7 +106,8 @@ describe('steps on texts', () => {
     const { manifest } = openArtifact(artifact);
     assert.deepEqual(parseManifest(printManifest(manifest), 'm'), manifest);
     const { host } = manifest;
-    assert.ok(host?.steps.some((step) => step.kind === 'native'));
+    assert.ok(host !== undefined);
+    assert.ok(host.steps.some((step) => step.kind === 'native'));
     const strange = host.steps.map((step) =>
       step.kind === 'routine' ? { ...step, routine: 'format_disk' } : step,
     );
