@@ -29,6 +29,8 @@ import { checkTarget, writeError } from './write.ts';
 export interface UnpackOptions extends OpenOptions {
   /** The files of the artifact may have so many bytes together. */
   readonly maxBytes?: number;
+  /** Of the manifest, which is read before its signature is checked. */
+  readonly maxManifestBytes?: number;
 }
 
 export interface Unpacked {
@@ -91,7 +93,11 @@ async function fill(directory: string, source: Source, options: UnpackOptions): 
   if (first?.path !== MANIFEST_FILE) {
     damaged(archive, `does not begin with ${MANIFEST_FILE}, so it was not packed by hone`);
   }
-  const manifestBytes = await small(source, first, MAX_MANIFEST_BYTES);
+  const manifestBytes = await small(
+    source,
+    first,
+    Math.min(MAX_MANIFEST_BYTES, options.maxManifestBytes ?? MAX_MANIFEST_BYTES),
+  );
   let header = await nextHeader(source);
   let signature: Uint8Array | undefined;
   if (header?.path === SIGNATURE_FILE) {

@@ -99,7 +99,7 @@ export function printTable(
   const body = id === undefined ? '' : ` id="${id}"`;
   return `<div class="scroll" role="region" tabindex="0" aria-label="${escapeHtml(caption)}">
 <table${columns.length < 4 ? ' class="short"' : ''}>
-<caption>${escapeHtml(caption)}</caption>
+<caption><span>${escapeHtml(caption)}</span></caption>
 <thead><tr>${head}</tr></thead>
 <tbody${body}>
 ${printRows(rows, columns)}

@@ -48,6 +48,7 @@ a { color: var(--accent); }
 .scroll { overflow-x: auto; margin: .75rem 0 0; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; width: 100%; }
 caption { text-align: left; color: var(--soft); font-size: .875rem; padding: 0 0 .5rem; }
+caption span { display: inline-block; position: sticky; left: 0; max-width: min(46rem, calc(100vw - 2.5rem)); }
 th, td { padding: .42rem .55rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: .25rem; }
 thead th { font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--soft); vertical-align: bottom; }
@@ -83,7 +84,7 @@ svg .ring { fill: none; stroke: var(--accent); stroke-width: 2; }
 .mark.measured-mark { fill: var(--kind); }
 .mark.extrapolated-mark { stroke-dasharray: 2.5 2; }
 .faint { opacity: .4; }
-.wide-chart { min-width: 40rem; }
+.wide-chart { min-width: 54rem; }
 .multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1.75rem 2rem; }
 .multiples figure { margin: 0; }
 .legend { display: flex; flex-wrap: wrap; gap: .35rem 1.25rem; margin: .6rem 0 0; padding: 0; list-style: none; font-size: .875rem; color: var(--soft); }

@@ -27,8 +27,8 @@ const LIMITS = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 } as const;
-/** Without a byte in either direction; longer than a question about a job stays open. */
-const SILENCE_MS = 60_000;
+/** Without a byte in either direction; enough to unpack and verify a large upload. */
+const SILENCE_MS = 120_000;
 const HANDSHAKE_MS = 10_000;
 const MOST_CONNECTIONS = 64;
 

@@ -41,6 +41,8 @@ export interface Uploads {
 /** Artifacts without a job are kept for so long. */
 const IDLE_MS = 10 * 60_000;
 const MOST_AT_A_TIME = 4;
+/** It is held in memory before it is known who signed it. */
+const MANIFEST_BYTES = 32 << 20;
 const FOLDER_PREFIX = 'hone-agent-';
 
 interface Entry extends HeldArtifact {
@@ -90,6 +92,7 @@ export function openUploads(limits: AgentLimits, keys: readonly PublicKey[]): Up
         const { manifest, signedBy } = await unpackArtifact(archive, target, {
           keys,
           maxBytes: limits.unpackedBytes,
+          maxManifestBytes: MANIFEST_BYTES,
         });
         const id = sha256(readFileSync(path.join(target, MANIFEST_FILE)));
         const known = entries.get(id);
