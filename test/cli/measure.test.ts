@@ -58,7 +58,8 @@ test('this machine and two agents measure, and what they found is learnt from', 
     const said: string[] = [];
     const all = order('all.jsonl', { progress: (text) => said.push(text) });
     // At the same time: each writes its own lines.
-    const outcomes = await Promise.all([one, two].map((place) => measureModel(place, all)));
+    const older = { ...two, target: process.arch === 'x64' ? 'x86-64-v2-linux-gnu' : two.target };
+    const outcomes = await Promise.all([one, older].map((place) => measureModel(place, all)));
     outcomes.push(await measureModel(placeHere('home'), all));
     for (const { results, failures } of outcomes)
       assert.deepEqual([results.length, failures], [2, []]);
@@ -74,6 +75,9 @@ test('this machine and two agents measure, and what they found is learnt from', 
       results.some(({ by }) => by.startsWith('https://')) &&
         results.some(({ by }) => by === 'here'),
     );
+    const compiledFor = results.find(({ machine }) => machine.name === 'machine-2')?.artifact
+      .target;
+    assert.equal(compiledFor, older.target, 'compiled for the machine that measures');
     const [first] = results;
     assert.deepEqual(first?.model.shapes, [[1, 3, 8, 8]]);
     const learned = learn(results, (result) => result.p50_ms / 2, 0.4);
