@@ -182,7 +182,7 @@ function choiceSections(advice: AdviceView): Section[] {
     {
       id: 'compare',
       title: 'Cost against latency',
-      html: `<p class="soft">Down and to the left is better. The line joins what nothing beats in both; faint marks are other settings.</p>
+      html: `<p class="soft">Down and to the left is better. The line joins what nothing beats in both, with the interval of each estimate; faint marks are other settings.</p>
 ${explorer(advice)}
 <figure><div class="scroll" role="region" tabindex="0" aria-label="Cost against latency"><div id="pareto">${chart}</div></div>
 ${legend(rows)}</figure>`,

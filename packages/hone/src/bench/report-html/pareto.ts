@@ -42,9 +42,15 @@ export function paretoChart(
     (point) => shown(point) && point.per_hour <= mostCost && point.p99_ms <= mostTime,
   );
   const all = [...main, ...rest];
+  const front = paretoFront(all);
+  const spans = front.map(({ candidate, p99_ms }) => {
+    const { low, high, value } = candidate.p99_ms;
+    return [(p99_ms * low) / value, (p99_ms * high) / value] as const;
+  });
   const [x0, x1] = logEnds(all.map((point) => point.per_hour));
   const [y0, y1] = logEnds([
     ...all.map((point) => point.p99_ms),
+    ...spans.flat(),
     ...(limits.p99_ms === null ? [] : [limits.p99_ms]),
   ]);
   const x = (value: number): number => left + logPlace(value, x0, x1) * (width - left - right);
@@ -82,7 +88,6 @@ export function paretoChart(
       `<rect class="beyond" x="${at(line)}" y="${top}" width="${at(width - right - line)}" height="${height - top - bottom}"/><line class="limit" x1="${at(line)}" x2="${at(line)}" y1="${top}" y2="${height - bottom}"/><text class="halo" x="${at(line + 6)}" y="${height - bottom - 8}">budget</text>`,
     );
   }
-  const front = paretoFront(all);
   const steps = front.map((point, i) => {
     const before = front[i - 1];
     const corner = before === undefined ? '' : `L${at(x(point.per_hour))} ${at(y(before.p99_ms))}`;
@@ -101,6 +106,16 @@ export function paretoChart(
       y(point.p99_ms),
     ];
     boxes.push([fx, fy - 3, tx, fy + 3], [tx - 3, fy, tx + 3, ty]);
+  });
+  // How sure the best ones are: the interval of the estimate.
+  front.forEach((point, i) => {
+    const [low, high] = (spans[i] ?? [0, 0]).map(y);
+    const across = x(point.per_hour);
+    if (low === undefined || high === undefined || !(low > high)) return;
+    boxes.push([across - 2, high, across + 2, low]);
+    parts.push(
+      `<line class="whisker" x1="${at(across)}" x2="${at(across)}" y1="${at(low)}" y2="${at(high)}"/>`,
+    );
   });
   const winner = main.find((point) => point.feasible);
   for (const point of main) {
