@@ -40,7 +40,7 @@ const EXPECTED: readonly (readonly [string, Expectation])[] = [
   ['cnn-dynamic', { integers: 0, tolerance: 1e-4 }],
   ['cnn', { integers: 8 }],
   ['block-dynamic-u8', { integers: 0, tolerance: 1e-4 }],
-  ['block-dynamic', { integers: 0, tolerance: 1e-4 }],
+  ['block-dynamic', { integers: 6, tolerance: 1e-4 }],
   ['block', { integers: 6 }],
   ['torch', { integers: 3 }],
   ['linear', { integers: 0, tolerance: 1e-5 }],

@@ -3,12 +3,19 @@
  * constant weights) becomes one of the integers themselves, summed in i32; the zero point's share
  * and the scales move behind the sum. One whose operands are widened 16-bit floats multiplies those.
  *
- * A border of padding is the zero point, as real zeros are. What does not match stays as it is:
- * right, on values that are widened in memory first.
+ * The data's scale and zero point may be numbers that earlier stages compute (dynamic quantisation);
+ * the epilogue then loads them. A border of padding is the zero point, as real zeros are. What does
+ * not match stays as it is: right, on values that are widened in memory first.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import { fromNumbers, stridesOf, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
-import { acc, binary, cast, constant, load } from '../expr/build.ts';
+import {
+  elementCount,
+  fromNumbers,
+  stridesOf,
+  type Tensor,
+  toNumbers,
+} from 'hone-runtime/base/tensor';
+import { acc, binary, cast, constant, index, load } from '../expr/build.ts';
 import { rewriteExpr } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
 import { constantTensor } from '../graph/walk.ts';
@@ -35,6 +42,12 @@ export function narrowContractions(work: Work): void {
   }
 }
 
+/** A number in memory, known at run time. */
+interface Computed {
+  readonly view: View;
+  readonly axis: null;
+}
+
 /** A value that is another one, narrower in memory, widened. */
 type Source =
   | { readonly kind: 'widened'; readonly view: View; readonly node: string }
@@ -42,9 +55,9 @@ type Source =
       readonly kind: 'dequantized';
       readonly view: View;
       readonly node: string;
-      readonly zero: number;
+      readonly zero: number | Computed;
       /** One number, or a constant with one for each index of `axis`. */
-      readonly scale: number | { readonly view: View; readonly axis: number };
+      readonly scale: number | Computed | { readonly view: View; readonly axis: number };
     };
 type Dequantized = Extract<Source, { kind: 'dequantized' }>;
 
@@ -75,7 +88,7 @@ function widening(work: Work, draft: Draft, value: Expr): Source | null {
   const shifted = value.a;
   const isShifted = shifted.kind === 'binary' && shifted.op === 'sub';
   const view = widenedLoad(draft, isShifted ? shifted.a : shifted);
-  const zero = isShifted ? literalOf(shifted.b) : 0;
+  const zero = isShifted ? (literalOf(shifted.b) ?? computedOf(work, draft, shifted.b)) : 0;
   if (view === null || zero === null) return null;
   return { kind: 'dequantized', view, node, zero, scale };
 }
@@ -93,13 +106,21 @@ function literalOf(value: Expr): number | null {
   return value.kind === 'cast' ? literalOf(value.x) : null;
 }
 
-function scaleOf(
-  work: Work,
-  draft: Draft,
-  value: Expr,
-): number | { view: View; axis: number } | null {
+/** The one element that a value loads, perhaps widened. */
+function computedOf(work: Work, draft: Draft, value: Expr): Computed | null {
+  const read = value.kind === 'cast' ? value.x : value;
+  if (read.kind !== 'load') return null;
+  const view = at(draft.operands, Number(read.source));
+  const { shape, constant: elements } = bufferOf(work, view);
+  if (elementCount(shape) !== 1 || elements !== undefined || view.offset !== undefined) return null;
+  return { view, axis: null };
+}
+
+function scaleOf(work: Work, draft: Draft, value: Expr): Dequantized['scale'] | null {
   const literal = literalOf(value);
   if (literal !== null) return literal;
+  const computed = value.dtype === 'f32' ? computedOf(work, draft, value) : null;
+  if (computed !== null) return computed;
   if (value.kind !== 'load' || value.dtype !== 'f32') return null;
   const view = at(draft.operands, Number(value.source));
   const [along] = value.index;
@@ -166,7 +187,11 @@ function multiplyIntegers(
   if (bufferOf(work, data.view).dtype !== 'u8') return 'the data is not u8';
   if (weightBuffer.dtype !== 'i8' || weights.zero !== 0) return 'the weights are not symmetric i8';
   if (weightBuffer.constant === undefined) return 'the weights are not constant';
-  if (typeof data.scale !== 'number') return 'the data has several scales';
+  const dataScale = oneScale(data.scale);
+  if (dataScale === null) return 'the data has several scales';
+  if (typeof data.zero !== 'number' && body.a.kind === 'select') {
+    return 'the zero point, which is the padding, is known at run time only';
+  }
   const channel = channelOf(body.b);
   if (channel === null) return 'the weights have no channel axis';
   const tensor = constantTensor({
@@ -178,7 +203,6 @@ function multiplyIntegers(
   const channels = at(tensor.shape, channel.dimension);
   const scales = scalesOf(work, weights, channel.dimension, channels);
   if (scales === null) return 'the scales of the weights run along another axis';
-  const dataScale = data.scale;
   const node = at(draft.nodes, draft.nodes.length - 1);
   const operands = [...draft.operands];
   const perChannel = (what: string, made: Tensor): Expr => {
@@ -193,14 +217,30 @@ function multiplyIntegers(
     operands.push({ buffer: buffer.id, shape: made.shape });
     return load(`${operands.length - 1}`, made.dtype, [channel.axis]);
   };
-  const sums = channelSums(tensor, channel.dimension).map((sum) => sum * data.zero);
+  const computed = ({ view }: Computed): Expr => {
+    operands.push(view);
+    const zeros = view.shape.map(() => index(0));
+    return load(`${operands.length - 1}`, bufferOf(work, view).dtype, zeros);
+  };
+  /** A number for each channel times one for all. */
+  const times = (
+    what: string,
+    dtype: 'i32' | 'f32',
+    values: readonly number[],
+    by: number | Computed,
+  ): Expr => {
+    if (typeof by === 'number') {
+      const products = values.map((value) => value * by);
+      return perChannel(what, fromNumbers(dtype, [channels], products));
+    }
+    const list = perChannel(what, fromNumbers(dtype, [channels], values));
+    return binary('mul', list, cast(dtype, computed(by)));
+  };
+  const { zero } = data;
   const sum = acc(0, 'i32');
-  const shifted =
-    data.zero === 0
-      ? sum
-      : binary('sub', sum, perChannel('zero', fromNumbers('i32', [channels], sums)));
-  const combined = scales.map((scale) => scale * dataScale);
-  const scale = perChannel('scale', fromNumbers('f32', [channels], combined));
+  const sums = channelSums(tensor, channel.dimension);
+  const shifted = zero === 0 ? sum : binary('sub', sum, times('zero', 'i32', sums, zero));
+  const scale = times('scale', 'f32', scales, dataScale);
   const real = binary('mul', cast('f32', shifted), scale);
   const epilogue = rewriteExpr(body.epilogue, (item) => (item.kind === 'acc' ? real : item));
   const read = (value: Expr, k: 0 | 1, dtype: 'u8' | 'i8', outside: number): Expr =>
@@ -212,12 +252,17 @@ function multiplyIntegers(
     );
   const narrowed: ContractBody = {
     ...body,
-    a: read(body.a, 0, 'u8', data.zero),
+    a: read(body.a, 0, 'u8', typeof zero === 'number' ? zero : 0),
     b: read(body.b, 1, 'i8', 0),
     accDtype: 'i32',
     epilogue,
   };
   return withOperands({ ...draft, operands }, narrowed, [data, weights]);
+}
+
+function oneScale(scale: Dequantized['scale']): number | Computed | null {
+  if (typeof scale === 'number') return scale;
+  return scale.axis === null ? { view: scale.view, axis: null } : null;
 }
 
 /** The one dimension of the weights that an output axis runs over. */
