@@ -105,7 +105,7 @@ function jobOf(model: string, target: string | undefined): BenchJob {
     async prepare() {
       folder = mkdtempSync(path.join(os.tmpdir(), 'hone-bench-'));
       folders.add(folder);
-      const { onnx, shapes, values } = modelByName(model, folder);
+      const { onnx, shapes, values } = await modelByName(model, folder);
       const artifact = path.join(folder, 'model.hone');
       const begin = performance.now();
       const compiled = await compileModel(onnx, {

@@ -18,7 +18,7 @@ try {
   }
   mkdirSync(values.out, { recursive: true });
   for (const name of expandNames(positionals)) {
-    const { onnx } = modelByName(name, values.out);
+    const { onnx } = await modelByName(name, values.out);
     const note = name in TRAINED ? ' (not written: it is a file already)' : '';
     console.log(`${onnx}  ${formatBytes(statSync(onnx).size)}${note}`);
   }

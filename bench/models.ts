@@ -8,6 +8,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { buildNetwork, NETWORKS } from './networks/index.ts';
+import { quantizedForm } from './networks/quantized-form.ts';
 import { type NpmModel, npmModel } from './npm-files.ts';
 
 interface TrainedModel {
@@ -60,6 +61,15 @@ export interface NamedModel {
   readonly values?: Readonly<Record<string, InputValues>>;
 }
 
+/** Ends the name of a built network in its int8 QDQ form. */
+const QDQ = '-qdq';
+
+/** The network whose QDQ form the name means. */
+function quantizedName(name: string): string | undefined {
+  const base = name.endsWith(QDQ) ? name.slice(0, -QDQ.length) : undefined;
+  return base !== undefined && Object.hasOwn(NETWORKS, base) ? base : undefined;
+}
+
 /** Names for the command line: all of a group, or itself. Throws HONE-BENCH-001. */
 export function expandNames(names: readonly string[]): string[] {
   const groups: Readonly<Record<string, readonly string[]>> = {
@@ -70,6 +80,7 @@ export function expandNames(names: readonly string[]): string[] {
   const expanded = names.flatMap((name) => groups[name] ?? [name]);
   for (const name of expanded) {
     if (Object.hasOwn(NETWORKS, name) || Object.hasOwn(TRAINED, name)) continue;
+    if (quantizedName(name) !== undefined) continue;
     const known = [...Object.keys(groups), ...(groups['all'] ?? [])].join(', ');
     fail('HONE-BENCH-001', `no benchmark model ${name}`, name, `choose from ${known}`);
   }
@@ -77,7 +88,7 @@ export function expandNames(names: readonly string[]): string[] {
 }
 
 /** The ONNX file of a name; a built network is written into `folder`. */
-export function modelByName(name: string, folder: string): NamedModel {
+export async function modelByName(name: string, folder: string): Promise<NamedModel> {
   const trained = TRAINED[name];
   if (trained !== undefined) {
     const { shapes, values } = trained;
@@ -88,8 +99,11 @@ export function modelByName(name: string, folder: string): NamedModel {
     };
   }
   const onnx = path.join(folder, `${name}.onnx`);
-  writeFileSync(onnx, exportOnnx(buildNetwork(name)));
-  const values = NETWORK_VALUES[name];
+  const base = quantizedName(name);
+  const network = buildNetwork(base ?? name);
+  const values = NETWORK_VALUES[base ?? name];
+  const written = base === undefined ? network : await quantizedForm(network, values);
+  writeFileSync(onnx, exportOnnx(written));
   return { onnx, ...(values === undefined ? {} : { values }) };
 }
 

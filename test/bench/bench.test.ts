@@ -193,10 +193,10 @@ test('hone bench takes several models and batches, and writes a page', async () 
   await assert.rejects(wrong, { code: 'HONE-CLI-006' });
 });
 
-test('models by name: built ones are written, trained ones found', () => {
-  const { onnx } = modelByName('squeezenet', FOLDER);
+test('models by name: built ones are written, trained ones found', async () => {
+  const { onnx } = await modelByName('squeezenet', FOLDER);
   assert.equal(onnx, path.join(FOLDER, 'squeezenet.onnx'));
-  assert.equal(modelByName('ppocr-cls', FOLDER).shapes?.['x']?.join('x'), '1x3x48x192');
+  assert.equal((await modelByName('ppocr-cls', FOLDER)).shapes?.['x']?.join('x'), '1x3x48x192');
   assert.ok(expandNames(['all', 'resnet18']).length > 15);
   assert.throws(() => expandNames(['nope']), { code: 'HONE-BENCH-001' });
 });
