@@ -15,10 +15,12 @@ import { optionReader } from 'hone/cli/option-reader';
 import { asHoneError, errorText } from 'hone/cli/errors';
 import { formatTable } from 'hone/cli/table';
 import { compileModel, writeArtifact } from 'hone/compile/index';
+import { runAccuracy } from './accuracy/main.ts';
 import { expandNames, modelByName } from './models.ts';
 
 const USAGE = `npm run bench -- NAME… [--baseline onnxruntime] [--threads N] [--concurrency 1,2]
                  [--duration 3s] [--sessions 3] [--quick] [--json] [--html FILE] [--save]
+npm run bench -- accuracy [NAME…] [--save]
 NAME: a network or trained model of bench/README.md, or networks, trained, all`;
 
 const OPTIONS = {
@@ -53,6 +55,9 @@ async function main(): Promise<number> {
   if (values.help === true || positionals.length === 0) {
     process.stdout.write(`${USAGE}\n`);
     return positionals.length === 0 && values.help !== true ? 1 : 0;
+  }
+  if (positionals[0] === 'accuracy') {
+    return runAccuracy(positionals.slice(1), values.save === true);
   }
   const settings = readSettings(values);
   const jobs = expandNames(positionals).map((name) => jobOf(name, values.target));

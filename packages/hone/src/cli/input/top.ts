@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { asDistribution } from '../../compile/answers.ts';
 
 export interface TopEntry {
   /** Position in the batch. */
@@ -37,15 +38,6 @@ export function topEntries(
       label: labels?.[index] ?? null,
     }));
   }).flat();
-}
-
-function asDistribution(row: Float64Array): Float64Array {
-  const sum = row.reduce((total, value) => total + value, 0);
-  if (row.every((value) => value >= 0 && value <= 1.001) && Math.abs(sum - 1) < 0.02) return row;
-  const highest = row.reduce((best, value) => Math.max(best, value), Number.NEGATIVE_INFINITY);
-  const powers = row.map((value) => Math.exp(value - highest));
-  const total = powers.reduce((all, value) => all + value, 0);
-  return powers.map((value) => value / total);
 }
 
 /** Labels by index: a JSON array, a JSON object with indices as keys, or one label a line. */
