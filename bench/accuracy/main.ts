@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type Answers, compareAnswers, highest } from 'hone/compile/answers';
+import { type Answers, classesOf, compareAnswers, highest } from 'hone/compile/answers';
 import { CALIBRATORS } from 'hone/compile/calibrate/calibrators';
 import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/index';
 import { load } from 'hone-runtime';
@@ -101,7 +101,7 @@ function rowOf(
   outputs: readonly Tensor[],
 ): AccuracyRow {
   const numbers = outputs.map(toNumbers);
-  const classes = at(outputs, 0).shape.at(-1) ?? 1;
+  const classes = classesOf(at(outputs, 0).shape);
   const answers = compareAnswers(wide.map(toNumbers), numbers, classes);
   const texts = read === undefined ? undefined : wide.map(read);
   return {

@@ -92,6 +92,15 @@ typedef struct {
   uint32_t flags;   /* HONE_POISON, HONE_COMPILED_PART */
 } hone_options;
 
+/* Working memory to be copied while a model runs: report.json says what lies where. */
+typedef struct {
+  uint64_t offset; /* of the first byte in the working memory */
+  uint64_t bytes;
+  void *to;
+  uint32_t step; /* after which it is copied */
+  uint32_t reserved; /* 0 */
+} hone_watch;
+
 typedef struct hone_context hone_context;
 
 #endif
@@ -137,6 +146,12 @@ HONE_API const char *hone_last_error(const hone_context *context);
  */
 HONE_API void hone_profile(hone_context *context, uint64_t *ns_per_step);
 HONE_API uint32_t hone_step_count(void);
+
+/*
+ * From now on each run copies what the watches name, as the steps leave it; the caller keeps them and
+ * the memory they point to. NULL ends that.
+ */
+HONE_API int hone_watch_steps(hone_context *context, const hone_watch *watches, uint32_t count);
 
 /* Workers of the context. */
 HONE_API uint32_t hone_thread_count(const hone_context *context);

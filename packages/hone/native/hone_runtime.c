@@ -37,6 +37,8 @@ struct hone_context {
   uint8_t *arena;
   uint8_t *own_outputs; /* memory for outputs the caller gives no buffer for */
   uint64_t *profile;
+  const hone_watch *watches;
+  uint32_t watch_count;
   uint64_t step_began; /* while profiling */
   int fault;
   uint32_t fault_step;
@@ -231,6 +233,10 @@ static void run_part(void *data, uint32_t s, hone_worker *w) {
 /* A fault ends the run after its step. */
 static int finish_step(void *data, uint32_t s) {
   hone_context *c = data;
+  for (uint32_t i = 0; i < c->watch_count; i++) {
+    const hone_watch *watch = &c->watches[i];
+    if (watch->step == s) memcpy(watch->to, c->arena + watch->offset, watch->bytes);
+  }
   if (c->profile) {
     const uint64_t now = hone_now_ns();
     c->profile[s] += now - c->step_began;
@@ -373,6 +379,22 @@ void hone_profile(hone_context *context, uint64_t *ns_per_step) {
   pthread_mutex_lock(&context->lock);
   context->profile = ns_per_step;
   pthread_mutex_unlock(&context->lock);
+}
+
+int hone_watch_steps(hone_context *context, const hone_watch *watches, uint32_t count) {
+  pthread_mutex_lock(&context->lock);
+  int status = HONE_OK;
+  const uint64_t end = hone_compiled.arena_bytes;
+  for (uint32_t i = 0; watches && i < count; i++)
+    if (watches[i].step >= hone_compiled.step_count || watches[i].offset > end ||
+        watches[i].bytes > end - watches[i].offset)
+      status = report(context->error, HONE_ERROR_ARGUMENT,
+                      "HONE-INPUT-007: watch %u is of no step, or beyond the working memory",
+                      (unsigned)i);
+  context->watches = status ? 0 : watches;
+  context->watch_count = status || !watches ? 0 : count;
+  pthread_mutex_unlock(&context->lock);
+  return status;
 }
 
 uint32_t hone_step_count(void) { return hone_compiled.step_count; }

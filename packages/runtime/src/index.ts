@@ -14,6 +14,7 @@ export type {
   Session,
   Signature,
   StepTime,
+  Watch,
 } from './runtime/session.ts';
 export { load } from './runtime/session.ts';
 export type { Tensors } from './runtime/tensors.ts';

@@ -288,6 +288,39 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/explain.ts'),
   },
   {
+    name: 'compare',
+    summary: 'an artifact beside the model it was made of, layer by layer on the same inputs',
+    details:
+      'The artifact runs as it is: its memory is read between its kernels. A third run emulates its precision without fusing anything: what that does not explain is called a bug. Without --inputs the samples are seeded random values.',
+    args: [ARTIFACT, MODEL],
+    options: [
+      {
+        flags: '--inputs <PATH>',
+        doc: 'samples: a folder of pictures, .npy or .npz files, or one .npz or .npy file',
+      },
+      IMAGE,
+      { flags: '--seed <N>', doc: 'seed of the random samples', fallback: '0' },
+      THREADS,
+      JSON_OPTION,
+    ],
+    examples: [
+      'hone compare model.hone model.onnx --inputs photos --image order=rgb,range=0-1',
+      'hone compare model.hone model.onnx --json',
+    ],
+    json: {
+      artifact: 'folder given',
+      model: 'file given',
+      samples: 'number of samples',
+      source: 'where they came from: a path, or "random"',
+      layers:
+        'list of {value, layer, kernel, dtype, scaleStep, zeroPoint, snr, emulatedSnr, cosine, largestError, scale, saturated, lost, constant, verdict}, in order of execution; snr in dB (null: equal), lost: dB lost against what the layer reads, verdict: fine, precision, bug or unknown',
+      outputs:
+        'list of {name, answers: {rows, agreement, top5, meanKl, maxKl, snr}, errors: {snr, cosine, largestError, scale}}',
+      worst: 'layers at fault, the worst first',
+    },
+    load: () => import('./commands/compare.ts'),
+  },
+  {
     name: 'inspect',
     summary: 'inputs, outputs and contents of a model or artifact',
     args: [MODEL_OR_ARTIFACT],

@@ -1,5 +1,6 @@
 /** report.json of an artifact, verified and with its form checked. */
 import {
+  broken,
   count,
   type Field,
   hasMember,
@@ -9,7 +10,8 @@ import {
   text,
 } from 'hone-runtime/artifact/json';
 import { type Artifact, readVerified } from 'hone-runtime/artifact/read';
-import type { ArtifactReport, StageReport, TargetReport } from '../compile/report.ts';
+import { isDType } from 'hone-runtime/base/dtype';
+import type { ArtifactReport, StageOutput, StageReport, TargetReport } from '../compile/report.ts';
 
 export const REPORT_FILE = 'report.json';
 
@@ -59,5 +61,34 @@ function stageReport(field: Field): StageReport {
     flops: count(member(field, 'flops')),
     bytesRead: count(member(field, 'bytesRead')),
     bytesWritten: count(member(field, 'bytesWritten')),
+    reads: hasMember(field, 'reads') ? texts('reads') : [],
+    writes: hasMember(field, 'writes') ? list(member(field, 'writes')).map(stageOutput) : [],
   };
+}
+
+function stageOutput(field: Field): StageOutput {
+  const counts = (of: Field): number[] => list(of).map(count);
+  const dtype = text(member(field, 'dtype'));
+  if (!isDType(dtype)) broken(field.path, `"${dtype}" is no dtype`);
+  const scale = hasMember(field, 'scale') ? Number(member(field, 'scale').value) : undefined;
+  return {
+    value: text(member(field, 'value')),
+    ...(hasMember(field, 'stored') ? { stored: text(member(field, 'stored')) } : {}),
+    dtype,
+    shape: counts(member(field, 'shape')),
+    ...(scale === undefined ? {} : { scale, zeroPoint: count(member(field, 'zeroPoint')) }),
+    ...(hasMember(field, 'part') ? { part: partOf(member(field, 'part')) } : {}),
+    ...(hasMember(field, 'memory') ? { memory: memoryOf(member(field, 'memory')) } : {}),
+  };
+}
+
+function partOf(field: Field): NonNullable<StageOutput['part']> {
+  const counts = (key: string): number[] => list(member(field, key)).map(count);
+  return { from: counts('from'), shape: counts('shape') };
+}
+
+function memoryOf(field: Field): NonNullable<StageOutput['memory']> {
+  const number = (key: string): number => count(member(field, key));
+  const halo = list(member(field, 'halo')).map(count);
+  return { offset: number('offset'), bytes: number('bytes'), block: number('block'), halo };
 }

@@ -56,6 +56,11 @@ export function compareAnswers(
   };
 }
 
+/** Entries of a row of answers: the last extent that is not 1, so that [1, 1000, 1, 1] has 1000. */
+export function classesOf(shape: readonly number[]): number {
+  return shape.findLast((extent) => extent > 1) ?? 1;
+}
+
 /** 10 · log10(signal / noise), both sums of squares. */
 export function decibels(signal: number, noise: number): number {
   if (noise === 0) return Number.POSITIVE_INFINITY;

@@ -22,6 +22,7 @@ import { type StageCost, stageCost } from '../stages/cost.ts';
 import type { Buffer, RoutineBody, Stage, StageGraph, View } from '../stages/types.ts';
 import { type MemoryPlan, planMemory, type Workspaces } from './memory-plan.ts';
 import type { Report, StageReport } from './report.ts';
+import { stageDescriber } from './stage-values.ts';
 import { type WeightBlob, WeightCollector } from './weights.ts';
 
 export interface Generated {
@@ -98,6 +99,7 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
   const weights = new WeightCollector();
   const made: Made = { kernels: new Map(), routines: new Map() };
   const placing: Placing = { stages, memory, weights };
+  const describe = stageDescriber(graph, stages, memory);
   const steps: Step[] = [];
   const reports: StageReport[] = [];
   stages.stages.forEach((stage, position) => {
@@ -119,6 +121,7 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
       why: kernel?.why ?? 'a hand-written routine',
       workspaceBytes: (workspaces.get(position) ?? []).reduce((sum, bytes) => sum + bytes, 0),
       ...cost,
+      ...describe(stage),
     });
   });
   const blob = weights.finish();

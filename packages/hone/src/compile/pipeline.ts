@@ -71,6 +71,11 @@ export function optimizeGraph(source: Graph, options: Pick<CompileOptions, 'regi
   return runPasses(source, { registry: options.registry ?? standardRegistry });
 }
 
+/** The same with its precisions written out: what is fused and compiled. */
+export function preciseGraph(source: Graph, options: CompileOptions): Graph {
+  return prepareGraph(source, options).graph;
+}
+
 interface Prepared {
   readonly graph: Graph;
   readonly fused: StageGraph;

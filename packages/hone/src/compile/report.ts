@@ -1,4 +1,5 @@
 /** report.json: what was made of the model, stage by stage. Stable keys; read by explain and advise. */
+import type { DType } from 'hone-runtime/base/dtype';
 import type { FusionNote } from '../stages/types.ts';
 
 export interface StageReport {
@@ -18,6 +19,34 @@ export interface StageReport {
   readonly flops: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
+  /** Values it reads, without constants, by their names in the model. */
+  readonly reads: readonly string[];
+  readonly writes: readonly StageOutput[];
+}
+
+/** What a kernel writes, and where that lies when its step is done. */
+export interface StageOutput {
+  /** Name in the model; a value kept narrow has the name of what it stands for. */
+  readonly value: string;
+  /** Name in graph.ir, where that is another. */
+  readonly stored?: string;
+  readonly dtype: DType;
+  /** Of the whole buffer. */
+  readonly shape: readonly number[];
+  /** u8: real = (stored - zeroPoint) · scale. */
+  readonly scale?: number;
+  readonly zeroPoint?: number;
+  /** Where it writes a part of the buffer only: first index and extents. */
+  readonly part?: { readonly from: readonly number[]; readonly shape: readonly number[] };
+  /** In working memory; absent for outputs of the model. */
+  readonly memory?: {
+    readonly offset: number;
+    readonly bytes: number;
+    /** Channels lie in blocks of this size. */
+    readonly block: number;
+    /** Borders around height and width: top, left, bottom, right. */
+    readonly halo: readonly number[];
+  };
 }
 
 /** A report of an artifact for several targets: of its first one, and of the others. */

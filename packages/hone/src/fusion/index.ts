@@ -30,10 +30,12 @@ export interface FusionOptions {
 export function fuseGraph(graph: Graph, options: FusionOptions = {}): StageGraph {
   const { work, views } = lowerGraph(graph, options.registry ?? standardRegistry);
   const outputs = bindOutputs(work, graph, views);
-  narrowContractions(work);
-  dropDead(work);
-  if (options.fuse !== false) fuseMaps(work);
-  foldEpilogues(work);
+  if (options.fuse !== false) {
+    narrowContractions(work);
+    dropDead(work);
+    fuseMaps(work);
+    foldEpilogues(work);
+  }
   placeConcats(work);
   dropDead(work);
   return finish(work, graph, outputs, views);

@@ -69,8 +69,22 @@ export interface Context {
   runSync(inputs: Tensors, options?: RunOptions): Record<string, Tensor>;
   /** Time per step, over `runs` runs (default 10) after `warmup` (default 2). */
   profile(inputs: Tensors, options?: ProfileOptions): Profile;
+  /**
+   * One run that copies working memory on the way: each array is filled with the bytes at `offset`
+   * after its step. report.json says which value lies where.
+   */
+  runWatched(inputs: Tensors, watches: readonly Watch[]): Record<string, Tensor>;
   /** Frees the context once its runs are over; a second call does nothing. */
   close(): void;
+}
+
+/** Working memory to copy after a step of the program. */
+export interface Watch {
+  readonly step: number;
+  /** Bytes from the begin of the working memory. */
+  readonly offset: number;
+  /** Takes as many bytes as it has. */
+  readonly to: Uint8Array;
 }
 
 export interface ProfileOptions {
@@ -226,6 +240,15 @@ function makeContext(
       }
       const steps = names.map((step, i) => ({ ...step, ns: Number(ns[i] ?? 0n) / runs }));
       return { runs, steps, totalNs: steps.reduce((sum, step) => sum + step.ns, 0) };
+    },
+    runWatched(inputs, watches) {
+      checkOpen();
+      library.watch(pointer, watches);
+      try {
+        return runSync(inputs);
+      } finally {
+        library.watch(pointer, []);
+      }
     },
     close() {
       if (closed) return;

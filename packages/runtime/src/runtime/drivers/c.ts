@@ -47,7 +47,16 @@ export interface CLibrary {
   stepCount(): number;
   /** From now on nanoseconds are added to `ns`, which the caller keeps alive; undefined ends it. */
   profile(context: ContextPointer, ns: BigUint64Array | undefined): void;
+  /** From now on runs copy working memory, see hone.h; the caller keeps the arrays alive. */
+  watch(context: ContextPointer, watches: readonly NativeWatch[]): void;
   unload(): void;
+}
+
+/** Working memory to copy after a step. */
+export interface NativeWatch {
+  readonly step: number;
+  readonly offset: number;
+  readonly to: Uint8Array;
 }
 
 const ABI_VERSION = 1;
@@ -125,6 +134,8 @@ export function openCLibrary(bytes: Uint8Array, name: string): CLibrary {
   const profile = library.bind<(context: ContextPointer, ns: BigUint64Array | null) => void>(
     'void hone_profile(uintptr_t context, void *ns)',
   );
+  // C keeps addresses of these tables, which do not keep them alive.
+  const watched = new Map<ContextPointer, Uint8Array>();
   return {
     describe: library.bind('const char *hone_describe(void)'),
     open(path, options) {
@@ -167,6 +178,27 @@ export function openCLibrary(bytes: Uint8Array, name: string): CLibrary {
       }),
     stepCount: library.bind('uint32_t hone_step_count(void)'),
     profile: (context, ns) => profile(context, ns ?? null),
+    watch(context, watches) {
+      let bound: (context: ContextPointer, watches: Uint8Array | null, count: number) => number;
+      try {
+        bound = library.bind('int hone_watch_steps(uintptr_t context, void *watches, uint32_t n)');
+      } catch {
+        return fail(
+          'HONE-RUN-012',
+          `${name} was compiled by a version of hone whose libraries do not show their steps`,
+          name,
+          'compile the model again',
+        );
+      }
+      if (watches.length === 0) {
+        check(bound(context, null, 0), context);
+        watched.delete(context);
+        return undefined;
+      }
+      const packed = packWatches(watches);
+      watched.set(context, packed);
+      return check(bound(context, packed, watches.length), context);
+    },
     unload: () => library.unload(),
   };
 }
@@ -200,6 +232,22 @@ function packTensors(tensors: readonly NativeTensor[]): Uint8Array {
     view.setBigUint64(base + 72, BigInt(address), true);
     view.setBigUint64(base + 80, BigInt(bytes.byteLength), true);
     view.setBigUint64(base + 88, BigInt(bytes.byteLength), true);
+  });
+  return packed;
+}
+
+const WATCH_BYTES = 32;
+
+/** An array of hone_watch. */
+function packWatches(watches: readonly NativeWatch[]): Uint8Array {
+  const packed = new Uint8Array(watches.length * WATCH_BYTES);
+  const view = new DataView(packed.buffer);
+  watches.forEach(({ step, offset, to }, i) => {
+    const base = i * WATCH_BYTES;
+    view.setBigUint64(base, BigInt(offset), true);
+    view.setBigUint64(base + 8, BigInt(to.byteLength), true);
+    view.setBigUint64(base + 16, BigInt(koffi.address(to)), true);
+    view.setUint32(base + 24, step, true);
   });
   return packed;
 }
