@@ -23,7 +23,6 @@ const WITHOUT_ANSWER: readonly { readonly pattern: RegExp; readonly reason: stri
     pattern: /^test_training_dropout(_default)?(_mask)?$/,
     reason: 'random output (training mode)',
   },
-  { pattern: /^test_(adagrad|adam|momentum|nesterov_momentum)/, reason: 'training optimiser' },
   { pattern: /^test_gradient_of_/, reason: 'training: asks for a gradient' },
   { pattern: /^test_image_decoder_/, reason: 'decodes compressed pictures' },
 ];

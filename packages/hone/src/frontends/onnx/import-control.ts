@@ -129,6 +129,8 @@ function formalTypes(
       if (index === 1) return { dtype: 'bool', shape: [] };
       return typeOf(inputs[index]);
     }
+    if (node.op === 'FlexAttention')
+      return index === 0 ? scoresType(graph, name, inputs, typeOf) : undefined;
     if (node.op === 'Scan' && node.domain === '') return scanType(node, index, inputs, typeOf);
     return undefined;
   };
@@ -142,6 +144,22 @@ function formalTypes(
       'export the model with fixed shapes',
     );
   });
+}
+
+/** Scores of attention are [batch, heads, queries, keys], in the dtype that the sub-graph states. */
+function scoresType(
+  graph: OnnxGraph,
+  name: string,
+  inputs: readonly (ValueId | null)[],
+  typeOf: (id: ValueId | null | undefined) => ValueType | undefined,
+): ValueType | undefined {
+  const [q, k] = [typeOf(inputs[0]), typeOf(inputs[1])];
+  const declared = graph.inputs[0]?.type;
+  if (q === undefined || k === undefined || declared?.kind !== 'tensor') return undefined;
+  const keys = k.shape[2];
+  if (keys === undefined) return undefined;
+  const dtype = dtypeOf(declared.dataType, `the sub-graph of node ${name}`);
+  return { dtype, shape: [...q.shape.slice(0, 3), keys] };
 }
 
 /** State variables pass as they are; scanned inputs lose their scan axis. */

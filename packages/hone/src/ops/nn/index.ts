@@ -8,6 +8,8 @@ import { convTranspose } from './conv-transpose.ts';
 import { deformConv } from './deform-conv.ts';
 import { det } from './det.ts';
 import { dropout } from './dropout.ts';
+import { flexAttention } from './flex-attention.ts';
+import { OPTIMIZERS } from './optimizers.ts';
 import { gemm } from './gemm.ts';
 import { GLOBAL_POOLS } from './global-pool.ts';
 import {
@@ -68,4 +70,6 @@ export const NN_OPS: readonly OpDef[] = [
   causalConvWithState,
   negativeLogLikelihoodLoss,
   softmaxCrossEntropyLoss,
+  flexAttention,
+  ...OPTIMIZERS,
 ];
