@@ -7,13 +7,16 @@ import { type CompiledGraph, type CompileOptions, compileGraph } from 'hone/comp
 import { programTable } from 'hone/backends/c/program-table';
 import type { OnnxModel } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
+import type { Tolerance } from 'hone/ops/define-op';
 import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { namedValue, partsOf, runHostSteps } from 'hone-runtime/host/run';
 import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
 import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
 import { difference } from './difference.ts';
+import { distributionDifference } from './distribution.ts';
 import { type LoadedTest, loadTest, openTest, operatorOf } from './load-test.ts';
+import { isRandom } from './suite.ts';
 import type { BatchMessage, BatchRequest, Outcome, Path } from './types.ts';
 
 interface Opened {
@@ -61,11 +64,16 @@ async function runBatch(
     }
   }
   if (request.paths.includes('interpreter')) {
-    for (const item of opened) send(message(item, 'interpreter', interpreted(item.loaded)));
+    for (const item of opened) send(message(item, 'interpreter', interpreted(item)));
   }
   for (const [on, options] of COMPILED) {
-    if (!request.paths.includes(on)) continue;
-    const settle = (item: Opened, outcome: Outcome): void => send(message(item, on, outcome));
+    const isAsked = request.paths.includes(on);
+    const withKernels = on === 'compiled' && request.paths.includes('kernels');
+    if (!isAsked && !withKernels) continue;
+    const settle = (item: Opened | Compiled, outcome: Outcome): void => {
+      if (isAsked) send(message(item, on, outcome));
+      if (withKernels) send(message(item, 'kernels', kernelsAlone(item, outcome)));
+    };
     const all = { ...options, target: request.target };
     await runCompiled(compileAll(opened, all, settle), settle);
   }
@@ -86,13 +94,35 @@ function outcomeOf(error: unknown): Outcome {
   return { status: 'fail', reason: error instanceof HoneError ? `${error.code}: ${text}` : text };
 }
 
+/** The outcome where hand-written routines and steps of the Node runtime do not count. */
+function kernelsAlone(item: Opened | Compiled, outcome: Outcome): Outcome {
+  if (!('compiled' in item) || outcome.status === 'fail') return outcome;
+  const { routines, program } = item.compiled;
+  const names = [...new Set(routines.map(({ routine }) => routine))];
+  const isOnHost = program.host?.steps.some((step) => step.kind === 'routine') === true;
+  if (names.length === 0 && !isOnHost) return outcome;
+  const what = isOnHost ? 'steps of the Node runtime' : `routine ${names.join(', ')}`;
+  return { status: 'refused', code: 'routine', reason: what };
+}
+
+function judged(
+  test: string,
+  got: readonly Tensor[],
+  expected: readonly Tensor[],
+  tolerance: Tolerance,
+): Outcome {
+  if (!isRandom(test)) return failed(difference(got, expected, tolerance));
+  const reason = distributionDifference(got, expected);
+  return reason === undefined ? { status: 'random' } : { status: 'fail', reason };
+}
+
 function failed(reason: string | undefined): Outcome {
   return reason === undefined ? { status: 'pass' } : { status: 'fail', reason };
 }
 
-function interpreted({ graph, inputs, expected, tolerance }: LoadedTest): Outcome {
+function interpreted({ test, loaded: { graph, inputs, expected, tolerance } }: Opened): Outcome {
   try {
-    return failed(difference(interpret(graph, inputs), expected, tolerance));
+    return judged(test, interpret(graph, inputs), expected, tolerance);
   } catch (error) {
     return outcomeOf(error);
   }
@@ -178,11 +208,11 @@ function compare(items: readonly Compiled[], library: MergedLibrary): readonly O
     })),
   }));
   const [first] = runs;
-  return items.map(({ loaded }, g): Outcome => {
+  return items.map(({ test, loaded }, g): Outcome => {
     for (const { options, results } of runs) {
       const result = results[g];
       const wrong =
-        difference(result?.outputs ?? [], loaded.expected, loaded.tolerance) ??
+        judged(test, result?.outputs ?? [], loaded.expected, loaded.tolerance).reason ??
         result?.damage ??
         (sameBytes(result?.outputs ?? [], first?.results[g]?.outputs ?? [])
           ? undefined
@@ -191,6 +221,7 @@ function compare(items: readonly Compiled[], library: MergedLibrary): readonly O
       const how = `${options.threads} thread(s)${options.poison ? ', poisoned memory' : ''}`;
       return failed(`${how}: ${wrong}`);
     }
+    if (isRandom(test)) return { status: 'random' };
     return { status: loaded.isFolded ? 'folded' : 'pass' };
   });
 }

@@ -92,7 +92,7 @@ function each(results: readonly TestResult[]): readonly Item[] {
 function countAll(results: readonly TestResult[]): Summary['counts'] {
   const counts: Partial<Record<Path, Record<Status, number>>> = {};
   for (const { path, outcome } of each(results)) {
-    counts[path] ??= { pass: 0, fail: 0, refused: 0, folded: 0 };
+    counts[path] ??= { pass: 0, fail: 0, refused: 0, folded: 0, random: 0 };
     counts[path][outcome.status]++;
   }
   return counts;
@@ -139,9 +139,18 @@ export function renderPage(summary: Summary, command: string): string {
     `constant, so no code is left to run. ${summary.boundInputs} tests have some inputs bound to the test's own values,`,
     'because shapes depend on them.',
     '',
+    'kernels: the compiled path where hand-written routines and steps of the Node runtime do not count.',
+    'random: the test asks for random elements, so shape, dtype and mean are judged.',
+    '',
+    `share: right ones (pass and folded) among the ${summary.tests + total - randomTests(summary)} tests whose output is not random.`,
+    '',
     ...table(
-      ['path', ...STATUSES],
-      paths.map((path) => [path, ...STATUSES.map((s) => `${summary.counts[path]?.[s] ?? 0}`)]),
+      ['path', ...STATUSES, 'share'],
+      paths.map((path) => [
+        path,
+        ...STATUSES.map((s) => `${summary.counts[path]?.[s] ?? 0}`),
+        share(summary, path, total),
+      ]),
     ),
     '',
     '## Wrong answers',
@@ -176,11 +185,23 @@ export function renderPage(summary: Summary, command: string): string {
   ].join('\n');
 }
 
-const STATUSES: readonly Status[] = ['pass', 'folded', 'refused', 'fail'];
+function randomTests({ counts, paths }: Summary): number {
+  return Math.max(0, ...paths.map((path) => counts[path]?.random ?? 0));
+}
 
-/** Nothing is folded on the interpreter's path. */
+function share(summary: Summary, path: Path, left: number): string {
+  const { pass = 0, folded = 0 } = summary.counts[path] ?? {};
+  const all = summary.tests + left - randomTests(summary);
+  return `${((100 * (pass + folded)) / Math.max(1, all)).toFixed(2)} %`;
+}
+
+const STATUSES: readonly Status[] = ['pass', 'folded', 'random', 'refused', 'fail'];
+
+/** Nothing is folded on the interpreter's path; few tests are random. */
 function statusesOf(path: Path): readonly Status[] {
-  return STATUSES.filter((status) => path !== 'interpreter' || status !== 'folded');
+  return STATUSES.filter(
+    (status) => status !== 'random' && (path !== 'interpreter' || status !== 'folded'),
+  );
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -1,16 +1,20 @@
 /** What passes between the conformance run, its child processes and its report. */
 
-/** naive: compiled without fusion, every stage by its naive lowering. */
-export type Path = 'interpreter' | 'compiled' | 'naive';
-export const PATHS: readonly Path[] = ['interpreter', 'compiled', 'naive'];
+/**
+ * kernels: compiled, with hand-written routines and steps of the Node runtime forbidden. naive: compiled
+ * without fusion, every stage by its naive lowering.
+ */
+export type Path = 'interpreter' | 'compiled' | 'kernels' | 'naive';
+export const PATHS: readonly Path[] = ['interpreter', 'compiled', 'kernels', 'naive'];
 /** Those of a run that is not told. */
-export const USUAL_PATHS: readonly Path[] = ['interpreter', 'compiled'];
+export const USUAL_PATHS: readonly Path[] = ['interpreter', 'compiled', 'kernels'];
 
 /**
  * pass: right. fail: wrong, or a fault of ours. refused: a coded error that says why. folded (on
- * the compiled paths): right, but every input had to be bound, so no code was left to run.
+ * the compiled paths): right, but every input had to be bound, so no code was left to run. random: right in
+ * shape, dtype and distribution, where the test asks for random elements.
  */
-export type Status = 'pass' | 'fail' | 'refused' | 'folded';
+export type Status = 'pass' | 'fail' | 'refused' | 'folded' | 'random';
 
 export interface Outcome {
   readonly status: Status;

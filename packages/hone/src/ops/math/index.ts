@@ -8,6 +8,7 @@ import { SCANS } from './cumulative.ts';
 import { EINSUM } from './einsum.ts';
 import { LOGIC } from './logic.ts';
 import { MICROSOFT } from './microsoft.ts';
+import { RANDOM } from './random.ts';
 import { REDUCTIONS } from './reduce.ts';
 import { SELECTION } from './select.ts';
 import { UNARY_OPERATORS } from './unary.ts';
@@ -26,4 +27,5 @@ export const MATH_OPS: readonly OpDef[] = [
   ...SCANS,
   ...MICROSOFT,
   ...EINSUM,
+  ...RANDOM,
 ];

@@ -1,12 +1,13 @@
-/** Dropout: the identity, as inference has it. */
-import { fail } from 'hone-runtime/base/diagnostics';
+/** Dropout: the identity in inference; in training mode elements are dropped by the seed (see `random.ts`). */
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
-import { constant } from '../../expr/build.ts';
-import { inputType, optionalInt, requireDType } from '../checks.ts';
+import { cast, constant } from '../../expr/build.ts';
+import { inputType, requireDType } from '../checks.ts';
 import { defineOp, type OpInput } from '../define-op.ts';
-import { mapBody } from '../lower.ts';
+import { mapBody, outAxes } from '../lower.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
+import { dropExpr, seedOf, uniformAt } from '../math/random.ts';
+import { loadInput } from '../math/scalar.ts';
 import { sample } from './samples.ts';
 
 function first(tensor: Tensor | null | undefined, otherwise: number): number {
@@ -24,9 +25,9 @@ function drops(ratio: OpInput | null | undefined, training: OpInput | null | und
 export const dropout = defineOp({
   kind: 'core',
   name: 'Dropout',
-  doc: 'The identity in inference; dropping elements in training mode is not supported.',
+  doc: 'The identity in inference; drops elements at random in training mode.',
   since: 22,
-  attrs: { seed: optionalInt },
+  attrs: { seed: { type: 'float' } },
   // Before opset 12 the ratio is an attribute; it means nothing in inference.
   upgrade: (_b, { inputs, attrs }) => {
     const { ratio: _1, is_test: _2, consumed_inputs: _3, ...rest } = attrs;
@@ -38,20 +39,30 @@ export const dropout = defineOp({
     return ctx.outputCount > 1 ? [x, { dtype: 'bool', shape: x.shape }] : [x];
   },
   lower: (ctx) => {
-    if (drops(ctx.inputs[1], ctx.inputs[2])) return 'training mode drops elements at random';
     const { shape } = inputType(ctx, 0);
+    if (drops(ctx.inputs[1], ctx.inputs[2])) {
+      const axes = outAxes(shape.length);
+      const ratio = ctx.inputs[1] ? cast('f32', loadInput(ctx, 1, [])) : constant('f32', 0.5);
+      const x = loadInput(ctx, 0, axes);
+      const training = loadInput(ctx, 2, []);
+      const seed = seedOf(ctx.attrs, ctx.node);
+      const { value, kept } = dropExpr(x, ratio, training, seed, shape);
+      const body = mapBody(shape, value);
+      return ctx.outputs.length > 1 ? [body, mapBody(shape, kept)] : [body];
+    }
     const mask = mapBody(shape, constant('bool', 1));
     return ctx.outputs.length > 1 ? [{ kind: 'alias' }, mask] : [{ kind: 'alias' }];
   },
-  reference: (inputs, _attrs, ctx) => {
+  reference: (inputs, attrs, ctx) => {
     const x = given(inputs, 0);
-    if (first(inputs[2], 0) !== 0 && first(inputs[1], 0.5) !== 0) {
-      fail(
-        'HONE-OP-005',
-        `node ${ctx.node} (Dropout): training mode drops elements at random`,
-        ctx.node,
-        'export the model for inference',
-      );
+    const ratio = Math.fround(first(inputs[1], 0.5));
+    if (first(inputs[2], 0) !== 0 && ratio !== 0) {
+      const seed = seedOf(attrs, ctx.node);
+      const values = toNumbers(x);
+      const kept = values.map((_, i) => (uniformAt(seed, i) < ratio ? 0 : 1));
+      const out = values.map((value, i) => (kept[i] === 0 ? 0 : value / (1 - ratio)));
+      const results = [fromNumbers(x.dtype, x.shape, out), fromNumbers('bool', x.shape, kept)];
+      return results.slice(0, Math.max(1, ctx.outputTypes.length));
     }
     const count = elementCount(x.shape);
     const mask = fromNumbers('bool', x.shape, new Float64Array(count).fill(1));
@@ -60,6 +71,12 @@ export const dropout = defineOp({
   cases: () => [
     { note: 'identity', inputs: [sample([2, 3])] },
     { note: 'with mask', inputs: [sample([2, 3]), fromNumbers('f32', [], [0.3])], outputs: 2 },
+    {
+      note: 'training',
+      inputs: [sample([4, 5]), fromNumbers('f32', [], [0.25]), fromNumbers('bool', [], [1])],
+      attrs: { seed: 2 },
+      outputs: 2,
+    },
     {
       note: 'training with ratio 0',
       inputs: [sample([4]), fromNumbers('f32', [], [0]), fromNumbers('bool', [], [1])],
