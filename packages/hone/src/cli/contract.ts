@@ -32,7 +32,7 @@ const COMPILE_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--memory <SIZE>',
     doc: 'most memory for weights and working memory together, e.g. 256MiB; inputs and outputs apart. Kernels that trade memory for speed give way; a model that needs more is refused, with its largest needs',
-    fallback: 'what is fastest',
+    fallback: 'little more than the parameters and the working memory take',
   },
 ];
 const IMAGE: OptionSpec = {

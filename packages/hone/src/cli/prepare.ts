@@ -1,8 +1,6 @@
 /** MODEL as an artifact that can be loaded: as it is, or compiled into the cache. */
-import { compileModel, writeArtifact } from '../compile/index.ts';
 import type { Invocation } from './command.ts';
-import { readCompileRequest, toCompileOptions, type Uncalibrated } from './compile-request.ts';
-import { cacheEntry, trimModelCache } from './model-cache.ts';
+import type { Uncalibrated } from './compile-request.ts';
 import { detectModel } from './model-path.ts';
 import { badValue } from './option-reader.ts';
 
@@ -19,11 +17,11 @@ export async function prepareArtifact(
   invocation: Invocation,
   uncalibrated: Uncalibrated = 'refused',
 ): Promise<Prepared> {
-  const { options, progress, log } = invocation;
+  const { options } = invocation;
   if (detectModel(path) === 'artifact') {
     const batch = options.text('batch');
     if (batch !== undefined) refuse('batch', batch);
-    for (const name of ['precision', 'calibrate', 'calibrator']) {
+    for (const name of ['precision', 'calibrate', 'calibrator', 'memory']) {
       const value = options.text(name);
       if (value !== undefined) refuse(name, value);
     }
@@ -34,16 +32,8 @@ export async function prepareArtifact(
   }
   const [key] = options.list('key');
   if (key !== undefined) badValue('key', key, 'models are not signed: give an artifact');
-  const request = readCompileRequest(path, options, uncalibrated);
-  const entry = cacheEntry(path, request);
-  if (entry.present) return { folder: entry.folder, origin: 'cache' };
-  const begin = performance.now();
-  const model = await compileModel(path, toCompileOptions(request, progress));
-  await writeArtifact(model, entry.folder);
-  trimModelCache(entry.folder);
-  for (const note of model.notes) log(`note: ${note}`);
-  log(`compiled ${path} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
-  return { folder: entry.folder, origin: 'compiled' };
+  const { compileIntoCache } = await import('./compile-into-cache.ts');
+  return compileIntoCache(path, invocation, uncalibrated);
 }
 
 function refuse(name: string, value: string): never {

@@ -1,7 +1,8 @@
 /**
  * Kernels within a memory budget: what a process needs for the weights and one context. Kernels that
  * buy speed with memory (a workspace, larger weights) give way to those that do not, as few as
- * possible; where even that is too much, the error names the largest needs.
+ * possible; where even that is too much, the error names the largest needs. Without a budget packed
+ * weights may be little more than the parameters.
  */
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { Graph } from '../graph/types.ts';
@@ -12,6 +13,9 @@ import type { Report } from './report.ts';
 
 /** Without a budget: more than this is surely a mistake in a shape. */
 const MOST_BYTES = 2 ** 38;
+/** Without a budget: packed weights may be so many times the parameters, and a little more. */
+const USUAL_GROWTH = 1.1;
+const USUAL_EXTRA_BYTES = 8e6;
 /** Needs that an error names. */
 const NAMED = 3;
 
@@ -25,20 +29,40 @@ export function generateWithin(
   graph: Graph,
   stages: StageGraph,
   options: GenerateOptions,
-  budget: number = MOST_BYTES,
+  budget?: number,
 ): Generated {
+  const fits = (report: Report): boolean =>
+    budget === undefined ? isUsual(report) : peakBytes(report) <= budget;
   const fastest = generate(graph, stages, options);
-  if (peakBytes(fastest.report) <= budget) return fastest;
+  const found = fits(fastest.report) ? fastest : leaner(graph, stages, options, fastest, fits);
+  const most = budget ?? MOST_BYTES;
+  if (peakBytes(found.report) > most) refuse(stages, found, most);
+  return found;
+}
+
+function isUsual({ weightsBytes, parameterBytes }: Report): boolean {
+  return weightsBytes <= parameterBytes * USUAL_GROWTH + USUAL_EXTRA_BYTES;
+}
+
+/** With as few lean kernels as suffice, or all of them lean. */
+function leaner(
+  graph: Graph,
+  stages: StageGraph,
+  options: GenerateOptions,
+  fastest: Generated,
+  fits: (report: Report) => boolean,
+): Generated {
   const greedy = greedyPositions(stages, fastest.report);
+  if (greedy.length === 0) return fastest;
   const without = (count: number): Generated =>
     generate(graph, stages, { ...options, lean: new Set(greedy.slice(0, count)) });
-  let best = greedy.length === 0 ? fastest : without(greedy.length);
-  if (peakBytes(best.report) > budget) refuse(stages, best, budget);
-  // The more give way the less is needed: the fewest that suffice.
+  let best = without(greedy.length);
+  if (!fits(best.report)) return best;
+  // The more give way the less is needed.
   for (let low = 1, high = greedy.length; low < high; ) {
     const middle = (low + high) >> 1;
     const found = without(middle);
-    if (peakBytes(found.report) > budget) low = middle + 1;
+    if (!fits(found.report)) low = middle + 1;
     else {
       high = middle;
       best = found;
@@ -47,7 +71,7 @@ export function generateWithin(
   return best;
 }
 
-/** Stages whose kernels have workspaces, those with the largest weights first. */
+/** Stages whose kernels have workspaces: first those with the most weights for the least work. */
 function greedyPositions(stages: StageGraph, report: Report): readonly number[] {
   const weightOf = (position: number): number =>
     Math.max(
@@ -56,9 +80,10 @@ function greedyPositions(stages: StageGraph, report: Report): readonly number[] 
         at(stages.buffers, view.buffer).constant === undefined ? 0 : product(view.shape),
       ),
     );
+  const flopsOf = (position: number): number => at(report.stages, position).flops;
   return report.stages
     .flatMap((stage, position) => (stage.workspaceBytes > 0 ? [position] : []))
-    .sort((a, b) => weightOf(b) - weightOf(a) || a - b);
+    .sort((a, b) => weightOf(b) - weightOf(a) || flopsOf(a) - flopsOf(b) || a - b);
 }
 
 function product(shape: readonly number[]): number {

@@ -47,7 +47,10 @@ export interface CompileOptions {
   readonly autocast?: AutocastPolicy;
   /** Least work of a worker in ns, by a rough estimate; 0: any number. Default 40,000. */
   readonly workPerWorkerNs?: number;
-  /** Most bytes of weights and working memory together, for each target; inputs and outputs apart. */
+  /**
+   * Most bytes of weights and working memory together, for each target; inputs and outputs apart.
+   * Default: packed weights of little more than the parameters' size.
+   */
   readonly memoryBytes?: number;
   readonly onProgress?: (message: string) => void;
 }

@@ -69,6 +69,6 @@ export interface Report {
   readonly weightsBytes: number;
   readonly parameterBytes: number;
   readonly flops: number;
-  /** Kernels that would be faster with more memory than --memory leaves; absent without need. */
+  /** Kernels that would be faster with more memory than there is to use; absent without need. */
   readonly leanStages?: number;
 }

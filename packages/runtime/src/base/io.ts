@@ -17,8 +17,35 @@ export interface ByteSource {
 
 const CHUNK_BYTES = 1 << 30;
 
-/** Opens a regular file for reading. */
+/**
+ * Opens a regular file for reading. A read after `close` opens it for a moment again, and throws
+ * HONE-IO-004 when it is not the same any more: constants of a model are read when they are written.
+ */
 export function openFile(path: string): ByteSource {
+  const { source, state } = openOnce(path);
+  let isOpen = true;
+  return {
+    name: path,
+    size: source.size,
+    read(offset, length) {
+      if (isOpen) return source.read(offset, length);
+      const again = openOnce(path);
+      try {
+        if (again.state === state) return again.source.read(offset, length);
+      } finally {
+        again.source.close();
+      }
+      return fail('HONE-IO-004', `${path} was changed while it was in use`, path, 'start again');
+    },
+    close() {
+      if (isOpen) source.close();
+      isOpen = false;
+    },
+  };
+}
+
+/** `state` differs when the file was written or replaced. */
+function openOnce(path: string): { readonly source: ByteSource; readonly state: string } {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -27,7 +54,8 @@ export function openFile(path: string): ByteSource {
     fail('HONE-IO-001', `cannot open ${path}: ${code}`, path, 'check the path and its permissions');
   }
   try {
-    return descriptorSource(fd, path);
+    const { dev, ino, size, mtimeMs } = fstatSync(fd);
+    return { source: descriptorSource(fd, path), state: [dev, ino, size, mtimeMs].join() };
   } catch (error) {
     closeSync(fd);
     throw error;

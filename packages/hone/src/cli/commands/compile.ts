@@ -74,8 +74,6 @@ function summary({ target, program, report }: CompiledVariant, named: boolean): 
     ...(named ? [`  ${target.name}`] : []),
     `  ${report.stages.length} kernels, ${formatCount(report.flops)} operations a run`,
     `  memory: ${weights} of weights and ${formatBytes(program.arenaBytes)} of working memory, ${peak} at most; inputs and outputs apart`,
-    ...(lean === 0
-      ? []
-      : [`  ${lean} kernels would be faster with more memory than --memory leaves`]),
+    ...(lean === 0 ? [] : [`  ${lean} kernels would be faster with more memory (--memory)`]),
   ];
 }

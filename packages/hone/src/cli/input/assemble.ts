@@ -7,7 +7,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { isFloat } from 'hone-runtime/base/dtype';
 import { seededRandom } from 'hone-runtime/base/random';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import { readTensorProto } from '../../frontends/onnx/index.ts';
+import { readTensorProto } from '../../frontends/onnx/tensor-proto.ts';
 import { formatImageOptions, type ImageOptions, parseImageOptions } from './image-options.ts';
 import { isNpy, parseNpy } from './npy.ts';
 import { decodePicture, pictureFormat } from './picture.ts';
