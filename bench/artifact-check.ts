@@ -54,7 +54,7 @@ export async function checkArtifact(
   folder: string,
   options: CompileOptions,
 ): Promise<ArtifactRow> {
-  const { onnx, shapes, values } = modelByName(model, folder);
+  const { onnx, shapes, values } = await modelByName(model, folder);
   const artifact = path.join(folder, 'model.hone');
   const compiled = await compileModel(onnx, {
     ...options,
