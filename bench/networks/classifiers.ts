@@ -1,4 +1,4 @@
-/** Image classifiers: ResNet-18/50, ResNeXt-50, MobileNetV2, VGG-16, SqueezeNet 1.1, DenseNet-121. */
+/** Image classifiers: ResNet-18 to -152, ResNeXt-50, MobileNetV2, VGG-11/16, SqueezeNet 1.1, DenseNet-121. */
 import type { Graph, ValueId } from 'hone/graph/types';
 import { Net } from './net.ts';
 
@@ -12,11 +12,11 @@ function stem(net: Net): ValueId {
 }
 
 /** He et al. 2015, table 1: basic blocks. */
-export function resnet18(): Graph {
-  const net = new Net('resnet18');
+function basic(name: string, repeats: readonly number[]): Graph {
+  const net = new Net(name);
   let x = stem(net);
   [64, 128, 256, 512].forEach((width, stage) => {
-    for (let block = 0; block < 2; block++) {
+    for (let block = 0; block < (repeats[stage] ?? 0); block++) {
       const stride = stage > 0 && block === 0 ? 2 : 1;
       const inner = net.relu(net.conv(x, width, 3, { stride }));
       const out = net.conv(inner, width, 3, { gain: 0.5 });
@@ -27,11 +27,19 @@ export function resnet18(): Graph {
   return classify(net, x);
 }
 
-/** Bottleneck network: ResNet-50 (stride on the 3×3, as torchvision), ResNeXt-50 32×4d. */
-function bottleneck(name: string, groups: number, baseWidth: number): Graph {
+export const resnet18 = (): Graph => basic('resnet18', [2, 2, 2, 2]);
+export const resnet34 = (): Graph => basic('resnet34', [3, 4, 6, 3]);
+
+/** Bottleneck network: ResNet-50 and deeper (stride on the 3×3, as torchvision), ResNeXt-50 32×4d. */
+function bottleneck(
+  name: string,
+  groups: number,
+  baseWidth: number,
+  repeats: readonly number[] = [3, 4, 6, 3],
+): Graph {
   const net = new Net(name);
   let x = stem(net);
-  [3, 4, 6, 3].forEach((blocks, stage) => {
+  repeats.forEach((blocks, stage) => {
     const planes = 64 * 2 ** stage;
     const width = Math.floor((planes * baseWidth) / 64) * groups;
     for (let block = 0; block < blocks; block++) {
@@ -47,6 +55,8 @@ function bottleneck(name: string, groups: number, baseWidth: number): Graph {
 }
 
 export const resnet50 = (): Graph => bottleneck('resnet50', 1, 64);
+export const resnet101 = (): Graph => bottleneck('resnet101', 1, 64, [3, 4, 23, 3]);
+export const resnet152 = (): Graph => bottleneck('resnet152', 1, 64, [3, 8, 36, 3]);
 export const resnext50 = (): Graph => bottleneck('resnext50', 32, 4);
 
 /** [expansion, channels, repeats, stride] of Sandler et al. 2018, table 2. */
@@ -87,24 +97,22 @@ export function mobilenetv2(): Graph {
   return classify(net, net.relu6(net.conv(x, 1280, 1)));
 }
 
-/** Simonyan and Zisserman 2014, configuration D. */
-export function vgg16(): Graph {
-  const net = new Net('vgg16');
+/** Simonyan and Zisserman 2014: convolutions of each of the five sizes. */
+function vgg(name: string, repeats: readonly number[]): Graph {
+  const net = new Net(name);
   let x = net.input('input', [1, 3, 224, 224]);
-  for (const [width, layers] of [
-    [64, 2],
-    [128, 2],
-    [256, 3],
-    [512, 3],
-    [512, 3],
-  ] as const) {
-    for (let i = 0; i < layers; i++) x = net.relu(net.conv(x, width, 3));
+  [64, 128, 256, 512, 512].forEach((width, stage) => {
+    for (let i = 0; i < (repeats[stage] ?? 0); i++) x = net.relu(net.conv(x, width, 3));
     x = net.maxPool(x, 2, 2);
-  }
+  });
   x = net.relu(net.gemm(net.flatten(x), 4096));
   x = net.relu(net.gemm(x, 4096));
   return net.finish([net.gemm(x, 1000)]);
 }
+
+/** Configurations A and D. */
+export const vgg11 = (): Graph => vgg('vgg11', [1, 1, 2, 2, 2]);
+export const vgg16 = (): Graph => vgg('vgg16', [2, 2, 3, 3, 3]);
 
 /** Iandola et al. 2016, version 1.1. */
 export function squeezenet(): Graph {

@@ -70,6 +70,26 @@ export class Net {
     });
   }
 
+  /** Transposed convolution 2 × 2 of stride 2: twice the height and width. */
+  upConv(x: ValueId, oc: number): ValueId {
+    const ic = this.channels(x);
+    const w = this.weights([ic, oc, 2, 2], Math.sqrt(1 / ic));
+    return this.op('ConvTranspose', [x, w, this.weights([oc], 0.1)], {
+      kernel_shape: [2, 2],
+      strides: [2, 2],
+    });
+  }
+
+  /** Twice the height and width, nearest neighbours. */
+  upsample(x: ValueId): ValueId {
+    const scales = { dtype: 'f32', shape: [4], data: new Float32Array([1, 1, 2, 2]) } as const;
+    return this.op('Resize', [x, null, this.b.constant(scales)], {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    });
+  }
+
   relu(x: ValueId): ValueId {
     return this.op('Relu', [x]);
   }

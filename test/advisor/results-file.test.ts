@@ -64,7 +64,7 @@ const WORKLOAD: Workload = {
   outputBytes: 4,
   parameterBytes: 1e6,
   liveBytes: 1e5,
-  operators: { Conv: 3 },
+  operators: { Conv: { nodes: 3, flops: 3e8, bytes: 1e5 } },
 };
 
 test('what is appended is read back', () => {

@@ -16,11 +16,10 @@ export interface CatalogueSource {
   readonly kind: 'published' | 'community' | 'derived' | 'estimated';
 }
 
-/** How operators reach a device. `listed`: those in `lacks` run on the CPU, with transfers. */
+/** Operators a device runs itself; others run on the CPU, with transfers. */
 export interface OperatorSupport {
-  readonly kind: 'all' | 'listed';
-  /** ONNX operators the device lacks, sorted. */
-  readonly lacks: readonly string[];
+  /** ONNX operators, sorted; null: all of them. */
+  readonly supports: readonly string[] | null;
   /** `If`, `Loop` and `Scan`: on the device, cut out to the CPU, or not at all. */
   readonly controlFlow: 'device' | 'cpu' | 'refused';
 }
@@ -37,6 +36,8 @@ export interface Accelerator {
   readonly year: number;
   readonly memoryBytes: number;
   readonly bandwidthBytesPerSecond: number;
+  /** Last cache on the chip; null: not published. */
+  readonly cacheBytes: number | null;
   /** Dense peaks, operations a second; a precision that is not there is not supported. */
   readonly peak: Readonly<Partial<Record<Precision, number>>>;
   /** Peaks hold at the boost clock; under full load a small power budget falls towards the base clock. Megahertz. */

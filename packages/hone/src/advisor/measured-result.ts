@@ -4,7 +4,7 @@
  */
 import { count, type Field, list, member, object, text } from 'hone-runtime/artifact/json';
 import { fail } from 'hone-runtime/base/diagnostics';
-import type { WorkItem, WorkKind, Workload } from './model-types.ts';
+import type { OperatorWork, WorkItem, WorkKind, Workload } from './model-types.ts';
 
 /** Lines of a later version are left out when read. */
 export const RESULT_VERSION = 1;
@@ -155,8 +155,16 @@ function readWorkload(field: Field): Workload {
     parameterBytes: figure(member(field, 'parameterBytes')),
     liveBytes: figure(member(field, 'liveBytes')),
     operators: Object.fromEntries(
-      Object.keys(object(operators)).map((op) => [op, count(member(operators, op))]),
+      Object.keys(object(operators)).map((op) => [op, readOperator(member(operators, op))]),
     ),
+  };
+}
+
+function readOperator(field: Field): OperatorWork {
+  return {
+    nodes: count(member(field, 'nodes')),
+    flops: figure(member(field, 'flops')),
+    bytes: figure(member(field, 'bytes')),
   };
 }
 

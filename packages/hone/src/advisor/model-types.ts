@@ -37,12 +37,23 @@ export interface Workload {
   readonly parameterBytes: number;
   /** Largest live set of activations at batch 1, fp32. */
   readonly liveBytes: number;
-  /** Operators by name with the number of nodes. */
-  readonly operators: Readonly<Record<string, number>>;
+  /** Operators of the model by name. */
+  readonly operators: Readonly<Record<string, OperatorWork>>;
+  /** Operators node by node, as they run; not kept of stored workloads. */
+  readonly order?: readonly string[];
 }
 
-/** Time of one batch on one device with nothing else in the way, in milliseconds. */
+/** What all nodes of an operator come to, for one sample. */
+export interface OperatorWork {
+  readonly nodes: number;
+  readonly flops: number;
+  /** Activations in and out, fp32. */
+  readonly bytes: number;
+}
+
+/** Time of one batch on one lane of a device with nothing else in the way, in milliseconds. */
 export interface Prediction {
+  readonly engine: EngineClass;
   readonly precision: Precision;
   readonly batch: number;
   readonly computeMs: number;
@@ -51,11 +62,11 @@ export interface Prediction {
   readonly transferMs: number;
   /** Sum of the parts. */
   readonly latencyMs: number;
-  /** Items a second with enough in flight. */
-  readonly throughputPerSecond: number;
-  /** Standard deviation of the logarithm of either figure, from cross-validation. */
-  readonly logErrorLatency: number;
-  readonly logErrorThroughput: number;
+  /** 99th percentile over the median, nothing waiting. */
+  readonly tail: number;
+  /** 80 % of measurements are within this factor of the figure, as a logarithm. */
+  readonly logSpreadLatency: number;
+  readonly logSpreadThroughput: number;
   /** No public measurement of this accelerator was there to fit to. */
   readonly extrapolated: boolean;
 }

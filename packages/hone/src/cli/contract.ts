@@ -3,6 +3,7 @@
  * the parser are made from it. What is here is a contract with users' scripts.
  */
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { adviseCommands } from './contract-advise.ts';
 
 const JSON_OPTION: OptionSpec = {
   flags: '--json',
@@ -491,6 +492,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
     load: () => import('./commands/agent.ts'),
   },
+  ...adviseCommands(COMPILE_OPTIONS, JSON_OPTION),
   {
     name: 'targets',
     summary: 'processors Hone compiles for',
