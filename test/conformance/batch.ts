@@ -10,7 +10,6 @@ import type { Graph } from 'hone/graph/types';
 import type { Tolerance } from 'hone/ops/define-op';
 import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
-import { namedValue, partsOf, runHostSteps } from 'hone-runtime/host/run';
 import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
 import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
 import { difference } from './difference.ts';
@@ -198,15 +197,8 @@ async function runCompiled(
 }
 
 function compare(items: readonly Compiled[], library: MergedLibrary): readonly Outcome[] {
-  const begun = items.map(begin);
-  const inputs = begun.map(({ native }) => native);
-  const runs = RUNS.map((options) => ({
-    options,
-    results: library.run(inputs, options).map((result, g) => ({
-      ...result,
-      outputs: end(items[g] as Compiled, begun[g] as Begun, result.outputs),
-    })),
-  }));
+  const inputs = items.map(({ loaded }) => loaded.inputs);
+  const runs = RUNS.map((options) => ({ options, results: library.run(inputs, options) }));
   const [first] = runs;
   return items.map(({ test, loaded }, g): Outcome => {
     for (const { options, results } of runs) {
@@ -224,31 +216,6 @@ function compare(items: readonly Compiled[], library: MergedLibrary): readonly O
     if (isRandom(test)) return { status: 'random' };
     return { status: loaded.isFolded ? 'folded' : 'pass' };
   });
-}
-
-/** The values before the compiled part, and those it takes. */
-interface Begun {
-  readonly values: Record<string, Tensor>;
-  readonly native: readonly Tensor[];
-}
-
-/** Steps on texts run as the Node runtime runs them. */
-function begin({ loaded, compiled }: Compiled): Begun {
-  const { host, inputs } = compiled.program;
-  if (host === undefined) return { values: {}, native: loaded.inputs };
-  const given = Object.fromEntries(
-    host.inputs.map(({ name }, i) => [name, loaded.inputs[i] as Tensor]),
-  );
-  const values = runHostSteps(partsOf(host).before, given);
-  return { values, native: inputs.map(({ name }) => namedValue(values, name)) };
-}
-
-function end({ compiled }: Compiled, begun: Begun, outputs: readonly Tensor[]): readonly Tensor[] {
-  const { host, outputs: specs } = compiled.program;
-  if (host === undefined) return outputs;
-  const made = Object.fromEntries(specs.map(({ name }, i) => [name, outputs[i] as Tensor]));
-  const all = runHostSteps(partsOf(host).after, { ...begun.values, ...made });
-  return host.outputs.map(({ name }) => namedValue(all, name));
 }
 
 function sameBytes(a: readonly Tensor[], b: readonly Tensor[]): boolean {

@@ -6,6 +6,7 @@
  * must come back unchanged.
  */
 import assert from 'node:assert/strict';
+import { namedValue, partsOf, runHostSteps } from 'hone-runtime/host/run';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -72,7 +73,13 @@ export async function mergedLibrary(graphs: readonly CompiledGraph[]): Promise<M
     run: (inputs, options) => {
       const context = library.open(weights, options);
       try {
-        return runAll(library, context, graphs, inputs);
+        // Steps on texts run around the compiled part, as the Node runtime runs them.
+        const begun = graphs.map(({ program }, g) => beginHost(program, inputs[g] ?? []));
+        const natives = begun.map(({ native }) => native);
+        return runAll(library, context, graphs, natives).map((result, g) => ({
+          ...result,
+          outputs: endHost(graphs[g]?.program, begun[g]?.values ?? {}, result.outputs),
+        }));
       } finally {
         library.destroy(context);
       }
@@ -130,6 +137,33 @@ function merge(graphs: readonly CompiledGraph[]): Merged {
   }
   const program = { name: 'merged', inputs, outputs, steps, arenaBytes, weightsBytes };
   return { program, kernels: [...kernels.values()], routines: [...routines.values()] };
+}
+
+/** The values before the compiled part, and those it takes. */
+interface Begun {
+  readonly values: Record<string, Tensor>;
+  readonly native: readonly Tensor[];
+}
+
+function beginHost({ host, inputs }: Program, given: readonly Tensor[]): Begun {
+  if (host === undefined) return { values: {}, native: given };
+  const named = Object.fromEntries(host.inputs.map(({ name }, i) => [name, given[i] as Tensor]));
+  const values = runHostSteps(partsOf(host).before, named);
+  return { values, native: inputs.map(({ name }) => namedValue(values, name)) };
+}
+
+function endHost(
+  program: Program | undefined,
+  values: Record<string, Tensor>,
+  outputs: readonly Tensor[],
+): readonly Tensor[] {
+  const host = program?.host;
+  if (program === undefined || host === undefined) return outputs;
+  const made = Object.fromEntries(
+    program.outputs.map(({ name }, i) => [name, outputs[i] as Tensor]),
+  );
+  const all = runHostSteps(partsOf(host).after, { ...values, ...made });
+  return host.outputs.map(({ name }) => namedValue(all, name));
 }
 
 function align(bytes: number): number {
