@@ -15,7 +15,7 @@ import { absorbMap, whyNotAbsorbed, writesInOrder } from './absorb.ts';
 import { placeConcats } from './concat.ts';
 import { bufferOf, type Draft, type Work } from './draft.ts';
 import { foldEpilogues } from './fold-epilogue.ts';
-import { inlineMap, readersOf, whyNotInlined } from './inline.ts';
+import { inlineMap, isWidening, readersOf, whyNotInlined } from './inline.ts';
 import { addCopy, lowerGraph } from './lower-graph.ts';
 import { narrowContractions } from './narrow.ts';
 
@@ -111,6 +111,18 @@ function inlineProducers(
   }
 }
 
+/**
+ * Does the map only widen a narrow value, for one reader that will take it in? Behind the producer
+ * it would put the wide value into memory.
+ */
+function widensForReader(work: Work, map: Draft, position: number): boolean {
+  const output = at(map.outputs, 0);
+  if (bufferOf(work, output).role !== 'temp' || !isWidening(map)) return false;
+  const [reader, ...others] = readersOf(work, output.buffer);
+  if (reader === undefined || others.length > 0 || reader.position <= position) return false;
+  return whyNotInlined(map, reader.draft, output, 1) === null;
+}
+
 function absorbIntoProducer(
   work: Work,
   position: number,
@@ -118,6 +130,10 @@ function absorbIntoProducer(
 ): void {
   const map = work.drafts[position];
   if (map === null || map === undefined || map.body.kind !== 'map') return;
+  if (widensForReader(work, map, position)) {
+    note(map, 'the narrow value is what lies in memory');
+    return;
+  }
   // Of several producers the last one absorbs: its result need not be kept until then.
   const candidates = map.operands
     .map((view) => producerOf(work, view, position))

@@ -50,6 +50,13 @@ function isNarrowing(value: Expr): boolean {
 }
 const NARROW: ReadonlySet<DType> = new Set(['bf16', 'f16', 'u8', 'i8']);
 
+/** A map that makes an f32 of one narrow value, at most shifted and scaled. */
+export function isWidening({ body }: Draft): boolean {
+  if (body.kind !== 'map' || body.value.dtype !== 'f32') return false;
+  const [read, ...others] = loadsOf(body.value).filter((node) => NARROW.has(node.dtype));
+  return read !== undefined && others.length === 0 && evaluationCost(body.value) <= 2;
+}
+
 /** The value at output index j is the value of axis j: the map covers its whole output in order. */
 export function isIdentityWrite(outIndex: readonly Expr[]): boolean {
   return outIndex.every((expr, i) => expr.kind === 'axis' && expr.name === `i${i}`);

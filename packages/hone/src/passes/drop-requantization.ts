@@ -50,20 +50,22 @@ function withoutLimit(node: Node, r: Rebuild): ValueId | undefined {
   const step = stepOfOld(node, r);
   const limits = limitsOf(valueById(r.old, output).type.dtype);
   if (r.uses(data) !== 1 || step === undefined || limits === undefined) return undefined;
-  const [low, high] = limits.map((limit) => (limit - step.zero) * step.scale) as [number, number];
+  const [low, high] = limits;
+  const stepsAt = (value: number): number => Math.fround(value / step.scale) + step.zero;
   const relu = madeBy(r, r.map(data), 'Relu');
   const clip = madeBy(r, r.map(data), 'Clip');
   const [source, least, most] = (relu ?? clip)?.inputs ?? [];
   if (source === null || source === undefined) return undefined;
-  if (relu !== undefined && low < 0) return undefined;
-  if (clip !== undefined) {
-    const [lower, upper] = [limitOf(r, least), limitOf(r, most)];
-    if (lower === undefined || upper === undefined) return undefined;
-    if ((lower ?? low) > low || (upper ?? high) < high) return undefined;
-  }
+  const lower = relu === undefined ? limitOf(r, least) : 0;
+  const upper = relu === undefined ? limitOf(r, most) : null;
+  // The limits themselves must become the ends of the range (below half a step off, they round there).
+  if (lower === undefined || (lower !== null && stepsAt(lower) >= low + HALF)) return undefined;
+  if (upper === undefined || (upper !== null && stepsAt(upper) <= high - HALF)) return undefined;
   const inputs = [source, ...rest.map((id) => (id === null ? null : r.map(id)))];
   return r.b.op('QuantizeLinear', inputs, node.attrs);
 }
+
+const HALF = 0.5;
 
 /** null: there is none; undefined: it is not known. */
 function limitOf(r: Rebuild, id: ValueId | null | undefined): number | null | undefined {
