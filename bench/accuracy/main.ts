@@ -9,7 +9,7 @@ import { type Answers, classesOf, compareAnswers, highest } from 'hone/compile/a
 import { CALIBRATORS } from 'hone/compile/calibrate/calibrators';
 import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/index';
 import { load } from 'hone-runtime';
-import { at, fail } from 'hone-runtime/base/diagnostics';
+import { at, fail, HoneError } from 'hone-runtime/base/diagnostics';
 import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { accuracyPage } from './page.ts';
 import { availableSubjects, type Subject, SUBJECTS } from './subjects.ts';
@@ -24,6 +24,8 @@ export interface AccuracyRow {
   readonly right: number | null;
   /** Judged samples read as the same text as in fp32; null where nothing is read. */
   readonly sameText: number | null;
+  /** Bound of the mean KL that the search stated. */
+  readonly klBound: number | null;
 }
 
 export interface SubjectReport {
@@ -31,6 +33,7 @@ export interface SubjectReport {
   readonly judged: number;
   readonly calibration: number;
   readonly rows: readonly AccuracyRow[];
+  readonly notes: readonly string[];
 }
 
 export async function runAccuracy(names: readonly string[], save: boolean): Promise<number> {
@@ -55,21 +58,34 @@ export async function runAccuracy(names: readonly string[], save: boolean): Prom
 
 async function judge(subject: Subject): Promise<SubjectReport> {
   const wide = await answersOf(subject, 'fp32', {});
-  const rows: AccuracyRow[] = [rowOf(subject, 'fp32', wide, wide)];
+  const notes: string[] = [];
+  const rows: AccuracyRow[] = [rowOf(subject, 'fp32', wide.outputs, wide.outputs, null)];
   const settings: [string, CompileOptions][] = [
     ['bf16', { precision: 'bf16' }],
     ...CALIBRATORS.map((calibrator): [string, CompileOptions] => [
       `int8, ${calibrator}`,
       { precision: 'int8', calibration: { samples: subject.calibration, calibrator } },
     ]),
+    ['auto, 1 %', { precision: 'auto', calibration: { samples: subject.calibration } }],
   ];
   for (const [name, options] of settings) {
-    const outputs = await answersOf(subject, name, options);
-    rows.push(rowOf(subject, name, wide, outputs));
+    try {
+      const outputs = await answersOf(subject, name, options);
+      rows.push(rowOf(subject, name, wide.outputs, outputs.outputs, outputs.klBound));
+    } catch (error) {
+      if (!(error instanceof HoneError) || error.code !== 'HONE-CALIBRATE-011') throw error;
+      notes.push(`${name}: ${error.message}.`);
+    }
   }
   const { name, about } = subject;
   const { judged, calibration } = subject;
-  return { subject: { name, about }, judged: judged.length, calibration: calibration.length, rows };
+  return {
+    subject: { name, about },
+    judged: judged.length,
+    calibration: calibration.length,
+    rows,
+    notes,
+  };
 }
 
 /** The first output for every judged sample. */
@@ -88,7 +104,7 @@ async function answersOf(subject: Subject, what: string, options: CompileOptions
     const { name } = at(session.signature.outputs, 0);
     const outputs = subject.judged.map(({ inputs }) => session.runSync(inputs)[name] as Tensor);
     session.close();
-    return outputs;
+    return { outputs, klBound: model.searched?.klBound ?? null };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -99,6 +115,7 @@ function rowOf(
   precision: string,
   wide: readonly Tensor[],
   outputs: readonly Tensor[],
+  klBound: number | null,
 ): AccuracyRow {
   const numbers = outputs.map(toNumbers);
   const classes = classesOf(at(outputs, 0).shape);
@@ -106,6 +123,7 @@ function rowOf(
   const texts = read === undefined ? undefined : wide.map(read);
   return {
     precision,
+    klBound,
     answers,
     changed: Math.round(answers.rows * (1 - answers.agreement)),
     right:

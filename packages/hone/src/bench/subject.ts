@@ -22,7 +22,7 @@ export interface BenchSubject {
 export interface SubjectFacts {
   readonly inputs: readonly InputPlan[];
   readonly batch: number;
-  readonly precision: 'fp32' | 'fp16' | 'bf16' | 'int8';
+  readonly precision: 'fp32' | 'fp16' | 'bf16' | 'int8' | 'auto';
   /** int8: the calibrator, or "random" where the samples were made up; else null. */
   readonly calibration: string | null;
   readonly flops: number;
@@ -74,7 +74,7 @@ function batchOf(values: readonly { readonly shape: readonly number[] }[]): numb
 
 function recordedPrecision(options: JsonObject): SubjectFacts['precision'] | undefined {
   const { precision } = options;
-  return (['fp16', 'bf16', 'int8'] as const).find((name) => name === precision);
+  return (['fp16', 'bf16', 'int8', 'auto'] as const).find((name) => name === precision);
 }
 
 function calibrationOf(options: JsonObject): string | null {

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { CALIBRATORS, type Calibrator } from '../compile/calibrate/calibrators.ts';
 import type { CalibrationRequest } from '../compile/calibrate/request.ts';
 import type { Precision } from '../compile/options.ts';
+import { DEFAULT_SEARCH, type SearchSettings } from '../compile/precision-search/types.ts';
 import type { Uncalibrated } from './compile-request.ts';
 import { randomSamples, readSamples, sampleFiles } from './input/samples.ts';
 import { badValue, type OptionReader } from './option-reader.ts';
@@ -32,8 +33,8 @@ export function readCalibrate(
   if (calibrator === undefined) {
     badValue('calibrator', named ?? '', `give one of ${CALIBRATORS.join(', ')}`);
   }
-  if (precision !== 'int8') {
-    const cure = 'only --precision int8 is calibrated: add it, or leave this out';
+  if (precision !== 'int8' && precision !== 'auto') {
+    const cure = 'only --precision int8 and auto are calibrated: add one, or leave this out';
     if (source !== undefined) badValue('calibrate', source, cure);
     if (named !== undefined) badValue('calibrator', named, cure);
     return undefined;
@@ -57,4 +58,27 @@ export function calibrationOf({ source, calibrator, image }: CalibrateRequest): 
         origin: 'random',
       }
     : { samples: (inputs) => readSamples(source, inputs, image), calibrator };
+}
+
+/** --max-drop and --metric; undefined where precision is not searched. */
+export function readSearch(
+  options: OptionReader,
+  precision: Precision | undefined,
+): SearchSettings | undefined {
+  const drop = options.text('max-drop');
+  const metric = options.text('metric');
+  if (precision !== 'auto') {
+    const cure = 'only --precision auto searches: add it, or leave this out';
+    if (drop !== undefined) badValue('max-drop', drop, cure);
+    if (metric !== undefined) badValue('metric', metric, cure);
+    return undefined;
+  }
+  const maxDrop = drop === undefined ? DEFAULT_SEARCH.maxDrop : parseShare(drop);
+  return { metric: metric ?? DEFAULT_SEARCH.metric, maxDrop };
+}
+
+function parseShare(value: string): number {
+  const match = /^(\d+(?:\.\d+)?|\.\d+)(%?)$/.exec(value);
+  if (match === null) badValue('max-drop', value, 'give a share like 1% or 0.01');
+  return Number(match[1]) / (match[2] === '%' ? 100 : 1);
 }

@@ -1,7 +1,13 @@
 /** The options that compile, from the command line to `CompileOptions`. */
 import { openOnnx } from '../frontends/onnx/index.ts';
 import { type CompileOptions, PRECISIONS, type Precision } from '../compile/options.ts';
-import { type CalibrateRequest, calibrationOf, readCalibrate } from './calibrate-request.ts';
+import {
+  type CalibrateRequest,
+  calibrationOf,
+  readCalibrate,
+  readSearch,
+} from './calibrate-request.ts';
+import type { SearchSettings } from '../compile/precision-search/types.ts';
 import { badValue, type OptionReader, parseShape } from './option-reader.ts';
 
 /** What was asked for, without callbacks: also the key of the cache. */
@@ -15,6 +21,7 @@ export interface CompileRequest {
   readonly precision?: Precision;
   readonly memoryBytes?: number;
   readonly calibrate?: CalibrateRequest;
+  readonly search?: SearchSettings;
 }
 
 /** What a command may do about int8 without --calibrate. */
@@ -51,6 +58,7 @@ export function readCompileRequest(
   const memoryBytes = options.bytes('memory');
   const precision = readPrecision(options);
   const calibrate = readCalibrate(options, precision, uncalibrated);
+  const search = readSearch(options, precision);
   return {
     ...(Object.keys(shapes).length === 0 ? {} : { shapes }),
     ...(Object.keys(dims).length === 0 ? {} : { dims }),
@@ -61,6 +69,7 @@ export function readCompileRequest(
     ...(precision === undefined ? {} : { precision }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(calibrate === undefined ? {} : { calibrate }),
+    ...(search === undefined ? {} : { search }),
   };
 }
 

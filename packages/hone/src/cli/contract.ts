@@ -46,17 +46,27 @@ const IMAGE: OptionSpec = {
 const PRECISION_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--precision <NAME>',
-    doc: 'fp32, or int8: 8-bit weights and activations, with samples to calibrate with',
+    doc: 'fp32; bf16 or fp16: 16-bit weights and activations; int8: 8-bit ones, with samples to calibrate with; auto: the fastest mix within --max-drop, never slower than fp32',
     fallback: 'fp32',
   },
   {
     flags: '--calibrate <PATH>',
-    doc: 'samples for int8: a folder of pictures, .npy or .npz files, or one .npz or .npy file; pictures become tensors by --image',
+    doc: 'samples for int8 and auto: a folder of pictures, .npy or .npz files, or one .npz or .npy file; pictures become tensors by --image',
   },
   {
     flags: '--calibrator <NAME>',
     doc: 'how ranges come from samples: mse (least square error), entropy (least divergence), percentile (all but the outermost 0.01 %), minmax (everything)',
     fallback: 'mse',
+  },
+  {
+    flags: '--max-drop <SHARE>',
+    doc: 'what precision auto may lose on the samples, by --metric: 1%, or 0.01',
+    fallback: '1%',
+  },
+  {
+    flags: '--metric <NAME>',
+    doc: 'how that is measured: agreement (share of answers that change), kl (mean divergence of the first output, nats), snr (noise as a share of the signal), or a JavaScript module that exports drop(reference, outputs)',
+    fallback: 'agreement',
   },
 ];
 const INPUT_OPTIONS: readonly OptionSpec[] = [
@@ -137,6 +147,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'hone compile model.onnx -o model.hone',
       'hone compile model.onnx --precision int8 --calibrate photos --image order=rgb,range=0-1',
+      'hone compile model.onnx --precision auto --max-drop 1% --calibrate photos',
       'hone compile model.onnx --target x86-64-v2,x86-64-v3,x86-64-v4',
       'hone compile model.onnx --static --prefix detector',
       'hone compile model.onnx --shape data=1x3x224x224 --target x86-64-v3',
@@ -159,6 +170,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       precision: 'precision asked for',
       calibration:
         '{calibrator, origin, samples, sha256}: what int8 was calibrated with (null without)',
+      search:
+        '{metric, maxDrop, drop, meanKl, klBound, judged}: what precision auto came to on the samples (null without); klBound is what to expect of others like them',
+      layers: 'with precision auto: list of {node, precision, why}, else null',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },
     load: () => import('./commands/compile.ts'),
@@ -281,7 +295,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     json: {
       model: 'path given',
       target: 'target it was compiled for',
-      groups: 'list of {id, label, ops, nodes, kernel, row, why, flops, bytes}: one kernel each',
+      groups:
+        'list of {id, label, ops, nodes, kernel, row, why, flops, bytes, precision, precision_why, writes}: one kernel each; precision is what it multiplies (null where it does not), writes the list of {value, dtype, scale, zero_point}',
+      precision:
+        '{asked, calibration, search}: the precision asked for, what it was calibrated with and what a search came to (null without)',
       alone: 'list of {node, reason}: operators that stayed alone, and why',
       memory:
         '{arena_bytes, least_bytes, weights_bytes, parameter_bytes}; least_bytes: the largest live set',

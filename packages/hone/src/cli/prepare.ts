@@ -21,7 +21,7 @@ export async function prepareArtifact(
   if (detectModel(path) === 'artifact') {
     const batch = options.text('batch');
     if (batch !== undefined) refuse('batch', batch);
-    for (const name of ['precision', 'calibrate', 'calibrator', 'memory']) {
+    for (const name of ['precision', 'calibrate', 'calibrator', 'max-drop', 'metric', 'memory']) {
       const value = options.text(name);
       if (value !== undefined) refuse(name, value);
     }

@@ -19,6 +19,8 @@ import { printGraph } from '../graph/print.ts';
 import type { CalibrationRecord } from './calibrate/request.ts';
 import { choicesJson } from './choices.ts';
 import type { CompileOptions } from './options.ts';
+import type { SearchRecord } from './precision-search/types.ts';
+import type { PrecisionPlan } from '../passes/precision-plan.ts';
 import type { CompiledGraph } from './pipeline.ts';
 import { recordOptions } from './recorded-options.ts';
 import type { ArtifactReport, TargetReport } from './report.ts';
@@ -47,6 +49,10 @@ export interface CompiledModel extends CompiledVariant {
   readonly options: JsonObject;
   /** What int8 was calibrated with. */
   readonly calibrated?: CalibrationRecord;
+  /** What a search of precisions came to, and why. */
+  readonly searched?: SearchRecord;
+  readonly plan?: PrecisionPlan;
+  readonly reasons?: ReadonlyMap<string, string>;
   /** Decisions that measurements or samples made, as choices.json keeps them. */
   readonly choices: JsonObject;
   /** Names of the C functions begin with it. */
@@ -88,6 +94,9 @@ export async function buildModel(
     ),
     choices: choicesJson(options),
     ...(options.calibrated === undefined ? {} : { calibrated: options.calibrated }),
+    ...(options.searched === undefined ? {} : { searched: options.searched }),
+    ...(options.plan === undefined ? {} : { plan: options.plan }),
+    ...(options.reasons === undefined ? {} : { reasons: options.reasons }),
     ...(prefix === undefined ? {} : { prefix }),
     graphText: printGraph(first.graph, fileName === undefined ? {} : { fileName }),
   };

@@ -22,21 +22,29 @@ import type {
 } from '../passes/precision-plan.ts';
 import type { CompileOptions } from './options.ts';
 
-type Choices = Pick<CompileOptions, 'plan'>;
+type Choices = Pick<CompileOptions, 'plan' | 'reasons'>;
 
 const CHOICES_FILE = 'choices.json';
 
-export function choicesJson({ plan }: Choices): JsonObject {
+export function choicesJson({ plan, reasons }: Choices): JsonObject {
   if (plan === undefined) return {};
   const values = [...plan.values].map(([name, precision]): Json => [name, valueJson(precision)]);
   const contractions = [...plan.contractions].map(([name, precision]): Json => [name, precision]);
-  return { precision: { values, contractions, weightBits: plan.weightBits } };
+  const why = reasons === undefined ? {} : { reasons: [...reasons].map((pair): Json => pair) };
+  return { precision: { values, contractions, weightBits: plan.weightBits, ...why } };
 }
 
 export function readChoices(artifact: Artifact): Choices {
   const content = new TextDecoder().decode(readVerified(artifact, CHOICES_FILE));
   const root = parseJson(content, CHOICES_FILE);
-  return hasMember(root, 'precision') ? { plan: readPlan(member(root, 'precision')) } : {};
+  if (!hasMember(root, 'precision')) return {};
+  const precision = member(root, 'precision');
+  const plan = readPlan(precision);
+  if (!hasMember(precision, 'reasons')) return { plan };
+  const reasons = pairs(member(precision, 'reasons')).map(
+    ([name, why]) => [name, text(why)] as const,
+  );
+  return { plan, reasons: new Map(reasons) };
 }
 
 function valueJson(precision: ValuePrecision): Json {

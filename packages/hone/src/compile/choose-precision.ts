@@ -3,27 +3,31 @@
  * first. What comes out is a plan that needs no samples any more.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
+import { bytesOf, toNumbers } from 'hone-runtime/base/tensor';
 import type { Target } from 'hone-runtime/target/types';
 import type { Graph } from '../graph/types.ts';
-import { valueById } from '../graph/walk.ts';
+import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import { int8Plan, int8Scope } from './calibrate/int8-plan.ts';
 import type { InputSpec } from './calibrate/request.ts';
-import { calibrate } from './calibrate/run.ts';
+import { calibrate, type Sample, type Samples } from './calibrate/run.ts';
 import type { CompileOptions } from './options.ts';
 import { optimizeGraph, targetsOf } from './pipeline.ts';
 import { uncalibrated } from './precision.ts';
+import { searchPrecision } from './precision-search/index.ts';
+import { DEFAULT_SEARCH } from './precision-search/types.ts';
 
-/** Options with the plan for `precision: 'int8'`; others as they are. */
+/** Options with the plan for int8 and auto; others as they are. */
 export async function choosePrecision(
   source: Graph,
   options: CompileOptions,
 ): Promise<CompileOptions> {
   const { calibration, precision, plan } = options;
-  if (precision !== 'int8' || plan !== undefined) return options;
+  if ((precision !== 'int8' && precision !== 'auto') || plan !== undefined) return options;
   if (calibration === undefined) return uncalibrated();
   const graph = optimizeGraph(source, options);
-  const scope = int8Scope(graph, options.registry ?? standardRegistry);
+  const registry = options.registry ?? standardRegistry;
+  const scope = int8Scope(graph, registry);
   if (scope.contractions.length === 0) {
     fail(
       'HONE-CALIBRATE-008',
@@ -32,21 +36,61 @@ export async function choosePrecision(
       'compile it with --precision fp32',
     );
   }
+  checkWeights(graph, scope.contractions);
   const { samples, calibrator = 'mse', origin = 'samples' } = calibration;
   const given = typeof samples === 'function' ? samples(inputsOf(graph)) : samples;
   const observed = scope.values.filter((id) => !scope.shared.has(id));
   const { timeoutMs, onProgress } = options;
-  const found = await calibrate(graph, observed, given, {
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(onProgress === undefined ? {} : { onProgress }),
-    ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
-  });
-  const bits = weightBits(targetsOf(options));
-  return {
-    ...options,
-    plan: int8Plan(graph, scope, found.histograms, calibrator, bits),
-    calibrated: { calibrator, origin, samples: found.samples, sha256: found.digest },
-  };
+  const judged: Sample[] = [];
+  const found = await calibrate(
+    graph,
+    observed,
+    precision === 'auto' ? keep(given, judged) : given,
+    {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+      ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
+    },
+  );
+  const targets = targetsOf(options);
+  const full = int8Plan(graph, scope, found.histograms, calibrator, weightBits(targets));
+  const calibrated = { calibrator, origin, samples: found.samples, sha256: found.digest };
+  if (precision === 'int8') return { ...options, plan: full, calibrated };
+  const settings = options.search ?? DEFAULT_SEARCH;
+  const hasBf16 = targets.every(({ features }) => features.includes('bf16'));
+  const search = { graph, registry, scope, full, samples: judged, settings, hasBf16, options };
+  const { plan: mixed, record, reasons, notes } = await searchPrecision(search);
+  for (const note of notes) onProgress?.(note);
+  return { ...options, plan: mixed, calibrated, searched: record, reasons };
+}
+
+/** Weights that are NaN or infinite have no 8-bit form. */
+function checkWeights(graph: Graph, contractions: readonly string[]): void {
+  const names = new Set(contractions);
+  for (const { name, inputs } of graph.nodes) {
+    const [, id] = inputs;
+    const weights = id === null || id === undefined ? undefined : graph.values[id];
+    if (!names.has(name) || weights?.constant === undefined) continue;
+    if (toNumbers(constantTensor(weights)).every(Number.isFinite)) continue;
+    fail(
+      'HONE-CALIBRATE-010',
+      `node ${name}: its weights ${weights.name} hold NaN or infinity`,
+      name,
+      'export the model again; a training that diverged leaves such weights',
+    );
+  }
+}
+
+/** Samples that a search looks at again: the first ones, as far as memory for them goes. */
+const KEPT_BYTES = 512 * 2 ** 20;
+
+async function* keep(samples: Samples, kept: Sample[]): AsyncGenerator<Sample> {
+  let bytes = 0;
+  for await (const sample of samples) {
+    for (const tensor of Object.values(sample.inputs)) bytes += bytesOf(tensor).byteLength;
+    if (bytes <= KEPT_BYTES || kept.length === 0) kept.push(sample);
+    yield sample;
+  }
 }
 
 /**

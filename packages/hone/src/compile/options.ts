@@ -7,8 +7,9 @@ import type { AutocastPolicy } from '../passes/autocast.ts';
 import type { Registry } from '../ops/registry.ts';
 import type { PrecisionPlan } from '../passes/precision-plan.ts';
 import type { CalibrationRecord, CalibrationRequest } from './calibrate/request.ts';
+import type { SearchRecord, SearchSettings } from './precision-search/types.ts';
 
-export const PRECISIONS = ['fp32', 'bf16', 'fp16', 'int8'] as const;
+export const PRECISIONS = ['fp32', 'bf16', 'fp16', 'int8', 'auto'] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 export interface CompileOptions {
@@ -34,6 +35,12 @@ export interface CompileOptions {
   readonly registry?: Registry;
   /** Samples that say what ranges values have, and how ranges are chosen. */
   readonly calibration?: CalibrationRequest;
+  /** What precision "auto" may lose, by which metric; default 1 % of agreement. */
+  readonly search?: SearchSettings;
+  /** What precision "auto" found; for a rebuild, with `plan`. */
+  readonly searched?: SearchRecord;
+  /** Why contractions have their precision, by name; a choice, kept with `plan`. */
+  readonly reasons?: ReadonlyMap<string, string>;
   /** What a calibration was made with; for a rebuild, with `plan`. */
   readonly calibrated?: CalibrationRecord;
   /** Precision of values and contractions, by name: a choice, kept in choices.json. */

@@ -22,6 +22,7 @@ export function planPrecision(
     case 'fp16':
       return autocastPlan(graph, fused, 'f16', autocast);
     case 'int8':
+    case 'auto':
       return uncalibrated();
     default:
       return precision satisfies never;

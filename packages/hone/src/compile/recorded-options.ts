@@ -19,13 +19,22 @@ import type { ContractOptions } from '../kernels/index.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import type { AutocastPolicy } from '../passes/autocast.ts';
 import { readCalibrationRecord } from './calibrate/request.ts';
+import { readSearchRecord } from './precision-search/types.ts';
 import { type CompileOptions, PRECISIONS } from './options.ts';
 
 /** What a manifest says where operators came with the call: those are not recorded. */
 const OWN_OPERATORS = 'operators';
 
 /** Options that do not shape the artifact, and operators. */
-type Unrecorded = 'timeoutMs' | 'objectCache' | 'onProgress' | 'registry' | 'calibration' | 'plan';
+type Unrecorded =
+  | 'timeoutMs'
+  | 'objectCache'
+  | 'onProgress'
+  | 'registry'
+  | 'calibration'
+  | 'plan'
+  | 'search'
+  | 'reasons';
 
 /** For the manifest. */
 export function recordOptions(options: CompileOptions, targets: readonly Target[]): JsonObject {
@@ -45,6 +54,7 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
     memoryBytes: options.memoryBytes,
     autocast: options.autocast,
     calibrated: options.calibrated,
+    searched: options.searched,
   };
   const text = JSON.stringify(own ? { ...all, [OWN_OPERATORS]: 'own' } : all);
   return sorted(JSON.parse(text) as Json) as JsonObject;
@@ -67,6 +77,7 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'precision') options.precision = oneOf(field, PRECISIONS);
     else if (name === 'autocast') options.autocast = oneOf(field, POLICIES);
     else if (name === 'calibrated') options.calibrated = readCalibrationRecord(field);
+    else if (name === 'searched') options.searched = readSearchRecord(field);
     else unknown(subject, name);
   }
   return options;

@@ -222,7 +222,7 @@ function readWeights(
 }
 
 /** The axis of the weights that runs over output channels. */
-function channelAxis(node: Node, rank: number): number {
+export function channelAxis(node: Node, rank: number): number {
   if (node.op === 'Conv') return 0;
   if (node.op === 'Gemm') return node.attrs['transB'] === 1 ? 0 : 1;
   return at([rank - 1], 0);

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { readPrivateKey, shortId } from 'hone-runtime/artifact/keys';
 import { checkTarget } from 'hone-runtime/artifact/write';
 import {
+  type CompiledModel,
   type CompiledVariant,
   compileModel,
   peakBytes,
@@ -53,17 +54,41 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       signed_by: key?.id ?? null,
       precision: request.precision ?? 'fp32',
       calibration: model.calibrated ?? null,
+      search: model.searched ?? null,
+      layers: layersOf(model),
       notes,
     },
     text: [
       ...notes.map((note) => `note: ${note}`),
       `wrote ${output} for ${variants.map((variant) => variant.target.name).join(', ')} in ${seconds.toFixed(1)} s`,
       ...(key === undefined ? [] : [`  signed with key ${shortId(key.id)}`]),
+      ...searchLines(model),
       ...program.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...program.outputs.map((spec) => `  output  ${specLine(spec)}`),
       ...variants.flatMap((variant) => summary(variant, variants.length > 1)),
     ],
   };
+}
+
+function layersOf({ plan, reasons }: CompiledModel): unknown {
+  if (plan === undefined || reasons === undefined) return null;
+  return [...plan.contractions].map(([node, precision]) => ({
+    node,
+    precision,
+    why: reasons.get(node) ?? null,
+  }));
+}
+
+function searchLines({ plan, searched }: CompiledModel): string[] {
+  if (plan === undefined || searched === undefined) return [];
+  const counts = new Map<string, number>();
+  for (const kind of plan.contractions.values()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const mix = [...counts].map(([kind, count]) => `${count} in ${kind}`).join(', ');
+  const { metric, drop, maxDrop, meanKl, klBound, judged } = searched;
+  return [
+    `  layers: ${mix}`,
+    `  ${metric} loses ${drop.toPrecision(2)} of at most ${maxDrop} on ${judged} samples; mean KL ${meanKl.toPrecision(2)}, bound ${klBound.toPrecision(2)}`,
+  ];
 }
 
 function summary({ target, program, report }: CompiledVariant, named: boolean): string[] {

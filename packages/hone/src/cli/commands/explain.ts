@@ -1,7 +1,10 @@
 /** `hone explain`: fusion groups, operators left alone and why, kernel choices, memory. */
 import { openArtifact } from 'hone-runtime/artifact/read';
 import { chooseLibrary } from 'hone-runtime/runtime/choose-library';
+import { readChoices } from '../../compile/choices.ts';
+import { readRecordedOptions } from '../../compile/recorded-options.ts';
 import type { Invocation, Outcome } from '../command.ts';
+import { precisionLines, precisionOf, whyOf } from '../explain-precision.ts';
 import { prepareArtifact } from '../prepare.ts';
 import { reportFor } from '../stored-report.ts';
 import { formatBytes, formatCount, formatTable } from '../table.ts';
@@ -22,6 +25,8 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   for (const { node, reason } of report.notes) {
     reasons.set(node, [...(reasons.get(node) ?? []), reason]);
   }
+  const choices = readChoices(artifact);
+  const recorded = readRecordedOptions(artifact.manifest.compiler.options, folder);
   return {
     json: {
       model: path,
@@ -36,7 +41,20 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         why: stage.why,
         flops: stage.flops,
         bytes: stage.bytesRead + stage.bytesWritten,
+        precision: precisionOf(stage, choices.plan),
+        precision_why: whyOf(stage, choices.reasons, recorded),
+        writes: stage.writes.map(({ value, dtype, scale, zeroPoint }) => ({
+          value,
+          dtype,
+          scale: scale ?? null,
+          zero_point: zeroPoint ?? null,
+        })),
       })),
+      precision: {
+        asked: recorded.precision ?? 'fp32',
+        calibration: recorded.calibrated ?? null,
+        search: recorded.searched ?? null,
+      },
       alone: report.notes,
       memory: {
         arena_bytes: report.arenaBytes,
@@ -60,6 +78,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         ['left', 'left', 'right', 'right'],
       ),
       '',
+      ...precisionLines(report.stages, choices, recorded),
       ...(reasons.size === 0
         ? ['Every operator that could join a neighbour did.']
         : [

@@ -61,9 +61,12 @@ const PICKING: ReadonlySet<string> = new Set([
   'Unsqueeze',
 ]);
 
-export function int8Scope(graph: Graph, registry: Registry): Int8Scope {
+/** `only`: names of the contractions to be considered; default all. */
+export function int8Scope(graph: Graph, registry: Registry, only?: ReadonlySet<string>): Int8Scope {
   const memory = valuesInMemory(graph, registry);
-  const contractions = graph.nodes.filter((node) => isNarrowable(node, graph));
+  const contractions = graph.nodes.filter(
+    (node) => isNarrowable(node, graph) && (only?.has(node.name) ?? true),
+  );
   const kept = new Set<ValueId>();
   for (const node of contractions) kept.add(node.inputs[0] as ValueId);
   const makers = producers(graph);

@@ -1,0 +1,85 @@
+/** Precision of kernels, for `hone explain`: what they multiply and write, with scales, and why. */
+import type { CompileOptions } from '../compile/options.ts';
+import type { StageOutput, StageReport } from '../compile/report.ts';
+import { CONTRACTIONS, type PrecisionPlan } from '../passes/precision-plan.ts';
+import { formatTable } from './table.ts';
+
+type Choices = Pick<CompileOptions, 'plan' | 'reasons'>;
+type Recorded = Pick<CompileOptions, 'precision' | 'autocast' | 'calibrated' | 'searched'>;
+
+/** Name of the contraction that a kernel carries out. */
+function contractionOf({ ops, nodes }: StageReport): string | undefined {
+  const position = ops.findIndex((op) => CONTRACTIONS.has(op));
+  return position < 0 ? undefined : nodes[position];
+}
+
+/** What a kernel multiplies; null for kernels that multiply nothing. */
+export function precisionOf(stage: StageReport, plan: PrecisionPlan | undefined): string | null {
+  const node = contractionOf(stage);
+  if (node === undefined) return null;
+  const row = /_(u8i8|bf16|f16)_/.exec(stage.row)?.[1];
+  return plan?.contractions.get(node) ?? (row === 'u8i8' ? 'int8' : (row ?? 'f32'));
+}
+
+/** Why a contraction has its precision. */
+export function whyOf(
+  stage: StageReport,
+  reasons: Choices['reasons'],
+  recorded: Recorded,
+): string | null {
+  const node = contractionOf(stage);
+  if (node === undefined) return null;
+  const found = reasons?.get(node);
+  if (found !== undefined) return found;
+  const { precision = 'fp32', calibrated, autocast = 'all' } = recorded;
+  if (precision === 'int8') {
+    return calibrated === undefined
+      ? 'int8 was asked for'
+      : `int8 was asked for; ranges by ${calibrated.calibrator} over ${calibrated.samples} ${calibrated.origin === 'random' ? 'random inputs' : 'samples'}`;
+  }
+  return precision === 'fp32' ? 'as the model has it' : `${precision} was asked for (${autocast})`;
+}
+
+/** Nothing for models that are f32 throughout. */
+export function precisionLines(
+  stages: readonly StageReport[],
+  { plan, reasons }: Choices,
+  recorded: Recorded,
+): string[] {
+  const isNarrow = ({ dtype }: StageOutput): boolean => dtype !== 'f32' && dtype !== 'f64';
+  const shown = stages.filter((stage) => {
+    const kind = precisionOf(stage, plan);
+    return kind !== null || stage.writes.some(isNarrow);
+  });
+  if (!shown.some((stage) => (precisionOf(stage, plan) ?? 'f32') !== 'f32')) return [];
+  const { calibrated, searched } = recorded;
+  return [
+    ...formatTable(
+      ['kernel', 'multiplies', 'writes', 'because'],
+      shown.map((stage) => [
+        stage.kernel,
+        precisionOf(stage, plan) ?? '',
+        stage.writes.map(writtenText).join(', '),
+        whyOf(stage, reasons, recorded) ?? '',
+      ]),
+    ),
+    '',
+    ...(calibrated === undefined
+      ? []
+      : [
+          `calibrated by ${calibrated.calibrator} over ${calibrated.samples} samples (SHA-256 ${calibrated.sha256.slice(0, 12)}…)`,
+        ]),
+    ...(searched === undefined
+      ? []
+      : [
+          `${searched.metric} loses ${searched.drop.toPrecision(2)} of at most ${searched.maxDrop} on ${searched.judged} samples; mean KL ${searched.meanKl.toPrecision(2)}, to be expected below ${searched.klBound.toPrecision(2)}`,
+        ]),
+    '',
+  ];
+}
+
+function writtenText({ dtype, scale, zeroPoint }: StageOutput): string {
+  return scale === undefined
+    ? dtype
+    : `${dtype} (scale ${scale.toPrecision(3)}, zero ${zeroPoint})`;
+}

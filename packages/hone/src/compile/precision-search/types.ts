@@ -1,0 +1,34 @@
+/** What a precision search is asked for, and what an artifact keeps of it. */
+import { count, type Field, member, text } from 'hone-runtime/artifact/json';
+
+export interface SearchSettings {
+  /** agreement, kl, snr, or the path of a module. */
+  readonly metric: string;
+  /** What the metric may come to, e.g. 0.01. */
+  readonly maxDrop: number;
+}
+
+export interface SearchRecord extends SearchSettings {
+  /** The metric on the samples. */
+  readonly drop: number;
+  /** Divergence from fp32 on the samples, in nats. */
+  readonly meanKl: number;
+  /** Twice that: what is to be expected of other samples like them. */
+  readonly klBound: number;
+  /** Samples judged. */
+  readonly judged: number;
+}
+
+export const DEFAULT_SEARCH: SearchSettings = { metric: 'agreement', maxDrop: 0.01 };
+
+export function readSearchRecord(field: Field): SearchRecord {
+  const number = (key: string): number => Number(member(field, key).value);
+  return {
+    metric: text(member(field, 'metric')),
+    maxDrop: number('maxDrop'),
+    drop: number('drop'),
+    meanKl: number('meanKl'),
+    klBound: number('klBound'),
+    judged: count(member(field, 'judged')),
+  };
+}
