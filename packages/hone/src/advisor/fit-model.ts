@@ -11,7 +11,14 @@ import type { FittedModel } from './fitted-model.ts';
 import type { Measurement } from './measurements.ts';
 import type { Workload } from './model-types.ts';
 import { acceleratorPrices, checkOrder } from './order.ts';
-import { type LeftOut, leaveOut, quantile, summarize } from './validation.ts';
+import {
+  errorSummary,
+  latencyError,
+  type LeftOut,
+  leaveOut,
+  quantile,
+  summarize,
+} from './validation.ts';
 
 export interface FitInput {
   readonly catalogue: Catalogue;
@@ -61,6 +68,7 @@ export function fitModel(input: FitInput): FittedModel {
     tail: tailsOf(observations),
     byAccelerator: summarize(chips, LEAST_OBSERVATIONS),
     byFamily: summarize(families, 1),
+    own: errorSummary(byFamily.filter(own).flatMap(latencyError)),
     order: {
       throughput: checkOrder(byChip),
       cost: checkOrder(byChip, acceleratorPrices(catalogue)),

@@ -56,6 +56,8 @@ export interface FittedModel {
   readonly tail: Readonly<Record<string, number>>;
   readonly byAccelerator: Validation;
   readonly byFamily: Validation;
+  /** Hone on the machine of its bench, each network predicted without its family. */
+  readonly own: ErrorSummary | null;
   readonly order: { readonly throughput: OrderCheck; readonly cost: OrderCheck };
   /** Chips with measurements. */
   readonly chips: readonly string[];

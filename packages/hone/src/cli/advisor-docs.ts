@@ -23,8 +23,13 @@ export function modelTables(model: FittedModel): string[] {
     'one family of topologies left out',
     ...table(model.byFamily),
     '',
+    ownLine(model),
     ...orderLines(model),
   ];
+}
+
+function ownLine({ own }: FittedModel): string {
+  return `Hone on the machine of its bench, each network predicted without its family: ${summaryText(own)}`;
 }
 
 function rowsOf({ groups, all }: Validation): string[][] {
@@ -129,6 +134,9 @@ export function renderAdvisorDocs(model: FittedModel): string {
     'with each accelerator left out:',
     '',
     ...orderLines(model).map((line) => `- ${line}`),
+    '',
+    `${ownLine(model)}.`,
+    '`npm run bench:advisor` compares predictions with measurements on this machine, from a probe of its peaks.',
     '',
     '## What it cannot do',
     '',

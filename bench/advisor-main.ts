@@ -1,0 +1,120 @@
+/**
+ * `npm run bench:advisor [NAME…] [--threads N] [--duration 1s] [--json]`: what the advisor predicts
+ * for this machine, from a probe of its peaks alone, beside what the bench measures. Prints the
+ * median error over the networks.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { probeMachine } from 'hone-runtime/target/native';
+import { loadModel } from 'hone/advisor/data-files';
+import { predict } from 'hone/advisor/predict';
+import { thisMachine } from 'hone/advisor/this-machine';
+import { quantile } from 'hone/advisor/validation';
+import { workloadOf } from 'hone/advisor/workload';
+import { runBench } from 'hone/bench/bench';
+import { measurePeak, openMeter } from 'hone/bench/machine-meter';
+import { asHoneError, errorText } from 'hone/cli/errors';
+import { optionReader } from 'hone/cli/option-reader';
+import { formatTable } from 'hone/cli/table';
+import { compileModel, writeArtifact } from 'hone/compile/index';
+import { modelByName } from './models.ts';
+import { buildNetwork, NETWORKS } from './networks/index.ts';
+
+interface Row {
+  readonly model: string;
+  readonly predicted_ms: number;
+  readonly measured_ms: number;
+  /** Predicted over measured, less 1. */
+  readonly error: number;
+  /** The machine was busy: the measured time is of its better half. */
+  readonly disturbed: boolean;
+}
+
+try {
+  await main();
+} catch (thrown) {
+  const error = asHoneError(thrown);
+  process.stderr.write(`${errorText(error)}\n`);
+  process.exitCode = error.exitCode;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      threads: { type: 'string' },
+      duration: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  });
+  const options = optionReader(values);
+  const machine = probeMachine();
+  const threads = options.integer('threads', 1, 256) ?? machine.cores;
+  const durationMs = options.duration('duration') ?? 1000;
+  const meter = await openMeter();
+  const peaks = await measurePeak(meter, threads);
+  meter.close();
+  const device = thisMachine(machine, peaks);
+  const model = loadModel();
+  const rows: Row[] = [];
+  for (const name of positionals.length > 0 ? positionals : Object.keys(NETWORKS)) {
+    process.stderr.write(`${name}\n`);
+    const { latencyMs } = predict(
+      workloadOf(buildNetwork(name)),
+      device,
+      { engine: 'compiled', precision: 'fp32', batch: 1 },
+      model,
+    );
+    const measured = await measure(name, threads, durationMs);
+    rows.push({
+      model: name,
+      predicted_ms: latencyMs,
+      measured_ms: measured.ms,
+      error: latencyMs / measured.ms - 1,
+      disturbed: measured.disturbed,
+    });
+  }
+  const errors = rows.map((row) => Math.abs(row.error));
+  const median = errors.length === 0 ? null : quantile(errors, 0.5);
+  if (values.json === true) {
+    process.stdout.write(`${JSON.stringify({ machine, threads, peaks, rows, median })}\n`);
+    return;
+  }
+  const lines = formatTable(
+    ['network', 'predicted ms', 'measured ms', 'error', ''],
+    rows.map((row) => [
+      row.model,
+      row.predicted_ms.toFixed(2),
+      row.measured_ms.toFixed(2),
+      `${(100 * row.error).toFixed(0)} %`,
+      row.disturbed ? 'machine busy' : '',
+    ]),
+    ['left', 'right', 'right', 'right'],
+  );
+  const summary = `median of the absolute error: ${(100 * (median ?? Number.NaN)).toFixed(1)} %, ${threads} threads, ${peaks.fp32_gflops.toFixed(0)} GFLOP/s, ${(peaks.read_gbytes_per_second ?? 0).toFixed(0)} GB/s`;
+  process.stdout.write([...lines, summary, ''].join('\n'));
+}
+
+async function measure(
+  name: string,
+  threads: number,
+  durationMs: number,
+): Promise<{ readonly ms: number; readonly disturbed: boolean }> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-advisor-'));
+  try {
+    const { onnx, values } = await modelByName(name, folder);
+    const artifact = path.join(folder, 'model.hone');
+    await writeArtifact(await compileModel(onnx, {}), artifact);
+    const given = values === undefined ? {} : { values };
+    const job = { model: name, prepare: async () => ({ model: name, artifact, onnx, ...given }) };
+    const report = await runBench([job], { threads, durationMs, sessions: 1 });
+    const [result] = report.results;
+    if (result === undefined)
+      throw new Error(report.failures[0]?.message ?? 'nothing was measured');
+    return { ms: result.p50_ms, disturbed: result.disturbed };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
