@@ -148,7 +148,10 @@ function compile(model: string, target: string, tmp: string): ChildProcess {
   });
 }
 
-test(`a compilation killed at 8 random moments (seed ${SEED})`, async () => {
+/** More of them with HONE_TEST_KILLS. */
+const KILLS = Number(process.env['HONE_TEST_KILLS'] ?? 8);
+
+test(`a compilation killed at ${KILLS} random moments (seed ${SEED})`, async () => {
   const { work, target } = workFolder('killed-compilation');
   const tmp = path.join(folder, 'killed-tmp');
   mkdirSync(tmp);
@@ -158,7 +161,7 @@ test(`a compilation killed at 8 random moments (seed ${SEED})`, async () => {
   assert.equal(await exitOf(compile(model, target, tmp)), 0);
   const duration = performance.now() - begin;
   writePlainArtifact(target, 'before');
-  for (let kill = 0; kill < 8; kill++) {
+  for (let kill = 0; kill < KILLS; kill++) {
     const child = compile(model, target, tmp);
     const ended = exitOf(child);
     if (kill % 2 === 0) {

@@ -191,6 +191,23 @@ describe('targets of other machines', () => {
     );
   });
 
+  test('libraries for Windows and macOS are built, the same twice; nothing here runs them', async () => {
+    const target = ['x86-64-v3-windows-gnu', 'arm64-macos'];
+    const own = await compileTo(folder, { ...SMALL, name: 'foreign' }, { target });
+    const [dll, dylib] = openArtifact(own).manifest.libraries.map(({ file }) =>
+      readFileSync(path.join(own, file)),
+    );
+    assert.equal(dll?.toString('latin1', 0, 2), 'MZ');
+    assert.ok(dll?.includes('hone_context_create'));
+    assert.equal(dylib?.readUInt32LE(0), 0xfeedfacf);
+    const { files } = await rebuildArtifact(openArtifact(own), SMALL.file(folder));
+    assert.equal(files, openArtifact(own).manifest.files.length + 1);
+    assert.throws(
+      () => load(own),
+      (error: HoneError) => error.code === 'HONE-RUN-003',
+    );
+  });
+
   for (const target of ['arm64-linux-musl', 'arm64+dotprod-linux-musl', 'x86-64-v3-linux-musl']) {
     test(`${target} answers as this machine does`, { skip: cannotRun(target) }, async () => {
       const source = path.join(ROOT, 'docs', 'examples', 'run_model.c');

@@ -16,7 +16,6 @@
 #include "hone_pool.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "hone_platform.h"
 
@@ -98,11 +97,11 @@ static inline int granted(wish w, int order) {
 }
 
 static void sleep_until(hone_pool *pool, wish w) {
-  pthread_mutex_lock(&pool->sleep_lock);
+  hone_mutex_lock(&pool->sleep_lock);
   __atomic_add_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
-  while (!granted(w, __ATOMIC_SEQ_CST)) pthread_cond_wait(&pool->wake, &pool->sleep_lock);
+  while (!granted(w, __ATOMIC_SEQ_CST)) hone_condition_wait(&pool->wake, &pool->sleep_lock);
   __atomic_sub_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
-  pthread_mutex_unlock(&pool->sleep_lock);
+  hone_mutex_unlock(&pool->sleep_lock);
 }
 
 static void wait_for(hone_pool *pool, wish w) {
@@ -119,9 +118,9 @@ static void wait_for(hone_pool *pool, wish w) {
 }
 
 static void wake_sleepers(hone_pool *pool) {
-  pthread_mutex_lock(&pool->sleep_lock);
-  pthread_cond_broadcast(&pool->wake);
-  pthread_mutex_unlock(&pool->sleep_lock);
+  hone_mutex_lock(&pool->sleep_lock);
+  hone_condition_broadcast(&pool->wake);
+  hone_mutex_unlock(&pool->sleep_lock);
 }
 
 void hone_barrier(const hone_worker *w) {
@@ -184,19 +183,19 @@ static void end_threads(hone_pool *pool, int started) {
   __atomic_store_n(&pool->quit, 1, __ATOMIC_RELEASE);
   publish(pool, make_ticket(++pool->run, 0, 0));
   for (int id = 1; id < started; id++) hone_thread_join(pool->members[id].thread);
-  pthread_cond_destroy(&pool->wake);
-  pthread_mutex_destroy(&pool->run_lock);
-  pthread_mutex_destroy(&pool->sleep_lock);
-  free(pool);
+  hone_condition_destroy(&pool->wake);
+  hone_mutex_destroy(&pool->run_lock);
+  hone_mutex_destroy(&pool->sleep_lock);
+  hone_unmap(pool, sizeof *pool);
 }
 
 int hone_pool_create(int count, hone_pool **out) {
-  hone_pool *pool = aligned_alloc(64, (sizeof *pool + 63) / 64 * 64);
+  hone_pool *pool = hone_map_memory(sizeof *pool);
   if (!pool) return ENOMEM;
   *pool = (hone_pool){.count = count, .spin_ns = count <= hone_usable_cpus() ? SPIN_NS : 0};
-  pthread_mutex_init(&pool->sleep_lock, 0);
-  pthread_mutex_init(&pool->run_lock, 0);
-  pthread_cond_init(&pool->wake, 0);
+  hone_mutex_init(&pool->sleep_lock);
+  hone_mutex_init(&pool->run_lock);
+  hone_condition_init(&pool->wake);
   for (int id = 1; id < count; id++) {
     pool->members[id] = (struct member){.pool = pool, .id = id};
     const int error = hone_thread_start(&pool->members[id].thread, worker_main, &pool->members[id]);
@@ -214,7 +213,7 @@ int hone_pool_count(const hone_pool *pool) { return pool->count; }
 
 void hone_pool_run(hone_pool *pool, const hone_job *job) {
   if (job->steps == 0) return;
-  pthread_mutex_lock(&pool->run_lock);
+  hone_mutex_lock(&pool->run_lock);
   pool->job = *job;
   pool->run++;
   const uint64_t saved = flush_subnormals();
@@ -225,5 +224,5 @@ void hone_pool_run(hone_pool *pool, const hone_job *job) {
     wait_for(pool, (wish){&pool->ticket, stage_of(ticket), 1});
   }
   restore_float_state(saved);
-  pthread_mutex_unlock(&pool->run_lock);
+  hone_mutex_unlock(&pool->run_lock);
 }

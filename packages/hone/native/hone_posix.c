@@ -1,6 +1,8 @@
 /*
  * The platform file of Linux, macOS and other POSIX systems.
  */
+#ifndef _WIN32
+
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -90,6 +92,18 @@ int hone_thread_start(hone_thread *thread, void *(*body)(void *), void *argument
 
 void hone_thread_join(hone_thread thread) { pthread_join(thread, 0); }
 
+void hone_mutex_init(hone_mutex *mutex) { pthread_mutex_init(mutex, 0); }
+void hone_mutex_destroy(hone_mutex *mutex) { pthread_mutex_destroy(mutex); }
+void hone_mutex_lock(hone_mutex *mutex) { pthread_mutex_lock(mutex); }
+void hone_mutex_unlock(hone_mutex *mutex) { pthread_mutex_unlock(mutex); }
+
+void hone_condition_init(hone_condition *condition) { pthread_cond_init(condition, 0); }
+void hone_condition_destroy(hone_condition *condition) { pthread_cond_destroy(condition); }
+void hone_condition_wait(hone_condition *condition, hone_mutex *mutex) {
+  pthread_cond_wait(condition, mutex);
+}
+void hone_condition_broadcast(hone_condition *condition) { pthread_cond_broadcast(condition); }
+
 uint64_t hone_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -125,33 +139,60 @@ static int shares_core(int cpu, const cpu_set_t *usable) {
   return 0;
 }
 
-/* Whole processors that the control groups of this process allow; 0 when they set no limit. */
-static int quota_cpus(void) {
-  char groups[4096], path[4352], text[64];
-  int best = 0;
-  read_text("/proc/self/cgroup", groups, sizeof groups);
-  const char *unified = strstr(groups, "0::/");
+static int whole_cpus(long long quota, long long period) {
+  if (quota <= 0 || period <= 0) return 0;
+  return quota < period ? 1 : (int)(quota / period);
+}
+
+/* The tighter of two limits, of which 0 is none. */
+static int tighter(int a, int b) { return a == 0 || (b > 0 && b < a) ? b : a; }
+
+/* What one group allows: version 2 has both numbers in a file, version 1 one in each. */
+static int group_cpus(const char *root, const char *group) {
+  char path[4608], text[64], period[64];
+  long long first, second;
+  snprintf(path, sizeof path, "%s%s/cpu.max", root, group);
+  read_text(path, text, sizeof text);
+  if (sscanf(text, "%lld %lld", &first, &second) == 2) return whole_cpus(first, second);
+  snprintf(path, sizeof path, "%s%s/cpu.cfs_quota_us", root, group);
+  read_text(path, text, sizeof text);
+  snprintf(path, sizeof path, "%s%s/cpu.cfs_period_us", root, group);
+  read_text(path, period, sizeof period);
+  return whole_cpus(atoll(text), atoll(period));
+}
+
+/* A group and all those around it; in a container the root is the container's own group. */
+static int nested_cpus(const char *root, const char *line) {
   char group[4096] = "";
-  if (unified) sscanf(unified + 3, "%4000[^\n]", group);
+  sscanf(line, "%4000[^\n]", group);
+  int best = 0;
   for (;;) {
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
-    read_text(path, text, sizeof text);
-    long long quota, period;
-    if (sscanf(text, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
-      const int cpus = quota < period ? 1 : (int)(quota / period);
-      if (best == 0 || cpus < best) best = cpus;
-    }
+    best = tighter(best, group_cpus(root, strcmp(group, "/") == 0 ? "" : group));
     char *slash = strrchr(group, '/');
-    if (!slash) break;
+    if (!slash) return best;
     *slash = 0;
   }
-  char period_text[64];
-  read_text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", text, sizeof text);
-  read_text("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_text, sizeof period_text);
-  const long long quota = atoll(text), period = atoll(period_text);
-  if (quota > 0 && period > 0) {
-    const int cpus = quota < period ? 1 : (int)(quota / period);
-    if (best == 0 || cpus < best) best = cpus;
+}
+
+/* Whole processors that the control groups of this process allow; 0 when they set no limit. */
+static int quota_cpus(void) {
+  char groups[8192];
+  read_text("/proc/self/cgroup", groups, sizeof groups);
+  int best = 0;
+  /* Lines are NUMBER:CONTROLLERS:GROUP; version 2 has no controllers. */
+  for (char *line = groups; line && *line;) {
+    char *end = strchr(line, '\n');
+    if (end) *end = 0;
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : 0;
+    if (group) {
+      *group++ = 0;
+      controllers++;
+      if (*controllers == 0) best = tighter(best, nested_cpus("/sys/fs/cgroup", group));
+      for (char *name = strtok(controllers, ","); name; name = strtok(0, ","))
+        if (strcmp(name, "cpu") == 0) best = tighter(best, nested_cpus("/sys/fs/cgroup/cpu", group));
+    }
+    line = end ? end + 1 : 0;
   }
   return best;
 }
@@ -183,5 +224,7 @@ int hone_usable_cpus(void) {
 }
 
 int hone_default_threads(void) { return hone_usable_cpus(); }
+
+#endif
 
 #endif

@@ -103,13 +103,13 @@ static void leave_crew(model *m, crew *leaving) {
 
 /* Takes a user off the model, and the crew it was in; the last one frees the model. */
 static void leave_model(model *m, crew *crew) {
-  pthread_mutex_lock(&m->lock);
+  hone_mutex_lock(&m->lock);
   leave_crew(m, crew);
   const int last = --m->users == 0;
-  pthread_mutex_unlock(&m->lock);
+  hone_mutex_unlock(&m->lock);
   if (!last) return;
   hone_unmap(m->weights, hone_compiled.weights_bytes);
-  pthread_mutex_destroy(&m->lock);
+  hone_mutex_destroy(&m->lock);
   free(m);
 }
 
@@ -118,7 +118,7 @@ static void release(hone_context *context) {
   hone_unmap(context->arena, hone_compiled.arena_bytes);
   hone_unmap(context->own_outputs, output_area_bytes());
   leave_model(context->model, context->crew);
-  pthread_mutex_destroy(&context->lock);
+  hone_mutex_destroy(&context->lock);
   free(context);
 }
 
@@ -132,13 +132,13 @@ static int create_context(model *m, const hone_options *options, hone_context **
                   "HONE-RUN-006: this model has steps on texts, which only the Node runtime runs");
   hone_context *c = calloc(1, sizeof *c + hone_compiled.ref_count * sizeof(void *));
   if (!c) return report(error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
-  pthread_mutex_init(&c->lock, 0);
+  hone_mutex_init(&c->lock);
   c->model = m;
   c->flags = wanted.flags;
-  pthread_mutex_lock(&m->lock);
+  hone_mutex_lock(&m->lock);
   m->users++;
   int status = join_crew(m, wanted.threads, wanted.group, &c->crew);
-  pthread_mutex_unlock(&m->lock);
+  hone_mutex_unlock(&m->lock);
   if (!status) {
     c->arena = hone_map_memory(hone_compiled.arena_bytes);
     c->own_outputs = hone_map_memory(output_area_bytes());
@@ -190,7 +190,7 @@ int hone_open(const char *path, const hone_options *options, hone_context **out)
                   "HONE-RUN-003: this processor lacks %s, which the library was built for", missing);
   model *m = calloc(1, sizeof *m);
   if (!m) return report(open_error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
-  pthread_mutex_init(&m->lock, 0);
+  hone_mutex_init(&m->lock);
   m->users = 1; /* this function, until it returns */
   int status = hone_compiled.weights_bytes ? open_weights(m, path, open_error) : HONE_OK;
   if (!status) status = create_context(m, options, out, open_error);
@@ -334,7 +334,7 @@ static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *o
 
 int hone_run(hone_context *context, const hone_tensor *inputs, uint32_t input_count,
              hone_tensor *outputs, uint32_t output_count) {
-  pthread_mutex_lock(&context->lock);
+  hone_mutex_lock(&context->lock);
   int status;
   if (input_count != hone_compiled.input_count || output_count != hone_compiled.output_count)
     status = report(context->error, HONE_ERROR_ARGUMENT,
@@ -343,7 +343,7 @@ int hone_run(hone_context *context, const hone_tensor *inputs, uint32_t input_co
                     (unsigned)input_count, (unsigned)output_count);
   else
     status = run_locked(context, inputs, outputs);
-  pthread_mutex_unlock(&context->lock);
+  hone_mutex_unlock(&context->lock);
   return status;
 }
 
@@ -376,13 +376,13 @@ const char *hone_last_error(const hone_context *context) {
 }
 
 void hone_profile(hone_context *context, uint64_t *ns_per_step) {
-  pthread_mutex_lock(&context->lock);
+  hone_mutex_lock(&context->lock);
   context->profile = ns_per_step;
-  pthread_mutex_unlock(&context->lock);
+  hone_mutex_unlock(&context->lock);
 }
 
 int hone_watch_steps(hone_context *context, const hone_watch *watches, uint32_t count) {
-  pthread_mutex_lock(&context->lock);
+  hone_mutex_lock(&context->lock);
   int status = HONE_OK;
   const uint64_t end = hone_compiled.arena_bytes;
   for (uint32_t i = 0; watches && i < count; i++)
@@ -393,7 +393,7 @@ int hone_watch_steps(hone_context *context, const hone_watch *watches, uint32_t 
                       (unsigned)i);
   context->watches = status ? 0 : watches;
   context->watch_count = status || !watches ? 0 : count;
-  pthread_mutex_unlock(&context->lock);
+  hone_mutex_unlock(&context->lock);
   return status;
 }
 

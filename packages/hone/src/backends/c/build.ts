@@ -223,7 +223,18 @@ async function link(job: Job, objects: readonly string[]): Promise<Uint8Array> {
   const args = [...linkFlags(toolchain, target, sanitize), '-o', output, ...objects];
   const result = await start(job, args);
   if (result.outcome !== 'done' || result.status !== 0) failedTool(job, result, 'link the library');
-  return readOutput(job, path.join(job.directory, output), 'link the library');
+  const library = readOutput(job, path.join(job.directory, output), 'link the library');
+  return target.os === 'windows' ? withoutTime(library) : library;
+}
+
+/** The linker puts the time into the header of a Windows file, which nothing needs. */
+function withoutTime(library: Uint8Array): Uint8Array {
+  const out = library.slice();
+  const view = new DataView(out.buffer);
+  const header = view.getUint32(0x3c, true);
+  invariant(view.getUint32(header, true) === 0x4550, 'the library is no Windows file');
+  view.setUint32(header + 8, 0, true);
+  return out;
 }
 
 /** The units as a static library; without owners and times, so that the bytes are the same anywhere. */

@@ -78,24 +78,20 @@ export function libraryExtension(target: Target): string {
 }
 
 function targetFlags(toolchain: Toolchain, target: Target): string[] {
-  if (target.os === 'windows' || target.os === 'none') {
+  if (target.os === 'none') {
     fail(
       'HONE-TOOL-005',
-      `libraries for ${target.name} cannot be built yet: the runtime has no ${
-        target.os === 'none' ? 'WebAssembly' : 'Windows'
-      } part`,
+      `libraries for ${target.name} cannot be built yet: the runtime has no WebAssembly part`,
       target.name,
-      'choose a Linux or macOS target',
+      'choose a target with an operating system',
     );
   }
   const arch = target.arch === 'arm64' ? 'aarch64' : 'x86_64';
   const glibc = target.abi === 'gnu' ? '.2.17' : '';
   if (toolchain.kind === 'zig') {
-    return [
-      target.os === 'macos'
-        ? `--target=${arch}-macos`
-        : `--target=${arch}-linux-${target.abi}${glibc}`,
-    ];
+    if (target.os === 'macos') return [`--target=${arch}-macos`];
+    if (target.os === 'windows') return [`--target=${arch}-windows-gnu`];
+    return [`--target=${arch}-linux-${target.abi}${glibc}`];
   }
   if (isHost(target)) return [];
   if (toolchain.kind === 'gcc') {
@@ -106,13 +102,14 @@ function targetFlags(toolchain: Toolchain, target: Target): string[] {
       'unset HONE_CC to use the bundled compiler, which builds for every target',
     );
   }
-  const system = target.os === 'macos' ? 'apple-macos' : `linux-${target.abi}`;
+  const systems = { macos: 'apple-macos', windows: 'windows-gnu', linux: `linux-${target.abi}` };
+  const system = systems[target.os];
   return [`--target=${arch}-${system}`];
 }
 
 function isHost(target: Target): boolean {
   const arch = { x64: 'x86-64', arm64: 'arm64' }[process.arch as string];
-  const system = { linux: 'linux', darwin: 'macos' }[process.platform as string];
+  const system = { linux: 'linux', darwin: 'macos', win32: 'windows' }[process.platform as string];
   return arch === target.arch && system === target.os;
 }
 
