@@ -33,6 +33,7 @@ const RESULT: MeasuredResult = {
     cpu: 'a processor',
     cores: 2,
     memory_bytes: 8e9,
+    l3_bytes: 32e6,
     os: 'linux 6',
     peak: { fp32_gflops: 200, bf16_gflops: null, int8_gops: 800, read_gbytes_per_second: 20 },
   },

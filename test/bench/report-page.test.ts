@@ -4,6 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { advise } from 'hone/advisor/advise';
+import { loadCatalogue, loadModel, loadWorkloads } from 'hone/advisor/data-files';
+import { readDemand } from 'hone/advisor/demand';
 import * as queue from 'hone/advisor/queue';
 import { adviceHtml } from 'hone/bench/report-html/advice';
 import { exploreAll } from 'hone/bench/report-html/explore';
@@ -239,12 +242,31 @@ test('the sliders compute what the advisor computes', { skip: missingBrowser }, 
 });
 
 test('what was asked for, computed again, is what was answered', () => {
-  const { demand, rows, alternatives } = ADVICE;
-  const knobs = { throughput_per_s: demand.throughput_per_s, latency_factor: 1, error_factor: 1 };
-  const { best } = exploreAll([...rows, ...alternatives], demand, knobs, queue);
-  for (const row of rows) {
-    const found = best.find(({ candidate }) => candidate.instance === row.instance);
-    assert.ok(found !== undefined && found.per_hour <= row.per_hour + 1e-9, row.instance);
+  const workload = loadWorkloads().get('resnet50');
+  assert.ok(workload !== undefined);
+  const real = advise({
+    path: 'resnet50.onnx',
+    workload,
+    catalogue: loadCatalogue(),
+    model: loadModel(),
+    demand: readDemand({ sla: 'p99=30ms', throughput: '700/s', budget: '20/h', offline: false }),
+    today: '2026-11-26',
+  });
+  assert.ok(real.rows.length > 10);
+  for (const { demand, rows, alternatives } of [ADVICE, real]) {
+    const knobs = { throughput_per_s: demand.throughput_per_s, latency_factor: 1, error_factor: 1 };
+    const { best } = exploreAll([...rows, ...alternatives], demand, knobs, queue);
+    const found = best.filter(({ feasible }) => feasible);
+    for (const row of rows) {
+      const same = found.find(({ candidate }) => candidate.instance === row.instance);
+      assert.ok(same !== undefined, row.instance);
+      assert.ok(Math.abs(same.per_hour - row.per_hour) < 1e-9, row.instance);
+      assert.ok(same.p99_ms <= row.p99_ms.value + 1e-9, row.instance);
+    }
+    assert.deepEqual(
+      found.map(({ candidate }) => candidate.instance),
+      rows.map(({ instance }) => instance),
+    );
   }
 });
 

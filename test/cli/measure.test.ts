@@ -31,9 +31,7 @@ function order(file: string, changes: Partial<MeasureOrder> = {}): MeasureOrder 
     path: sample.model,
     label: 'small',
     request: {},
-    variants: [{ precision: 'fp32', batch: 1 }],
-    concurrency: [1, 2],
-    threads: 1,
+    variants: [{ precision: 'fp32', batch: 1, lanes: 1 }],
     durationMs: 5,
     sessions: 1,
     key: readPrivateKey(sample.key),
@@ -62,10 +60,10 @@ test('this machine and two agents measure, and what they found is learnt from', 
     const outcomes = await Promise.all([one, older].map((place) => measureModel(place, all)));
     outcomes.push(await measureModel(placeHere('home'), all));
     for (const { results, failures } of outcomes)
-      assert.deepEqual([results.length, failures], [2, []]);
+      assert.deepEqual([results.length, failures], [1, []]);
     assert.ok(said.some((text) => text.startsWith('compiling small for machine-1')));
     const { results, problems } = readResults(all.resultsFile);
-    assert.deepEqual([results.length, problems], [6, []]);
+    assert.deepEqual([results.length, problems], [3, []]);
     assert.deepEqual(
       new Set(results.map(({ machine }) => machine.name)),
       new Set(['machine-1', 'machine-2', 'home']),
@@ -80,10 +78,15 @@ test('this machine and two agents measure, and what they found is learnt from', 
     assert.equal(compiledFor, older.target, 'compiled for the machine that measures');
     const [first] = results;
     assert.deepEqual(first?.model.shapes, [[1, 3, 8, 8]]);
-    const learned = learn(results, (result) => result.p50_ms / 2, 0.4);
+    // However busy this machine was: what is learnt is not the question here.
+    const calm = results.map((result) => ({
+      ...result,
+      conditions: { ...result.conditions, disturbed: false },
+    }));
+    const learned = learn(calm, (result) => result.p50_ms / 2, 0.4);
     const [station] = learned.stations('home', first?.model.sha256 ?? '');
     assert.ok(station !== undefined && station.service_ms > 0 && station.tail >= 1);
-    assert.deepEqual([station.batch, station.precision], [1, 'fp32']);
+    assert.deepEqual([station.batch, station.precision, station.lanes], [1, 'fp32', 1]);
     const fit = learned.fit('home');
     assert.ok(
       fit.measurements === 1 && fit.factor('fp32') > 1.5 && fit.factor('fp32') < 2,
@@ -108,8 +111,8 @@ test('a machine that fails is reported, and the next one measured', async () => 
     if (text.includes('measuring')) agent.child.kill('SIGKILL');
   };
   const variants = [
-    { precision: 'fp32', batch: 1 },
-    { precision: 'fp32', batch: 2 },
+    { precision: 'fp32', batch: 1, lanes: 1 },
+    { precision: 'fp32', batch: 2, lanes: 1 },
   ] as const;
   const dying = order('failing.jsonl', { progress, durationMs: 20_000, variants });
   const { results, failures } = await measureModel(place, dying);
@@ -120,7 +123,7 @@ test('a machine that fails is reported, and the next one measured', async () => 
     'whoever is gone is not asked again',
   );
   assert.ok(failures[0]?.cure);
-  const next = await measureModel(placeHere(), order('failing.jsonl', { concurrency: [1] }));
+  const next = await measureModel(placeHere(), order('failing.jsonl'));
   assert.equal(next.results.length, 1);
   assert.equal(readResults(sample.place('failing.jsonl')).results.length, 1);
 });
@@ -202,21 +205,22 @@ test('which machines measure, from the command line', async () => {
 });
 
 test('the settings that were predicted best for a machine are measured there', () => {
-  const row = (instance: string, precision: string, batch: number) => ({
+  const row = (instance: string, precision: string, batch: number, lanes = 1) => ({
     instance,
     precision,
     batch,
+    station: { lanes },
   });
   const rows = [
     row('a', 'tf32', 8),
-    row('a', 'int8', 8),
+    row('a', 'int8', 8, 2),
     row('b', 'fp32', 1),
-    row('a', 'int8', 8),
+    row('a', 'int8', 8, 2),
     row('a', 'fp32', 1),
   ];
   assert.deepEqual(variantsFor('a', rows), [
-    { precision: 'int8', batch: 8 },
-    { precision: 'fp32', batch: 1 },
+    { precision: 'int8', batch: 8, lanes: 2 },
+    { precision: 'fp32', batch: 1, lanes: 1 },
   ]);
-  assert.deepEqual(variantsFor('c', rows), [{ precision: 'fp32', batch: 1 }]);
+  assert.deepEqual(variantsFor('c', rows), [{ precision: 'fp32', batch: 1, lanes: 1 }]);
 });

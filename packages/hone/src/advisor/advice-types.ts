@@ -173,6 +173,27 @@ export interface Demand {
   readonly offline: boolean;
 }
 
+/** A setting that was timed, beside what was predicted for it before anything was learnt. */
+export interface AdviceMeasurement {
+  /** Row of the catalogue, or what its owner calls it. */
+  readonly machine: string;
+  /** `here`, or the address of an agent. */
+  readonly by: string;
+  /** ISO 8601 */
+  readonly measured_at: string;
+  readonly precision: string;
+  readonly batch: number;
+  readonly lanes: number;
+  readonly threads: number;
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+  readonly throughput_per_s: number;
+  /** null: nothing is known of the machine. */
+  readonly predicted_ms: number | null;
+  /** The machine was busy: measure again. */
+  readonly disturbed: boolean;
+}
+
 /** The nearest demand that can be met, where the one that was asked for cannot. */
 export interface NearestFeasible {
   readonly binding: Constraint;

@@ -1,19 +1,20 @@
 /**
  * What stored measurements say: the time of a model that was measured on a machine, and by which
  * factor predictions for that machine are off. Of several measurements of one setting the latest
- * counts; one of a busy machine only where there is no other.
+ * counts; one of a busy machine only where there is no other, and nothing is fitted to it.
  */
 import type { MeasuredResult } from './measured-result.ts';
 import { type Comparison, fitMachine, type MachineFit } from './refit.ts';
 
 /** A setting that was measured, as a station of service. */
 export interface MeasuredStation {
-  /** Median time of a batch with one request in flight. */
+  /** Median time of a batch on one lane while the others are busy too. */
   readonly service_ms: number;
+  /** Batches worked on side by side; the machine's cores are shared out among them. */
+  readonly lanes: number;
   /** 99th percentile over the median. */
   readonly tail: number;
   readonly batch: number;
-  /** Most items a second, over all numbers of requests in flight that were measured. */
   readonly throughput_per_s: number;
   readonly precision: string;
   readonly threads: number;
@@ -26,6 +27,8 @@ export interface Learned {
   stations(machine: string, modelSha256: string): readonly MeasuredStation[];
   /** How far predictions for a machine are off; without measurements: not at all. */
   fit(machine: string): MachineFit;
+  /** Measurements of a model, on all machines. */
+  resultsOf(modelSha256: string): readonly MeasuredResult[];
   /** Machines something was measured on. */
   readonly machines: readonly string[];
 }
@@ -48,18 +51,17 @@ export function learn(
   const fits = new Map<string, MachineFit>();
   return {
     machines: [...byMachine.keys()],
-    stations(machine, modelSha256) {
-      const own = (byMachine.get(machine) ?? []).filter(
-        ({ model }) => model.sha256 === modelSha256,
-      );
-      const alone = own.filter(({ setting }) => setting.concurrency === 1);
-      return alone.map((result) => stationOf(result, own));
-    },
+    resultsOf: (modelSha256) =>
+      latest.filter((result) => result.model.sha256 === modelSha256 && hasOwnCores(result)),
+    stations: (machine, modelSha256) =>
+      (byMachine.get(machine) ?? [])
+        .filter((result) => result.model.sha256 === modelSha256 && hasOwnCores(result))
+        .map(stationOf),
     fit(machine) {
       const known = fits.get(machine);
       if (known !== undefined) return known;
       const comparisons = (byMachine.get(machine) ?? [])
-        .filter(({ setting }) => setting.concurrency === 1)
+        .filter((result) => hasOwnCores(result) && !result.conditions.disturbed)
         .flatMap((result): Comparison[] => {
           const predictedMs = predict(result);
           const { precision } = result.setting;
@@ -74,17 +76,19 @@ export function learn(
   };
 }
 
-function stationOf(result: MeasuredResult, own: readonly MeasuredResult[]): MeasuredStation {
+/** With more threads than cores, requests take turns: such a time is no service time. */
+function hasOwnCores({ setting, machine }: MeasuredResult): boolean {
+  return setting.concurrency === 1 || setting.threads * setting.concurrency <= machine.cores;
+}
+
+function stationOf(result: MeasuredResult): MeasuredStation {
   const { setting, p50_ms, p99_ms } = result;
-  const same = own.filter(
-    (other) =>
-      other.setting.precision === setting.precision && other.setting.batch === setting.batch,
-  );
   return {
     service_ms: p50_ms,
+    lanes: setting.concurrency,
     tail: Math.max(1, p99_ms / p50_ms),
     batch: setting.batch,
-    throughput_per_s: Math.max(...same.map((other) => other.throughput_per_s)),
+    throughput_per_s: result.throughput_per_s,
     precision: setting.precision,
     threads: setting.threads,
     measured_at: result.measured_at,

@@ -15,6 +15,7 @@ export interface ResultMachine {
   readonly cpu: string;
   readonly cores: number;
   readonly memory_bytes: number;
+  readonly l3_bytes: number | null;
   readonly os: string;
   /** Measured peaks over `threads`; null where they could not be. */
   readonly peak: {
@@ -95,6 +96,7 @@ export function readMeasuredResult(field: Field): MeasuredResult {
       cpu: text(at('machine', 'cpu')),
       cores: positive(at('machine', 'cores')),
       memory_bytes: positive(at('machine', 'memory_bytes')),
+      l3_bytes: nullable(at('machine', 'l3_bytes'), positive),
       os: text(at('machine', 'os')),
       peak: nullable(at('machine', 'peak'), (peak) => ({
         fp32_gflops: positive(member(peak, 'fp32_gflops')),

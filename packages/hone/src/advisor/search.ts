@@ -16,6 +16,7 @@ import type { Accelerator, Catalogue, Instance } from './catalogue-types.ts';
 import { controlFlowOf } from './fallback.ts';
 import type { FittedModel } from './fitted-model.ts';
 import type { Workload } from './model-types.ts';
+import { type MeasuredUse, withMeasurements } from './measured-candidates.ts';
 import { latencyAtLoad, usableLoad } from './queue.ts';
 
 /** A candidate that meets the limits, and how many of it the load takes. */
@@ -41,6 +42,8 @@ export interface SearchInput {
   readonly catalogue: Catalogue;
   readonly model: FittedModel;
   readonly demand: Demand;
+  /** What was measured, on this model and others. */
+  readonly measured?: MeasuredUse;
 }
 
 /** Nobody rents more for one model without asking somebody. */
@@ -121,7 +124,10 @@ function judgeInstance(instance: Instance, input: SearchInput): Judged {
     const elsewhere = instance.prices.some((price) => price.region === region);
     return out(instance, elsewhere ? 'price' : 'region', reason);
   }
-  const all = candidatesOf(workload, instance, demand, model, paid);
+  const all = withMeasurements(
+    candidatesOf(workload, instance, demand, model, paid),
+    input.measured,
+  );
   const fitting = all.filter((item) => item.memoryBytes <= item.memoryCapacityBytes);
   if (fitting.length === 0) {
     const [least] = [...all].sort((a, b) => a.memoryBytes - b.memoryBytes);

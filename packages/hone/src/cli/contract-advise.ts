@@ -1,5 +1,6 @@
 /** The part of the contract that says which hardware to rent: `hone advise` and `hone catalogue`. */
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { MEASURE_OPTIONS } from './measure/measure-options-spec.ts';
 
 export function adviseCommands(
   compileOptions: readonly OptionSpec[],
@@ -10,7 +11,7 @@ export function adviseCommands(
       name: 'advise',
       summary: 'which hardware to rent for a service level, what it costs, and why',
       details:
-        'Predicts speed from the stages of the model; compiles nothing. Cheapest first where --sla is given, quickest first otherwise; a batch job (--offline) by throughput for money. Exit code 1 when nothing meets the demand: the nearest that can be met is named.',
+        'Predicts speed from the stages of the model, and compiles nothing unless --measure or --agent is given: then the settings that look best are timed, stored, and used here and later. Cheapest first where --sla is given, quickest first otherwise; a batch job (--offline) by throughput for money. Exit code 1 when nothing meets the demand: the nearest that can be met is named.',
       args: [{ name: '<MODEL>', doc: 'an ONNX file' }],
       options: [
         {
@@ -48,6 +49,8 @@ export function adviseCommands(
           flags: '--prices <FILE>',
           doc: 'your prices: instance,service,region,currency,per_hour,date',
         },
+        ...MEASURE_OPTIONS,
+        { flags: '--html <FILE>', doc: 'write the advice as a page' },
         ...compileOptions.filter(({ flags }) => /^--(shape|batch) /.test(flags)),
         jsonOption,
       ],
@@ -55,6 +58,8 @@ export function adviseCommands(
         'hone advise model.onnx --sla p99=20ms --throughput 500/s',
         'hone advise model.onnx --sla p99=20ms --throughput 500/s --budget 3/h --accuracy 99% --hardware g4dn,inf1,c5',
         'hone advise model.onnx --offline --throughput 10000000/d',
+        'hone advise model.onnx --sla p99=20ms --measure --html advice.html',
+        'hone advise model.onnx --sla p99=20ms --sign signer --agent-token token --agent c6i.xlarge=unix:agent.sock',
       ],
       json: {
         model: 'path given',
@@ -70,7 +75,11 @@ export function adviseCommands(
           'list of {latency_factor, throughput_factor, instance, instances, per_hour, per_million}',
         nearest: 'where rows is empty: {binding, reason, instead, row}; else null',
         compile: 'command that compiles for the winner (null where Hone has no back end for it)',
-        notes: 'stale prices, assumptions',
+        notes: 'stale prices, assumptions, lines of the results file that were left out',
+        measurements:
+          'this model in the results file: list of {machine, by, measured_at, precision, batch, lanes, threads, p50_ms, p99_ms, throughput_per_s, predicted_ms, disturbed}',
+        failures:
+          'list of {machine, code, message, cure}: machines that were to measure and could not',
       },
       load: () => import('./commands/advise.ts'),
     },

@@ -1,7 +1,7 @@
 /** Writes a report's page to the file that --html names. */
 import { writeFileSync } from 'node:fs';
 import { fail } from 'hone-runtime/base/diagnostics';
-import type { Advice } from '../advisor/advice-types.ts';
+import type { Advice, AdviceMeasurement } from '../advisor/advice-types.ts';
 import { latencyAtLoad, usableLoad } from '../advisor/queue.ts';
 import { adviceHtml } from '../bench/report-html/advice.ts';
 import { HONE_VERSION } from '../compile/version.ts';
@@ -18,8 +18,12 @@ export function writePage(file: string, page: string): void {
 }
 
 /** The page of an advice, dated today. */
-export function writeAdvicePage(file: string, advice: Advice): void {
+export function writeAdvicePage(
+  file: string,
+  advice: Advice,
+  measurements: readonly AdviceMeasurement[],
+): void {
   const date = new Date().toISOString().slice(0, 10);
   const options = { date, version: HONE_VERSION };
-  writePage(file, adviceHtml(advice, { latencyAtLoad, usableLoad }, options));
+  writePage(file, adviceHtml({ ...advice, measurements }, { latencyAtLoad, usableLoad }, options));
 }

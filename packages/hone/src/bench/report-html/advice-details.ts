@@ -6,6 +6,7 @@ import { escapeHtml, factor, milliseconds, money, percent, rate } from './text.t
 export function detailSections(advice: AdviceView): Section[] {
   return [
     ...timeSection(advice),
+    ...measuredSection(advice),
     ...sensitivitySection(advice),
     ...priceSection(advice),
     ...ruledOutSection(advice),
@@ -14,6 +15,7 @@ export function detailSections(advice: AdviceView): Section[] {
   ];
 }
 
+const MOST_ROWS = 12;
 const PARTS = [
   ['compute_ms', 'Arithmetic'],
   ['memory_ms', 'Memory'],
@@ -28,7 +30,7 @@ function timeSection({ rows }: AdviceView): Section[] {
   if (rows.length === 0 || shown.length === 0) return [];
   const total = (row: CandidateView): number =>
     PARTS.reduce((sum, [key]) => sum + row.parts[key], 0);
-  const lines = rows.map((row): Row => {
+  const lines = rows.slice(0, MOST_ROWS).map((row): Row => {
     const all = total(row);
     return {
       cells: [
@@ -52,6 +54,36 @@ function timeSection({ rows }: AdviceView): Section[] {
     lines,
   );
   return [{ id: 'time', title: 'Where the time goes', html }];
+}
+
+function measuredSection({ measurements = [] }: AdviceView): Section[] {
+  if (measurements.length === 0) return [];
+  const table = printTable(
+    'What was timed, beside what was predicted before',
+    [
+      { title: 'Machine', kind: 'text' },
+      { title: 'Setting', kind: 'text' },
+      { title: 'P50', kind: 'number' },
+      { title: 'P99', kind: 'number' },
+      { title: 'Throughput', kind: 'number' },
+      { title: 'Predicted', kind: 'number' },
+      { title: 'Off by', kind: 'number' },
+      { title: 'When', kind: 'text' },
+    ],
+    measurements.map((one) => ({
+      cells: [
+        `${escapeHtml(one.machine)}<br><small>${one.by === 'here' ? 'this machine' : `by ${escapeHtml(one.by)}`}</small>`,
+        `${escapeHtml(one.precision)}, batch ${one.batch}<br><small>${one.lanes} in flight</small>`,
+        milliseconds(one.p50_ms),
+        milliseconds(one.p99_ms),
+        rate(one.throughput_per_s),
+        one.predicted_ms === null ? '–' : milliseconds(one.predicted_ms),
+        one.predicted_ms === null ? '–' : percent(Math.abs(one.predicted_ms / one.p50_ms - 1)),
+        `${escapeHtml(one.measured_at.slice(0, 10))}${one.disturbed ? '<br><small>the machine was busy</small>' : ''}`,
+      ],
+    })),
+  );
+  return [{ id: 'measured', title: 'Measured', html: table }];
 }
 
 function sensitivitySection({ sensitivity, currency, demand }: AdviceView): Section[] {

@@ -120,6 +120,20 @@ export interface AdviceView {
   } | null;
   readonly compile: string | null;
   readonly notes: readonly string[];
+  /** What was timed, beside what was predicted. */
+  readonly measurements?: readonly {
+    readonly machine: string;
+    readonly by: string;
+    readonly measured_at: string;
+    readonly precision: string;
+    readonly batch: number;
+    readonly lanes: number;
+    readonly p50_ms: number;
+    readonly p99_ms: number;
+    readonly throughput_per_s: number;
+    readonly predicted_ms: number | null;
+    readonly disturbed: boolean;
+  }[];
 }
 
 /** The advisor's own functions of load and latency; they use nothing but each other. */

@@ -30,6 +30,8 @@ const CHOICE_COLUMNS: readonly Column[] = [
   { title: 'Memory', kind: 'number' },
 ];
 const MOST_ROOFLINES = 6;
+/** In table and picture; the sliders choose among all. */
+const MOST_ROWS = 24;
 
 export function adviceHtml(
   advice: AdviceView,
@@ -37,10 +39,13 @@ export function adviceHtml(
   options: AdvicePageOptions,
 ): string {
   const { rows, alternatives, demand, currency } = advice;
+  // A batch job without a load takes as much as it gets: nothing to move there.
+  const isOpenEnded = demand.offline && !demand.throughput_given;
   const data = {
     candidates: [...rows, ...alternatives],
     demand,
     currency,
+    mostRows: MOST_ROWS,
     columns: CHOICE_COLUMNS.map(({ kind }) => ({ kind })),
   };
   const sections: Section[] = [
@@ -52,7 +57,7 @@ export function adviceHtml(
     head: headOf(advice),
     sections,
     foot: `<p>Made by <code>hone advise</code> ${escapeHtml(options.version)} on ${escapeHtml(options.date)}. This page is one file: it loads nothing and sends nothing.</p>`,
-    ...(rows.length === 0 ? {} : { script: explorerScript(data, queue) }),
+    ...(rows.length === 0 || isOpenEnded ? {} : { script: explorerScript(data, queue) }),
   });
 }
 
@@ -164,7 +169,7 @@ function mega(bytes: number): string {
 function choiceSections(advice: AdviceView): Section[] {
   const { rows, alternatives, demand, currency } = advice;
   const p99 = demand.latency_ms['99'];
-  const chart = paretoChart(rows.map(asGiven), alternatives.map(asGiven), {
+  const chart = paretoChart(rows.slice(0, MOST_ROWS).map(asGiven), alternatives.map(asGiven), {
     p99_ms: p99 === undefined || demand.offline ? null : p99,
     per_hour: demand.budget_per_hour,
     currency,
@@ -172,9 +177,13 @@ function choiceSections(advice: AdviceView): Section[] {
   const table = printTable(
     'Ways to meet the demand, best first; one row for each type of instance',
     CHOICE_COLUMNS,
-    rows.map((row, place) => choiceRow(asGiven(row), place, currency)),
+    rows.slice(0, MOST_ROWS).map((row, place) => choiceRow(asGiven(row), place, currency)),
     'choices',
   );
+  const more =
+    rows.length > MOST_ROWS
+      ? `<p class="soft small">${rows.length - MOST_ROWS} more that meet the demand follow; <code>--json</code> lists them.</p>`
+      : '';
   const roofs = rows
     .filter(({ roofline }) => roofline.flops > 0 && roofline.bytes > 0)
     .slice(0, MOST_ROOFLINES);
@@ -187,7 +196,7 @@ ${explorer(advice)}
 <figure><div class="scroll" role="region" tabindex="0" aria-label="Cost against latency"><div id="pareto">${chart}</div></div>
 ${legend(rows)}</figure>`,
     },
-    { id: 'ranked', title: 'Choices', html: table },
+    { id: 'ranked', title: 'Choices', html: `${table}${more}` },
     ...(roofs.length === 0
       ? []
       : [

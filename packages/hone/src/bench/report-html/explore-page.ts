@@ -16,6 +16,8 @@ export interface ExploreData {
   readonly demand: AdviceView['demand'];
   readonly currency: string;
   readonly columns: readonly { readonly kind: string }[];
+  /** Shown at a time. */
+  readonly mostRows: number;
 }
 
 /** The elements that are touched; the ids are those of `explorer`. */
@@ -41,7 +43,7 @@ export function runExplorer(data: ExploreData, queue: QueueFunctions): void {
     'reset',
   ].map(find);
   if (!panel || !table || !chart || !answer || !reset) return;
-  const { candidates, demand, currency, columns } = data;
+  const { candidates, demand, currency, columns, mostRows } = data;
   const given = { table: table.innerHTML, chart: chart.innerHTML, answer: answer.innerHTML };
   // The middle of each slider is what was asked for; its ends are factors of it.
   const factorOf = (id: string, most: number): number => {
@@ -80,7 +82,8 @@ export function runExplorer(data: ExploreData, queue: QueueFunctions): void {
       answer.innerHTML = given.answer;
       return;
     }
-    const { best, others } = exploreAll(candidates, demand, now, queue);
+    const { best: every, others } = exploreAll(candidates, demand, now, queue);
+    const best = every.slice(0, mostRows);
     const rows = best.map((point, place) => choiceRow(point, place, currency));
     table.innerHTML = printRows(rows, columns);
     chart.innerHTML = paretoChart(best, others, {

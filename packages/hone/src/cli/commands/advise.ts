@@ -1,5 +1,6 @@
 /** `hone advise`: which hardware to rent for a model and a service level, and why. */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { advise } from '../../advisor/advise.ts';
 import type { Advice, Demand } from '../../advisor/advice-types.ts';
@@ -13,32 +14,53 @@ import type { Workload } from '../../advisor/model-types.ts';
 import { importOnnx, openOnnx } from '../../frontends/onnx/index.ts';
 import { adviceText } from '../advice-text.ts';
 import type { Invocation, Outcome } from '../command.ts';
-import { readCompileRequest } from '../compile-request.ts';
+import { type CompileRequest, readCompileRequest } from '../compile-request.ts';
+import { adviseMeasured, measurementLines } from '../measure/advise-measured.ts';
+import { readMeasureOptions } from '../measure/measure-options.ts';
 import { requireModel } from '../model-path.ts';
 import type { OptionReader } from '../option-reader.ts';
+import { writeAdvicePage } from '../write-page.ts';
 
-export async function run({ args, options, progress }: Invocation): Promise<Outcome> {
+export async function run({ args, options, log, progress }: Invocation): Promise<Outcome> {
   const path = args[0] ?? '';
   const demand = demandOf(options);
+  const measuring = readMeasureOptions(options);
+  const html = options.text('html');
   const catalogue = catalogueOf(options);
   checkHardware(demand, catalogue);
   requireModel(path);
   progress('looking at the model');
   const { workload, notes } = readWorkload(path, options);
   progress('searching');
-  const advice = advise({
+  const model = loadModel();
+  const today = new Date().toISOString().slice(0, 10);
+  const { advice, measurements, failures } = await adviseMeasured(measuring, {
     path,
+    label: basename(path),
+    request: sizesOf(path, options),
     workload,
     catalogue,
-    model: loadModel(),
-    demand,
-    today: new Date().toISOString().slice(0, 10),
+    model,
+    search: (measured) =>
+      advise({
+        path,
+        workload,
+        catalogue,
+        model,
+        demand,
+        today,
+        ...(measured === undefined ? {} : { measured }),
+      }),
+    log,
+    progress,
   });
   const all: Advice = { ...advice, notes: [...notes, ...advice.notes] };
+  if (html !== undefined) writeAdvicePage(html, all, measurements);
+  const failed = all.rows.length === 0 || failures.length > 0;
   return {
-    json: { ...all },
-    text: adviceText(all),
-    ...(all.rows.length === 0 ? { exitCode: 1 as const } : {}),
+    json: { ...all, measurements, failures },
+    text: [...adviceText(all), ...measurementLines(measurements)],
+    ...(failed ? { exitCode: 1 as const } : {}),
   };
 }
 
@@ -117,7 +139,7 @@ function readWorkload(
   path: string,
   options: OptionReader,
 ): { readonly workload: Workload; readonly notes: readonly string[] } {
-  const { target: _target, ...sizes } = readCompileRequest(path, options);
+  const sizes = sizesOf(path, options);
   const model = openOnnx(path);
   try {
     const { graph, notes } = importOnnx(model, sizes);
@@ -125,4 +147,10 @@ function readWorkload(
   } finally {
     model.close();
   }
+}
+
+/** Shapes and batch; which processor is the advisor's own question. */
+function sizesOf(path: string, options: OptionReader): CompileRequest {
+  const { target: _target, ...sizes } = readCompileRequest(path, options);
+  return sizes;
 }

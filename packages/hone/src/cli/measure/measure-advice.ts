@@ -16,6 +16,7 @@ export interface PredictedSetting {
   readonly instance: string;
   readonly precision: string;
   readonly batch: number;
+  readonly station: { readonly lanes: number };
 }
 
 export interface AdviceMeasure {
@@ -24,7 +25,6 @@ export interface AdviceMeasure {
   readonly request: CompileRequest;
   readonly predicted: readonly PredictedSetting[];
   readonly workload: Workload | null;
-  readonly threads?: number;
   readonly log: (text: string) => void;
   readonly progress: (text: string) => void;
 }
@@ -45,7 +45,7 @@ export async function measureAdvice(
   { places, key, resultsFile, durationMs }: MeasureOptions,
   what: AdviceMeasure,
 ): Promise<AdviceMeasured> {
-  const { path, label, request, workload, threads, log, progress } = what;
+  const { path, label, request, workload, log, progress } = what;
   const results: MeasuredResult[] = [];
   const failures: MeasureFailure[] = [];
   for (const { text, open } of places) {
@@ -62,8 +62,6 @@ export async function measureAdvice(
       label,
       request: { ...request, calibrate: request.calibrate ?? RANDOM_CALIBRATION },
       variants: variantsFor(place.name, what.predicted),
-      concurrency: [1, 2],
-      ...(threads === undefined ? {} : { threads }),
       durationMs,
       sessions: SESSIONS,
       ...(key === undefined ? {} : { key }),
@@ -73,7 +71,9 @@ export async function measureAdvice(
     });
     results.push(...outcome.results);
     failures.push(...outcome.failures);
-    if (outcome.results.length > 0) log(`measured on ${place.name} (${text})`);
+    const busy = outcome.results.some(({ conditions }) => conditions.disturbed);
+    const remark = busy ? '; it was busy, so measure again' : '';
+    if (outcome.results.length > 0) log(`measured on ${place.name} (${text})${remark}`);
   }
   for (const { machine, code, message, cure } of failures) {
     log(`not measured on ${machine}: ${code}: ${message}`);
@@ -88,12 +88,13 @@ export function variantsFor(
   predicted: readonly PredictedSetting[],
 ): readonly Variant[] {
   const variants: Variant[] = [];
-  for (const { instance, precision: name, batch } of predicted) {
+  for (const { instance, precision: name, batch, station } of predicted) {
     const precision = PRECISIONS.find((known) => known === name);
     if (instance !== machine || precision === undefined) continue;
-    const known = variants.some((one) => one.precision === precision && one.batch === batch);
-    if (!known) variants.push({ precision, batch });
+    const variant = { precision, batch, lanes: station.lanes };
+    const known = variants.some((one) => JSON.stringify(one) === JSON.stringify(variant));
+    if (!known) variants.push(variant);
     if (variants.length === MOST_VARIANTS) break;
   }
-  return variants.length === 0 ? [{ precision: 'fp32', batch: 1 }] : variants;
+  return variants.length === 0 ? [{ precision: 'fp32', batch: 1, lanes: 1 }] : variants;
 }

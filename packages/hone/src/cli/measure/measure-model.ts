@@ -22,6 +22,8 @@ import type { MeasuringPlace, PlaceReport } from './place.ts';
 export interface Variant {
   readonly precision: Precision;
   readonly batch: number;
+  /** Requests in flight, which share the cores evenly. */
+  readonly lanes: number;
 }
 
 export interface MeasureOrder {
@@ -31,9 +33,7 @@ export interface MeasureOrder {
   /** Shapes, dimensions and calibration; batch, precision and target are the variants'. */
   readonly request: CompileRequest;
   readonly variants: readonly Variant[];
-  readonly concurrency: readonly number[];
-  readonly threads?: number;
-  /** Timed milliseconds per concurrency. */
+  /** Timed milliseconds of one variant. */
   readonly durationMs: number;
   readonly sessions: number;
   /** For machines that want a signature. */
@@ -84,9 +84,9 @@ const GONE = /^HONE-AGENT-0(01|08|09|10)$/;
 async function measureVariant(
   place: MeasuringPlace,
   order: MeasureOrder,
-  { precision, batch }: Variant,
+  { precision, batch, lanes }: Variant,
 ): Promise<readonly MeasuredResult[]> {
-  const { path: model, label, key, progress, concurrency, threads, durationMs, sessions } = order;
+  const { path: model, label, key, progress, durationMs, sessions } = order;
   if (place.wantsSignature) checkKey(place, key);
   const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-measure-'));
   try {
@@ -105,10 +105,10 @@ async function measureVariant(
     await writeArtifact(compiled, artifact, key === undefined ? {} : { key });
     const settings = {
       label,
-      concurrency,
+      concurrency: [lanes],
+      threads: Math.max(1, Math.floor(place.cores / lanes)),
       durationMs,
       sessions,
-      ...(threads === undefined ? {} : { threads }),
     };
     const found = await place.measure(artifact, settings, (text) =>
       progress(`${place.name}: ${text}`),
@@ -156,6 +156,7 @@ function resultsOf(
         cpu: machine.cpu,
         cores: machine.cores,
         memory_bytes: machine.memory_bytes,
+        l3_bytes: machine.l3_bytes,
         os: machine.os,
         peak: peak !== null && peak.fp32_gflops > 0 ? peak : null,
       },

@@ -5,42 +5,8 @@ import { defaultResultsFile } from '../../advisor/results-file.ts';
 import { type AgentAddress, parseAgentAddress } from '../../server/agent/address.ts';
 import { agentClient } from '../../server/agent/client.ts';
 import { readToken } from '../../server/agent/token.ts';
-import type { OptionSpec } from '../command.ts';
 import { badValue, type OptionReader } from '../option-reader.ts';
 import { type MeasuringPlace, placeAt, placeHere } from './place.ts';
-
-export const MEASURE_OPTIONS: readonly OptionSpec[] = [
-  {
-    flags: '--measure',
-    doc: 'compile the model and time it: on this machine, or where --agent says',
-  },
-  {
-    flags: '--agent <[NAME=]URL>',
-    doc: 'measure by a `hone agent` (see docs/agent.md): unix:PATH or https://HOST:PORT/#sha256=FINGERPRINT, or `here` for this machine. NAME is its row of the catalogue, where it does not say so itself',
-    repeat: true,
-  },
-  {
-    flags: '--agent-token <FILE>',
-    doc: 'token of the agents; several: one for each --agent, in order',
-    fallback: 'the variable HONE_AGENT_TOKEN',
-    repeat: true,
-  },
-  {
-    flags: '--agent-ca <FILE>',
-    doc: 'certificates (PEM) to trust, for agents whose fingerprint is not given',
-  },
-  { flags: '--sign <KEY>', doc: 'private key (PEM) for the artifacts that agents measure' },
-  {
-    flags: '--results <FILE>',
-    doc: 'where measurements are kept, and read from',
-    fallback: 'hone/measurements.jsonl in the data folder, or the variable HONE_RESULTS',
-  },
-  {
-    flags: '--duration <TIME>',
-    doc: 'time per measurement, e.g. 5s',
-    fallback: '3s',
-  },
-];
 
 export interface MeasureOptions {
   /** Machines that measure, in the order given; each connects when it is asked. */

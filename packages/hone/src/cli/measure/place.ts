@@ -32,6 +32,8 @@ export interface MeasuringPlace {
   readonly by: string;
   /** What to compile for. */
   readonly target: string;
+  /** Physical cores that it may use. */
+  readonly cores: number;
   /** The artifact has to be signed by a key it trusts. */
   readonly wantsSignature: boolean;
   /** Ids of the keys it trusts. */
@@ -49,6 +51,7 @@ export function placeHere(name?: string): MeasuringPlace {
     name: name ?? machineName(machine),
     by: 'here',
     target: nativeTargetName(),
+    cores: machine.cores,
     wantsSignature: false,
     trusted: [],
     async measure(artifact, { label, threads, ...rest }, progress) {
@@ -87,6 +90,7 @@ export async function placeAt(
     name: name ?? facts.name ?? machineName(facts.machine),
     by: address,
     target: facts.target,
+    cores: facts.machine.cores,
     wantsSignature: true,
     trusted: facts.trusted_keys,
     async measure(artifact, settings, progress) {

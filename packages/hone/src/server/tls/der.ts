@@ -20,9 +20,9 @@ export const boolean = (value: boolean): Der => tagged(0x01, Buffer.of(value ? 0
 
 export const octets = (content: Uint8Array): Der => tagged(0x04, content);
 
-/** A string of whole bytes. */
-export const bits = (content: Uint8Array): Der =>
-  tagged(0x03, Buffer.concat([Buffer.of(0), content]));
+/** A string of bits, of which the last `unused` of the last byte do not count. */
+export const bits = (content: Uint8Array, unused = 0): Der =>
+  tagged(0x03, Buffer.concat([Buffer.of(unused), content]));
 
 export const utf8 = (text: string): Der => tagged(0x0c, Buffer.from(text));
 

@@ -2,7 +2,7 @@
  * Self-signed certificates for TLS, made without any other program: an ECDSA P-256 key and an X.509
  * certificate (RFC 5280) for the names given. Clients trust it by its fingerprint, or as their CA.
  */
-import { generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { fail } from 'hone-runtime/base/diagnostics';
 import {
@@ -28,6 +28,8 @@ export interface TlsIdentity {
 const ECDSA_SHA256 = sequence(identifier('1.2.840.10045.4.3.2'));
 const COMMON_NAME = '2.5.4.3';
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+/** digitalSignature and keyCertSign: it answers for itself. */
+const SIGNS_AND_CERTIFIES = 0x84;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const VALID_DAYS = 3650;
 /** A host name as certificates state them. */
@@ -38,6 +40,7 @@ const HOST =
 export function makeTlsIdentity(names: readonly string[], now: Date = new Date()): TlsIdentity {
   for (const name of names) checkName(name);
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = pair.publicKey.export({ type: 'spki', format: 'der' });
   const name = sequence(set(sequence(identifier(COMMON_NAME), utf8(names[0] ?? 'localhost'))));
   const body = sequence(
     context(0, integer(Buffer.of(2)), true),
@@ -47,8 +50,8 @@ export function makeTlsIdentity(names: readonly string[], now: Date = new Date()
     // A client's clock may be behind.
     sequence(time(new Date(now.getTime() - DAY_MS)), time(later(now))),
     name,
-    pair.publicKey.export({ type: 'spki', format: 'der' }),
-    context(3, sequence(...extensions(names)), true),
+    spki,
+    context(3, sequence(...extensions(names, spki)), true),
   );
   const signature = sign('sha256', body, pair.privateKey);
   return {
@@ -71,10 +74,14 @@ function later(now: Date): Date {
   return new Date(now.getTime() + VALID_DAYS * DAY_MS);
 }
 
-function extensions(names: readonly string[]): Der[] {
+function extensions(names: readonly string[], spki: Uint8Array): Der[] {
   const extension = (id: string, critical: boolean, value: Der): Der =>
     sequence(identifier(id), ...(critical ? [boolean(true)] : []), octets(value));
+  const keyId = createHash('sha256').update(spki).digest().subarray(0, 20);
   return [
+    extension('2.5.29.14', false, octets(keyId)),
+    extension('2.5.29.35', false, sequence(context(0, keyId, false))),
+    extension('2.5.29.15', true, bits(Buffer.of(SIGNS_AND_CERTIFIES), 2)),
     extension('2.5.29.17', false, sequence(...names.map(alternativeName))),
     // Its own authority, so that clients can be given it as their CA.
     extension('2.5.29.19', true, sequence(boolean(true))),
