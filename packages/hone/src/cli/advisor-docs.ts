@@ -1,4 +1,5 @@
 /** How good the performance model is, as tables: for `hone catalogue --fit` and docs/advisor.md. */
+import { MEASURE_DOCS } from './advisor-docs-measure.ts';
 import type {
   ErrorSummary,
   FittedModel,
@@ -138,6 +139,7 @@ export function renderAdvisorDocs(model: FittedModel): string {
     `${ownLine(model)}.`,
     '`npm run bench:advisor` compares predictions with measurements on this machine, from a probe of its peaks.',
     '',
+    ...MEASURE_DOCS,
     '## What it cannot do',
     '',
     '- Inferentia, left out, is off by more than half: nothing else runs its compiler, and its own public',
