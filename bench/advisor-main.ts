@@ -14,7 +14,7 @@ import { thisMachine } from 'hone/advisor/this-machine';
 import { quantile } from 'hone/advisor/validation';
 import { workloadOf } from 'hone/advisor/workload';
 import { runBench } from 'hone/bench/bench';
-import { measurePeak, openMeter } from 'hone/bench/machine-meter';
+import { bestPeak, measurePeak, openMeter } from 'hone/bench/machine-meter';
 import { asHoneError, errorText } from 'hone/cli/errors';
 import { optionReader } from 'hone/cli/option-reader';
 import { formatTable } from 'hone/cli/table';
@@ -53,29 +53,34 @@ async function main(): Promise<void> {
   const machine = probeMachine();
   const threads = options.integer('threads', 1, 256) ?? machine.cores;
   const durationMs = options.duration('duration') ?? 1000;
+  const names = positionals.length > 0 ? positionals : Object.keys(NETWORKS);
   const meter = await openMeter();
-  const peaks = await measurePeak(meter, threads);
+  // The best of probes before, between and after: others on the machine only ever slow it down.
+  let peaks = await measurePeak(meter, threads);
+  const measured = new Map<string, Measured>();
+  for (const name of names) {
+    process.stderr.write(`${name}\n`);
+    measured.set(name, await measure(name, threads, durationMs));
+    peaks = bestPeak(peaks, await measurePeak(meter, threads));
+  }
   meter.close();
   const device = thisMachine(machine, peaks);
   const model = loadModel();
-  const rows: Row[] = [];
-  for (const name of positionals.length > 0 ? positionals : Object.keys(NETWORKS)) {
-    process.stderr.write(`${name}\n`);
+  const rows = [...measured].map(([name, { ms, disturbed }]): Row => {
     const { latencyMs } = predict(
       workloadOf(buildNetwork(name)),
       device,
       { engine: 'compiled', precision: 'fp32', batch: 1 },
       model,
     );
-    const measured = await measure(name, threads, durationMs);
-    rows.push({
+    return {
       model: name,
       predicted_ms: latencyMs,
-      measured_ms: measured.ms,
-      error: latencyMs / measured.ms - 1,
-      disturbed: measured.disturbed,
-    });
-  }
+      measured_ms: ms,
+      error: latencyMs / ms - 1,
+      disturbed,
+    };
+  });
   const errors = rows.map((row) => Math.abs(row.error));
   const median = errors.length === 0 ? null : quantile(errors, 0.5);
   if (values.json === true) {
@@ -97,11 +102,12 @@ async function main(): Promise<void> {
   process.stdout.write([...lines, summary, ''].join('\n'));
 }
 
-async function measure(
-  name: string,
-  threads: number,
-  durationMs: number,
-): Promise<{ readonly ms: number; readonly disturbed: boolean }> {
+interface Measured {
+  readonly ms: number;
+  readonly disturbed: boolean;
+}
+
+async function measure(name: string, threads: number, durationMs: number): Promise<Measured> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-advisor-'));
   try {
     const { onnx, values } = await modelByName(name, folder);

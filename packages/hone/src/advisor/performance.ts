@@ -178,6 +178,9 @@ export function ratesOf(device: Accelerator, run: Omit<Run, 'batch'>): RunRates 
   };
 }
 
+/** Watts for a TFLOPS beyond which more do not help: as much as any measured chip has (V100). */
+const MOST_LOG_WATTS = 0.9;
+
 /**
  * How much of the peak a chip holds: the boost clock falls towards the base clock when the power
  * budget is small beside the peak; newer processes do more with a watt.
@@ -188,7 +191,7 @@ function attainable(device: Accelerator): [string, number][] {
   const tera = (peak.fp16 ?? peak.fp32 ?? 1e12) / 1e12;
   return [
     ['clock', Math.log(baseClockMhz / boostClockMhz)],
-    ['power', Math.log(powerWatts / tera)],
+    ['power', Math.min(MOST_LOG_WATTS, Math.log(powerWatts / tera))],
     ['year', year - 2020],
   ];
 }
