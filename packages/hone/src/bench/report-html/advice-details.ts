@@ -112,30 +112,37 @@ function sensitivitySection({ sensitivity, currency, demand }: AdviceView): Sect
 }
 
 function priceSection({ sla_price: prices, currency }: AdviceView): Section[] {
-  if (prices.length === 0) return [];
-  const sorted = (values: readonly number[]): number[] =>
-    [...new Set(values)].sort((a, b) => a - b);
-  const loads = sorted(prices.map((price) => price.throughput_factor));
-  const limits = sorted(prices.map((price) => price.latency_factor));
-  const cell = (latency: number, load: number): string => {
-    const price = prices.find(
-      (one) => one.latency_factor === latency && one.throughput_factor === load,
-    );
-    if (price === undefined) return '';
-    if (price.instance === null || price.per_hour === null) return '<small>nothing</small>';
-    const text = `${money(price.per_hour, currency)}<br><small>${times(price.instance, price.instances)}</small>`;
-    return latency === 1 && load === 1 ? `<strong>${text}</strong>` : text;
-  };
+  const seen = new Set<string>();
+  const different = prices.filter(({ latency_factor: latency, throughput_factor: load }) => {
+    const key = `${latency} ${load}`;
+    const isNew = !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
+  if (different.length === 0) return [];
   const table = printTable(
-    'Cheapest cost per hour; across: the load, down: the latency limits, both as factors of what was asked for',
+    'The cheapest choice where limits or load are a factor of what was asked for',
     [
-      { title: 'Limits', kind: 'text' },
-      ...loads.map((load) => ({ title: `load ${factor(load)}`, kind: 'number' as const })),
+      { title: 'Latency limits', kind: 'text' },
+      { title: 'Load', kind: 'text' },
+      { title: 'Choice', kind: 'text' },
+      { title: 'Per hour', kind: 'number' },
+      { title: 'Per million', kind: 'number' },
     ],
-    limits.map((latency) => ({
-      cells: [factor(latency), ...loads.map((load) => cell(latency, load))],
-      ...(latency === 1 ? { mark: 'best' as const } : {}),
-    })),
+    different.map((one) => {
+      const { latency_factor: latency, throughput_factor: load, instance } = one;
+      const asked = latency === 1 && load === 1;
+      return {
+        cells: [
+          latency === 1 ? 'as asked' : factor(latency),
+          load === 1 ? 'as asked' : factor(load),
+          instance === null ? 'nothing' : times(instance, one.instances),
+          one.per_hour === null ? '–' : money(one.per_hour, currency),
+          one.per_million === null ? '–' : money(one.per_million, currency),
+        ],
+        ...(asked ? { mark: 'best' as const } : {}),
+      };
+    }),
   );
   return [{ id: 'sla', title: 'The price of the demand', html: table }];
 }
