@@ -49,6 +49,7 @@ const MISUSES: readonly (readonly [string, readonly string[], string, RegExp])[]
   ['missing value', ['run', 'm.onnx', '--input'], 'HONE-CLI-004', /hone run --help/],
   ['too many arguments', ['targets', 'x'], 'HONE-CLI-005', /hone targets --help/],
   ['no such file', ['inspect', 'no-such.onnx'], 'HONE-IO-001', /check the path/],
+  ['a path through a file', ['inspect', 'package.json/x.onnx'], 'HONE-IO-001', /check the path/],
   ['bad number', ['run', 'm.onnx', '--top', 'many'], 'HONE-CLI-006', /whole number/],
 ];
 

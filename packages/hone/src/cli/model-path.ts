@@ -1,5 +1,5 @@
 /** What a path given as MODEL is, told by content: an artifact folder or an ONNX file. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { refusePacked } from 'hone-runtime/artifact/read';
@@ -9,7 +9,7 @@ export type ModelKind = 'artifact' | 'model';
 
 /** Throws a coded error for paths that are neither. */
 export function detectModel(path: string): ModelKind {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (stat === undefined) {
     fail('HONE-IO-001', `${path} does not exist`, path, 'check the path of the model');
   }
@@ -31,6 +31,15 @@ export function detectModel(path: string): ModelKind {
     return looksLikeOnnx(source.read(0, Math.min(16, source.size))) ? 'model' : notAModel(path);
   } finally {
     source.close();
+  }
+}
+
+/** Undefined also where a part of the path is a file, or may not be entered. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
   }
 }
 
