@@ -9,7 +9,7 @@ export function accuracyPage(reports: readonly SubjectReport[]): string {
     'same model in fp32 on the same inputs; samples that calibrate are never judged. KL is the',
     'Kullback-Leibler divergence of the output from the fp32 one, in nats; SNR its signal to noise. `auto` is',
     'the fastest mix of fp32, bf16 and int8 that changes at most 1 % of the answers of the calibration',
-    'samples; its bound of the mean KL is twice what it had there.',
+    'samples; its bound of the mean KL is twice what it had there, at least 0.0025.',
     '',
     ...reports.flatMap(section),
   ].join('\n');

@@ -13,7 +13,7 @@ export interface SearchRecord extends SearchSettings {
   readonly drop: number;
   /** Divergence from fp32 on the samples, in nats. */
   readonly meanKl: number;
-  /** Twice that: what is to be expected of other samples like them. */
+  /** What is to be expected of other samples like them: twice that, at least a quarter of the budget. */
   readonly klBound: number;
   /** Samples judged. */
   readonly judged: number;
