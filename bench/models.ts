@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
-import { buildNetwork, NETWORKS } from './networks/index.ts';
+import { buildNetwork, DECODE, NETWORKS } from './networks/index.ts';
 import { quantizedForm } from './networks/quantized-form.ts';
 import { type NpmModel, npmModel } from './npm-files.ts';
 
@@ -75,12 +75,13 @@ export function expandNames(names: readonly string[]): string[] {
   const groups: Readonly<Record<string, readonly string[]>> = {
     networks: Object.keys(NETWORKS),
     trained: Object.keys(TRAINED),
+    decode: Object.keys(DECODE),
     all: [...Object.keys(NETWORKS), ...Object.keys(TRAINED)],
   };
   const expanded = names.flatMap((name) => groups[name] ?? [name]);
   for (const name of expanded) {
     if (Object.hasOwn(NETWORKS, name) || Object.hasOwn(TRAINED, name)) continue;
-    if (quantizedName(name) !== undefined) continue;
+    if (Object.hasOwn(DECODE, name) || quantizedName(name) !== undefined) continue;
     const known = [...Object.keys(groups), ...(groups['all'] ?? [])].join(', ');
     fail('HONE-BENCH-001', `no benchmark model ${name}`, name, `choose from ${known}`);
   }

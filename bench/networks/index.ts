@@ -2,6 +2,7 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { Graph } from 'hone/graph/types';
 import * as classifiers from './classifiers.ts';
+import { DECODE } from './decode.ts';
 import { ssdMobilenet, yolo } from './detectors.ts';
 import { bertBase128, vitSmall } from './transformers.ts';
 
@@ -19,9 +20,11 @@ export const NETWORKS: Readonly<Record<string, () => Graph>> = {
   'ssd-mobilenet': ssdMobilenet,
 };
 
+export { DECODE } from './decode.ts';
+
 /** Builds a network; throws HONE-BENCH-001 for a name that is not there. */
 export function buildNetwork(name: string): Graph {
-  const make = NETWORKS[name];
+  const make = NETWORKS[name] ?? DECODE[name];
   if (make === undefined) {
     fail(
       'HONE-BENCH-001',
