@@ -8,19 +8,25 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { type BenchJob, type BenchSettings, runBench } from 'hone/bench/bench';
+import { makeInputs } from 'hone/bench/engine-inputs';
+import type { InputValues } from 'hone/bench/engine-protocol';
 import { type BenchReport, isGood } from 'hone/bench/report';
 import { reportHtml } from 'hone/bench/report-html';
 import { reportTable } from 'hone/bench/report-table';
 import { optionReader } from 'hone/cli/option-reader';
 import { asHoneError, errorText } from 'hone/cli/errors';
 import { formatTable } from 'hone/cli/table';
-import { compileModel, writeArtifact } from 'hone/compile/index';
 import { runAccuracy } from './accuracy/main.ts';
+import type { CalibrationRequest } from 'hone/compile/calibrate/request';
+import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/index';
+import { PRECISIONS } from 'hone/compile/options';
+import { AUTOCAST_POLICIES } from 'hone/passes/autocast';
 import { expandNames, modelByName } from './models.ts';
 
 const USAGE = `npm run bench -- NAME… [--baseline onnxruntime] [--threads N] [--concurrency 1,2]
                  [--duration 3s] [--sessions 3] [--quick] [--json] [--html FILE] [--save]
 npm run bench -- accuracy [NAME…] [--save]
+                 [--target T] [--precision fp32|bf16|fp16|int8] [--autocast matmul|all]
 NAME: a network or trained model of bench/README.md, or networks, trained, all`;
 
 const OPTIONS = {
@@ -30,12 +36,16 @@ const OPTIONS = {
   duration: { type: 'string' },
   sessions: { type: 'string' },
   target: { type: 'string' },
+  precision: { type: 'string' },
+  autocast: { type: 'string' },
   html: { type: 'string' },
   quick: { type: 'boolean' },
   json: { type: 'boolean' },
   save: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
+
+const CALIBRATION_SAMPLES = 4;
 
 /** Folders of jobs that were not released yet. */
 const folders = new Set<string>();
@@ -60,7 +70,8 @@ async function main(): Promise<number> {
     return runAccuracy(positionals.slice(1), values.save === true);
   }
   const settings = readSettings(values);
-  const jobs = expandNames(positionals).map((name) => jobOf(name, values.target));
+  const options = readCompileOptions(values);
+  const jobs = expandNames(positionals).map((name) => jobOf(name, options));
   const report = await runBench(jobs, settings);
   const text = reportText(report);
   process.stdout.write(values.json === true ? `${JSON.stringify(report)}\n` : text);
@@ -99,8 +110,45 @@ function readSettings(values: ReturnType<typeof readArguments>['values']): Bench
   };
 }
 
+type Wanted = Pick<CompileOptions, 'target' | 'precision' | 'autocast'>;
+
+function readCompileOptions(values: ReturnType<typeof readArguments>['values']): Wanted {
+  const { target } = values;
+  const precision = wordOf(PRECISIONS, values.precision, '--precision');
+  const autocast = wordOf(AUTOCAST_POLICIES, values.autocast, '--autocast');
+  return {
+    ...(target === undefined ? {} : { target }),
+    ...(precision === undefined ? {} : { precision }),
+    ...(autocast === undefined ? {} : { autocast }),
+  };
+}
+
+function wordOf<T extends string>(
+  words: readonly T[],
+  word: string | undefined,
+  option: string,
+): T | undefined {
+  if (word === undefined) return undefined;
+  const found = words.find((item) => item === word);
+  return found ?? fail('HONE-BENCH-009', `${option} ${word}`, option, `one of ${words.join(', ')}`);
+}
+
+/** int8 is calibrated on inputs as the measurement has them: it shows speed, not accuracy. */
+function calibrationOf(values: Readonly<Record<string, InputValues>> = {}): CalibrationRequest {
+  return {
+    origin: 'random',
+    samples: (inputs) => {
+      const plans = inputs.map((input) => ({ ...input, ...values[input.name] }));
+      return Array.from({ length: CALIBRATION_SAMPLES }, (_, seed) => ({
+        name: `seed ${seed}`,
+        inputs: makeInputs(plans, seed),
+      }));
+    },
+  };
+}
+
 /** Everything of a job lies in a folder that goes with it. */
-function jobOf(model: string, target: string | undefined): BenchJob {
+function jobOf(model: string, options: Wanted): BenchJob {
   let folder: string | undefined;
   return {
     model,
@@ -115,7 +163,8 @@ function jobOf(model: string, target: string | undefined): BenchJob {
       const begin = performance.now();
       const compiled = await compileModel(onnx, {
         ...(shapes === undefined ? {} : { shapes }),
-        ...(target === undefined ? {} : { target }),
+        ...options,
+        ...(options.precision === 'int8' ? { calibration: calibrationOf(values) } : {}),
       });
       await writeArtifact(compiled, artifact);
       const compileSeconds = (performance.now() - begin) / 1000;

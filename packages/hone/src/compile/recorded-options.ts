@@ -17,7 +17,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import type { Target } from 'hone-runtime/target/types';
 import type { ContractOptions } from '../kernels/index.ts';
 import { standardRegistry } from '../ops/registry.ts';
-import type { AutocastPolicy } from '../passes/autocast.ts';
+import { AUTOCAST_POLICIES } from '../passes/autocast.ts';
 import { readCalibrationRecord } from './calibrate/request.ts';
 import { readSearchRecord } from './precision-search/types.ts';
 import { type CompileOptions, PRECISIONS } from './options.ts';
@@ -75,7 +75,7 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'prefix') options.prefix = text(field);
     else if (name === 'memoryBytes') options.memoryBytes = count(field);
     else if (name === 'precision') options.precision = oneOf(field, PRECISIONS);
-    else if (name === 'autocast') options.autocast = oneOf(field, POLICIES);
+    else if (name === 'autocast') options.autocast = oneOf(field, AUTOCAST_POLICIES);
     else if (name === 'calibrated') options.calibrated = readCalibrationRecord(field);
     else if (name === 'searched') options.searched = readSearchRecord(field);
     else unknown(subject, name);
@@ -120,8 +120,6 @@ function record<T>(field: Field, read: (field: Field) => T): Readonly<Record<str
   // Names come from a file: "__proto__" must be a name like any other.
   return Object.fromEntries(members(field).map(({ name, field: value }) => [name, read(value)]));
 }
-
-const POLICIES = ['none', 'matmul', 'all'] as const satisfies readonly AutocastPolicy[];
 
 function oneOf<T extends string>(field: Field, words: readonly T[]): T {
   const word = text(field);

@@ -16,7 +16,8 @@ import {
   type ValuePrecision,
 } from './precision-plan.ts';
 
-export type AutocastPolicy = 'none' | 'matmul' | 'all';
+export const AUTOCAST_POLICIES = ['none', 'matmul', 'all'] as const;
+export type AutocastPolicy = (typeof AUTOCAST_POLICIES)[number];
 
 /** `fused`: the graph's stages in f32; its buffers are the values that lie in memory. */
 export function autocastPlan(
