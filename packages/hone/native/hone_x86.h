@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #endif
 
+typedef struct { uint8_t bytes[4]; } hone_bytes_4;
+
 // The four bytes at p in every lane.
 HONE_INLINE hone_i32x16 hone_broadcast_4_bytes(const void *p) {
   int32_t word;
@@ -30,14 +32,15 @@ HONE_INLINE hone_f32x16 hone_vdpbf16ps(hone_f32x16 acc, const uint16_t *a, const
 #endif
 
 #ifdef __AVX512VNNI__
+// One piece of assembly: a compiler that sees two instructions broadcasts for a whole tile first, and
+// spills. (The instruction takes its signed operand from memory only, and the broadcast is unsigned.)
 HONE_INLINE hone_i32x16 hone_vpdpbusd(hone_i32x16 acc, const uint8_t *a, const int8_t *b) {
-  const hone_i32x16 x = hone_broadcast_4_bytes(a);
   const hone_i32x16 y = hone_load_i32x16((const int32_t *)b);
-#ifdef __clang__
-  return __builtin_ia32_vpdpbusd512(acc, x, y);
-#else
-  return (hone_i32x16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)x, (__m512i)y);
-#endif
+  hone_i32x16 x;
+  __asm__("vpbroadcastd %[a], %[x]\n\tvpdpbusd %[y], %[x], %[acc]"
+          : [acc] "+v"(acc), [x] "=&v"(x)
+          : [a] "m"(*(const hone_bytes_4 *)a), [y] "v"(y));
+  return acc;
 }
 #endif
 
