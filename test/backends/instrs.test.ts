@@ -1,57 +1,80 @@
 /** Instructions: the C text does what the meaning says, where this processor has them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emitKernel } from 'hone/backends/c/emit';
+import { emitKernel, emitUnit } from 'hone/backends/c/emit';
 import { C_INSTRS } from 'hone/backends/c/instrs';
 import { interpretLoop } from 'hone/loop/interpret';
 import { parseLoop } from 'hone/loop/parse';
 import { verifyLoop } from 'hone/loop/verify';
 import { numberToBf16 } from 'hone-runtime/base/half';
 import { seededRandom } from 'hone-runtime/base/random';
-import { nativeTarget, resolveTarget } from 'hone-runtime/target/parse';
-import { compileKernels } from '../support/compiled-kernel.js';
+import { nativeTarget, resolveTarget, targetRunsOn } from 'hone-runtime/target/parse';
+import { compileC, compileKernels } from '../support/compiled-kernel.js';
 
 /** A dot product over 5 steps into registers, then to memory. */
-function kernel(instr: string, acc: string, a: string, b: string, group: number): string {
-  return `loop "dot_${instr}" lanes 16 (read a: ${a}, read b: ${b}, write y: ${acc}) {
-    alloc register acc: ${acc} [32]
+function kernel(
+  instr: string,
+  acc: string,
+  a: string,
+  b: string,
+  group: number,
+  lanes = 16,
+): string {
+  return `loop "dot_${instr}" lanes ${lanes} (read a: ${a}, read b: ${b}, write y: ${acc}) {
+    alloc register acc: ${acc} [${2 * lanes}]
     for p in 0 to 2 unroll {
-      for l in 0 to 16 vector { acc[add(mul(p, 16), l)] = ${acc === 'f32' ? '0:f32' : '0:i32'} }
+      for l in 0 to ${lanes} vector { acc[add(mul(p, ${lanes}), l)] = ${acc === 'f32' ? '0:f32' : '0:i32'} }
     }
     for k in 0 to 5 serial {
       for p in 0 to 2 unroll {
-        call ${instr}(at acc[mul(p, 16)], at a[add(mul(p, ${5 * group}), mul(k, ${group}))], at b[mul(k, ${16 * group})])
+        call ${instr}(at acc[mul(p, ${lanes})], at a[add(mul(p, ${5 * group}), mul(k, ${group}))], at b[mul(k, ${lanes * group})])
       }
     }
     for p in 0 to 2 unroll {
-      for l in 0 to 16 vector { y[add(mul(p, 16), l)] = acc[add(mul(p, 16), l)]${acc === 'f32' ? '' : `:${acc}`} }
+      for l in 0 to ${lanes} vector { y[add(mul(p, ${lanes}), l)] = acc[add(mul(p, ${lanes}), l)]${acc === 'f32' ? '' : `:${acc}`} }
     }
   }`;
 }
 
-const features = nativeTarget().features;
+const machine = nativeTarget();
 const random = seededRandom(3);
 
-test('vpdpbusd', {
-  skip: features.includes('vnni') ? false : 'this processor has no VNNI',
-}, async () => {
-  const fn = verifyLoop(parseLoop(kernel('vpdpbusd', 'i32', 'u8', 'i8', 4)), C_INSTRS);
-  const a = Uint8Array.from({ length: 40 }, () => random.integer(256));
-  const b = Int8Array.from({ length: 320 }, () => random.integer(256) - 128);
-  const wanted = new Int32Array(32);
-  interpretLoop(fn, { a, b, y: wanted }, {}, { instrs: C_INSTRS });
-  const compiled = await compileKernels([fn], resolveTarget('x86-64-v4+vnni-linux-gnu'));
-  const y = new Int32Array(32);
-  compiled.run(fn, { a, b, y });
-  compiled.close();
-  assert.deepEqual(y, wanted);
-  assert.ok(
-    emitKernel(fn).includes('acc[p] = hone_vpdpbusd(acc[p], &a[p * 20 + k * 4], &b[k * 64]);'),
-  );
-});
+/** Rows of integers: where they run, they run as they mean; elsewhere they are compiled. */
+const INTEGER_ROWS = [
+  { name: 'vpdpbusd', lanes: 16, group: 4, target: 'x86-64-v4+vnni-linux-gnu' },
+  { name: 'vpmaddubsw', lanes: 8, group: 4, target: 'x86-64-v3-linux-gnu' },
+  { name: 'vpmaddwd', lanes: 8, group: 2, target: 'x86-64-v3-linux-gnu' },
+  { name: 'vpdpbusd256', lanes: 8, group: 4, target: 'x86-64-v3+avxvnni-linux-gnu' },
+  { name: 'usdot', lanes: 4, group: 4, target: 'arm64+i8mm-linux-gnu' },
+  { name: 'sdot', lanes: 4, group: 4, target: 'arm64+dotprod-linux-gnu' },
+] as const;
+
+for (const { name, lanes, group, target } of INTEGER_ROWS) {
+  test(`${name} on ${target}`, async () => {
+    const fn = verifyLoop(parseLoop(kernel(name, 'i32', 'u8', 'i8', group, lanes)), C_INSTRS);
+    const a = Uint8Array.from({ length: 10 * group }, () => random.integer(256));
+    // Full range: sums of pairs saturate where an instruction has it so.
+    const b = Int8Array.from({ length: 5 * lanes * group }, () => random.integer(256) - 128);
+    const wanted = new Int32Array(2 * lanes);
+    interpretLoop(fn, { a, b, y: wanted }, {}, { instrs: C_INSTRS });
+    const call = `acc[p] = hone_${name}(acc[p], &a[p * ${5 * group} + k * ${group}], &b[k * ${lanes * group}]);`;
+    assert.ok(emitKernel(fn).includes(call));
+    const resolved = resolveTarget(target);
+    if (!targetRunsOn(resolved, machine)) {
+      const { close } = await compileC(emitUnit([fn], name), resolved, 'assembly');
+      close();
+      return;
+    }
+    const compiled = await compileKernels([fn], resolved);
+    const y = new Int32Array(2 * lanes);
+    compiled.run(fn, { a, b, y });
+    compiled.close();
+    assert.deepEqual(y, wanted);
+  });
+}
 
 test('vdpbf16ps', {
-  skip: features.includes('bf16') ? false : 'this processor has no bf16',
+  skip: machine.features.includes('bf16') ? false : 'this processor has no bf16',
 }, async () => {
   const fn = verifyLoop(parseLoop(kernel('vdpbf16ps', 'f32', 'bf16', 'bf16', 2)), C_INSTRS);
   const half = (): number => numberToBf16(random.integer(64) / 8 - 4);

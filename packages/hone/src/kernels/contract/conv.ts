@@ -30,7 +30,7 @@ import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelBuffer, KernelContext } from '../types.ts';
 import { convChannels } from './conv-channels.ts';
 import { constantOf } from './constant.ts';
-import { chooseDot, type Dot, type OperandForm, singleDot } from './dot.ts';
+import { chooseDot, type Dot, exactDot, type OperandForm, singleDot } from './dot.ts';
 import { flattenPointwise } from './flatten.ts';
 import {
   accumulateStep,
@@ -70,7 +70,8 @@ export function lowerConv(
   const outputBuffer = bufferAt(buffers, output);
   const planar = inputBuffer.layout.block === 1;
   const channels = convChannels(spec, lanes, planar);
-  const dot = convDot(form, spec, channels.reduction, target, planar);
+  const weights = constantOf(bufferAt(buffers, at(stage.operands, 1)));
+  const dot = exactDot(convDot(form, spec, channels.reduction, target, planar), weights);
   const [oh, ow] = [at(spec.output, 0), at(spec.output, 1)];
   const vectors = Math.ceil(spec.oc / lanes);
   const tiles = rankTiles(
@@ -82,6 +83,8 @@ export function lowerConv(
       maxQ: channels.maxQ,
       ...(channels.divisor === undefined ? {} : { divisor: channels.divisor }),
       ragged: false,
+      ops: dot.ops ?? 1,
+      registers: dot.registers ?? 1,
     },
     target,
   );

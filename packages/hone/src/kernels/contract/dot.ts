@@ -4,6 +4,7 @@
  * reduction: the data's are broadcast, each lane of an output vector has its own weights.
  */
 import type { DType } from 'hone-runtime/base/dtype';
+import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Target } from 'hone-runtime/target/types';
 import type { Expr } from '../../expr/types.ts';
 import type { ContractBody } from '../../stages/types.ts';
@@ -55,28 +56,53 @@ export interface Dot {
   readonly group: 1 | 2 | 4;
   /** The instruction that does it; absent: a multiplication and an addition. */
   readonly instr?: string;
+  /** Instructions of a step, and registers beside accumulators and weights. Default 1 each. */
+  readonly ops?: number;
+  readonly registers?: number;
+  /** Largest magnitude of weights it is exact for; larger ones take `otherwise`. */
+  readonly limit?: number;
+  readonly otherwise?: Dot;
 }
 
-/** The best step that a target has for a form. */
+/** The best step that a target has for a form, if the weights allow it (see `exactDot`). */
 export function chooseDot(form: OperandForm, target: Target): Dot {
   const { data, weights } = form;
-  const has = (feature: string): boolean => target.features.includes(feature);
   const name = data === 'u8' ? 'u8i8' : data;
-  const acc = data === 'u8' ? 'i32' : 'f32';
+  const single: Dot = { name, data, weights, acc: data === 'u8' ? 'i32' : 'f32', group: 1 };
+  if (data === 'u8') return integerDot(single, target);
   const isWide = target.arch === 'x86-64' && target.lanes === 16;
-  if (data === 'bf16' && isWide && has('bf16')) {
-    return { name, data, weights, acc, group: 2, instr: 'vdpbf16ps' };
+  if (data === 'bf16' && isWide && target.features.includes('bf16')) {
+    return { ...single, group: 2, instr: 'vdpbf16ps' };
   }
-  if (data === 'u8' && isWide && has('vnni')) {
-    return { name, data, weights, acc, group: 4, instr: 'vpdpbusd' };
+  return single;
+}
+
+function integerDot(single: Dot, { arch, lanes, features }: Target): Dot {
+  const row = (instr: string): Dot => ({ ...single, group: 4, instr });
+  const has = (feature: string): boolean => features.includes(feature);
+  if (arch === 'x86-64' && lanes === 16 && has('vnni')) return row('vpdpbusd');
+  if (arch === 'x86-64' && lanes === 8) {
+    if (has('avxvnni')) return row('vpdpbusd256');
+    const wide: Dot = { ...single, group: 2, instr: 'vpmaddwd', ops: 3, registers: 2 };
+    return { ...row('vpmaddubsw'), ops: 3, registers: 3, limit: 64, otherwise: wide };
   }
-  return { name, data, weights, acc, group: 1 };
+  if (arch === 'arm64' && has('i8mm')) return row('usdot');
+  if (arch === 'arm64' && has('dotprod')) return { ...row('sdot'), ops: 2, registers: 3 };
+  return single;
+}
+
+/** The step itself where it is exact for these weights, else the one that is. */
+export function exactDot(dot: Dot, weights: Tensor): Dot {
+  const { limit, otherwise } = dot;
+  if (limit === undefined || otherwise === undefined) return dot;
+  const fits = toNumbers(weights).every((value) => Math.abs(value) <= limit);
+  return fits ? dot : otherwise;
 }
 
 /** The same data and weights, one element a step: for reductions that groups do not divide. */
 export function singleDot(dot: Dot): Dot {
-  const { instr: _, ...rest } = dot;
-  return { ...rest, group: 1 };
+  const { name, data, weights, acc } = dot;
+  return { name, data, weights, acc, group: 1 };
 }
 
 export const F32_DOT: Dot = {

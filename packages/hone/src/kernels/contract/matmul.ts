@@ -19,7 +19,7 @@ import { forLoop, rangesOf } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelBuffer, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
-import { chooseDot, type Dot, type OperandForm, operandForm, singleDot } from './dot.ts';
+import { chooseDot, type Dot, exactDot, type OperandForm, operandForm, singleDot } from './dot.ts';
 import {
   accumulateStep,
   clearTile,
@@ -84,7 +84,8 @@ export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan |
     return 'a constant right side differs by batch';
   }
   const batch = names.filter((name) => name !== m && name !== n && (extents.get(name) ?? 1) > 1);
-  const dot = matMulDot(form, target, a, extents.get('r0') ?? 1, right.constant !== undefined);
+  const chosen = matMulDot(form, target, a, extents.get('r0') ?? 1, right.constant !== undefined);
+  const dot = chosen.limit === undefined ? chosen : exactDot(chosen, constantOf(right));
   return { batch, m, n, a, b, extents, dot };
 }
 
@@ -111,7 +112,7 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
   const { stage, buffers, target } = ctx;
   const { lanes } = target;
   const { dot } = plan;
-  const { group } = dot;
+  const { group, ops = 1, registers = 1 } = dot;
   const extent = (name: string): number => plan.extents.get(name) ?? 1;
   const k = extent('r0');
   const n = extent(plan.n);
@@ -123,7 +124,17 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
   const rowBytes = dtypeBytes(dot.data) * (plan.m === null ? 0 : (plan.a.terms.get(plan.m) ?? 0));
   const maxPixels = rowBytes % 4096 === 0 && rowBytes > 0 ? 8 : 14;
   const tile = bestTile(
-    { rows: 1, columns: m, vectors, k: k / group, maxQ: m === 1 ? 8 : 6, ragged: true, maxPixels },
+    {
+      rows: 1,
+      columns: m,
+      vectors,
+      k: k / group,
+      maxQ: m === 1 ? 8 : 6,
+      ragged: true,
+      maxPixels,
+      ops,
+      registers,
+    },
     target,
   );
   const { tw, q } = tile;

@@ -31,11 +31,14 @@ export interface TileProblem {
   /** A last, smaller group of vectors is allowed. */
   readonly ragged: boolean;
   readonly maxPixels?: number;
+  /** Instructions of a step and registers it needs beside accumulators and weights. Default 1. */
+  readonly ops?: number;
+  readonly registers?: number;
 }
 
 /** Does a tile fit the registers: accumulators, one weight vector each, one broadcast? */
-export function fitsRegisters(tile: Tile, target: Target): boolean {
-  return tile.th * tile.tw * tile.q + tile.q + 1 <= target.vectorRegisters;
+export function fitsRegisters(tile: Tile, target: Target, others = 1): boolean {
+  return tile.th * tile.tw * tile.q + tile.q + others <= target.vectorRegisters;
 }
 
 /** Estimated cycles of one core for the whole problem. */
@@ -46,16 +49,17 @@ export function tileCost(tile: Tile, p: TileProblem, target: Target): number {
   let cycles = 0;
   for (const [q, groups] of splits(p.vectors, tile.q)) {
     for (const [pixels, count] of pixelTiles) {
-      cycles += groups * count * passCost(pixels, q, p.k, target);
+      cycles += groups * count * passCost(pixels, q, p, target);
     }
   }
   return cycles;
 }
 
-function passCost(pixels: number, q: number, k: number, target: Target): number {
+function passCost(pixels: number, q: number, p: TileProblem, target: Target): number {
+  const { k, ops = 1 } = p;
   const fmasPerCycle = target.lanes === 16 ? 1 : 2;
   // Four chains hide a multiply-add's latency at one a cycle.
-  const fma = Math.max(pixels * q, 4 * fmasPerCycle) / fmasPerCycle;
+  const fma = Math.max(ops * pixels * q, 4 * fmasPerCycle) / fmasPerCycle;
   const loads = (pixels + q) / 2;
   const panelBytes = k * q * target.lanes * 4;
   // Weights beyond L1 arrive at half a vector a cycle, mostly behind the arithmetic.
@@ -83,7 +87,7 @@ export function rankTiles(p: TileProblem, target: Target): readonly Tile[] {
         const tile: Tile = { th, tw, q };
         if (th > 1 && tw < p.columns) continue;
         if (th * tw > (p.maxPixels ?? Number.POSITIVE_INFINITY)) continue;
-        if (!fitsRegisters(tile, target)) continue;
+        if (!fitsRegisters(tile, target, p.registers)) continue;
         found.push({ tile, cost: tileCost(tile, p, target) });
       }
     }
