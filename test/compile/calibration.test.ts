@@ -1,21 +1,31 @@
 /** What calibration sees of values, and the ranges it makes of it. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
 import { CALIBRATORS, quantizationOf, rangeOf } from 'hone/compile/calibrate/calibrators';
 import { Histogram } from 'hone/compile/calibrate/histogram';
 import { int8Plan, int8Scope } from 'hone/compile/calibrate/int8-plan';
 import { observe } from 'hone/compile/calibrate/observe';
 import { calibrate, type Sample } from 'hone/compile/calibrate/run';
 import { weightBits } from 'hone/compile/choose-precision';
+import { compileModel, rebuildArtifact, writeArtifact } from 'hone/compile/index';
 import { optimizeGraph } from 'hone/compile/pipeline';
+import { exportOnnx } from 'hone/frontends/onnx/index';
 import type { Graph, ValueId } from 'hone/graph/types';
 import { valueById } from 'hone/graph/walk';
 import { interpretAll } from 'hone/ops/interpret';
 import { opBuilder, standardRegistry } from 'hone/ops/registry';
+import { load } from 'hone-runtime';
+import { openArtifact } from 'hone-runtime/artifact/read';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { seededRandom } from 'hone-runtime/base/random';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { resolveTarget } from 'hone-runtime/target/parse';
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-calibration-'));
+after(() => rmSync(folder, { recursive: true }));
 
 const random = seededRandom(11);
 function normal(shape: readonly number[], scale = 1): Tensor {
@@ -184,4 +194,44 @@ test('samples that say nothing are refused', async () => {
   ]);
   const plan = () => int8Plan(graph, scope, histograms, 'minmax', 8);
   assert.equal(await codeOf(plan), 'HONE-CALIBRATE-006');
+});
+
+test('corrected biases take back the mean shift of rounded weights, and rebuild', async () => {
+  const b = opBuilder('shifted');
+  const x = b.graph.input('x', { dtype: 'f32', shape: [1, 4, 6, 6] });
+  // Weights between two levels: rounding moves all of them the same way.
+  const weights = Float64Array.from({ length: 8 * 4 }, (_, i) => (i % 4 === 0 ? 1 : 5.4 / 127));
+  const w = b.constant(fromNumbers('f32', [8, 4, 1, 1], weights), 'w');
+  const c = b.op('Conv', [x, w], {}, { name: 'c', outputNames: ['c'] });
+  const file = path.join(folder, 'shifted.onnx');
+  writeFileSync(file, exportOnnx(b.graph.finish([b.op('Neg', [c])])));
+  const given = Array.from({ length: 4 }, (_, i) => {
+    const values = toNumbers(normal([1, 4, 6, 6])).map((value) => value + 5);
+    return { name: `${i}`, inputs: { x: fromNumbers('f32', [1, 4, 6, 6], values) } };
+  });
+  const meanError = async (correctBias: boolean, name: string): Promise<number> => {
+    const artifact = path.join(folder, name);
+    const model = await compileModel(file, {
+      precision: 'int8',
+      calibration: { samples: given, calibrator: 'minmax', correctBias },
+    });
+    await writeArtifact(model, artifact);
+    const session = load(artifact);
+    const graph = b.graph.finish([c]);
+    let sum = 0;
+    for (const { inputs } of given) {
+      const [output] = Object.values(session.runSync(inputs));
+      const wanted = toNumbers(interpretAll(graph, [inputs.x])(c));
+      toNumbers(output as Tensor).forEach((value, i) => {
+        sum += -value - (wanted[i] as number);
+      });
+    }
+    session.close();
+    return Math.abs(sum / (given.length * 8 * 36));
+  };
+  const plain = await meanError(false, 'plain.hone');
+  const corrected = await meanError(true, 'corrected.hone');
+  assert.ok(plain > 0.02, `rounding shifts the mean: ${plain}`);
+  assert.ok(corrected < plain / 4, `${corrected} instead of ${plain}`);
+  await rebuildArtifact(openArtifact(path.join(folder, 'corrected.hone')), file);
 });

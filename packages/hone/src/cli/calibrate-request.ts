@@ -17,6 +17,7 @@ export interface CalibrateRequest {
   readonly calibrator: Calibrator;
   /** Value of --image. */
   readonly image: string;
+  readonly correctBias?: boolean;
 }
 
 const RANDOM_SAMPLES = 4;
@@ -40,24 +41,35 @@ export function readCalibrate(
     return undefined;
   }
   const image = options.text('image') ?? '';
+  const bias = options.flag('correct-bias') ? { correctBias: true } : {};
   if (source === undefined) {
-    return uncalibrated === 'random' ? { files: [], calibrator, image } : undefined;
+    return uncalibrated === 'random' ? { files: [], calibrator, image, ...bias } : undefined;
   }
   const files = sampleFiles(source).map((file) => {
     const stat = statSync(file);
     return `${file} ${stat.size} ${stat.mtimeMs}`;
   });
-  return { source, files, calibrator, image };
+  return { source, files, calibrator, image, ...bias };
 }
 
-export function calibrationOf({ source, calibrator, image }: CalibrateRequest): CalibrationRequest {
+export function calibrationOf({
+  source,
+  calibrator,
+  image,
+  correctBias,
+}: CalibrateRequest): CalibrationRequest {
   return source === undefined
     ? {
         samples: (inputs) => randomSamples(inputs, RANDOM_SAMPLES),
         calibrator,
         origin: 'random',
+        ...(correctBias === undefined ? {} : { correctBias }),
       }
-    : { samples: (inputs) => readSamples(source, inputs, image), calibrator };
+    : {
+        samples: (inputs) => readSamples(source, inputs, image),
+        calibrator,
+        ...(correctBias === undefined ? {} : { correctBias }),
+      };
 }
 
 /** --max-drop and --metric; undefined where precision is not searched. */

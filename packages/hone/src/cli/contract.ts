@@ -59,6 +59,10 @@ const PRECISION_OPTIONS: readonly OptionSpec[] = [
     fallback: 'mse',
   },
   {
+    flags: '--correct-bias',
+    doc: 'int8: biases of convolutions take back what rounded weights shift on the samples',
+  },
+  {
     flags: '--max-drop <SHARE>',
     doc: 'what precision auto may lose on the samples, by --metric: 1%, or 0.01',
     fallback: '1%',

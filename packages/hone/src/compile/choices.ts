@@ -22,16 +22,17 @@ import type {
 } from '../passes/precision-plan.ts';
 import type { CompileOptions } from './options.ts';
 
-type Choices = Pick<CompileOptions, 'plan' | 'reasons'>;
+type Choices = Pick<CompileOptions, 'plan' | 'reasons' | 'biases'>;
 
 const CHOICES_FILE = 'choices.json';
 
-export function choicesJson({ plan, reasons }: Choices): JsonObject {
+export function choicesJson({ plan, reasons, biases }: Choices): JsonObject {
   if (plan === undefined) return {};
   const values = [...plan.values].map(([name, precision]): Json => [name, valueJson(precision)]);
   const contractions = [...plan.contractions].map(([name, precision]): Json => [name, precision]);
   const why = reasons === undefined ? {} : { reasons: [...reasons].map((pair): Json => pair) };
-  return { precision: { values, contractions, weightBits: plan.weightBits, ...why } };
+  const shifts = biases === undefined ? {} : { biases: [...biases].map((pair): Json => pair) };
+  return { precision: { values, contractions, weightBits: plan.weightBits, ...why, ...shifts } };
 }
 
 export function readChoices(artifact: Artifact): Choices {
@@ -40,11 +41,23 @@ export function readChoices(artifact: Artifact): Choices {
   if (!hasMember(root, 'precision')) return {};
   const precision = member(root, 'precision');
   const plan = readPlan(precision);
-  if (!hasMember(precision, 'reasons')) return { plan };
-  const reasons = pairs(member(precision, 'reasons')).map(
-    ([name, why]) => [name, text(why)] as const,
-  );
-  return { plan, reasons: new Map(reasons) };
+  return {
+    plan,
+    ...(hasMember(precision, 'reasons')
+      ? {
+          reasons: new Map(
+            pairs(member(precision, 'reasons')).map(([name, why]) => [name, text(why)]),
+          ),
+        }
+      : {}),
+    ...(hasMember(precision, 'biases')
+      ? {
+          biases: new Map(
+            pairs(member(precision, 'biases')).map(([name, all]) => [name, list(all).map(number)]),
+          ),
+        }
+      : {}),
+  };
 }
 
 function valueJson(precision: ValuePrecision): Json {

@@ -5,11 +5,12 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import { bytesOf, toNumbers } from 'hone-runtime/base/tensor';
 import type { Target } from 'hone-runtime/target/types';
-import type { Graph } from '../graph/types.ts';
+import type { Graph, ValueId } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
+import { biasCorrections, correctable } from './calibrate/bias.ts';
 import { int8Plan, int8Scope } from './calibrate/int8-plan.ts';
-import type { InputSpec } from './calibrate/request.ts';
+import type { CalibrationRecord, InputSpec } from './calibrate/request.ts';
 import { calibrate, type Sample, type Samples } from './calibrate/run.ts';
 import type { CompileOptions } from './options.ts';
 import { optimizeGraph, targetsOf } from './pipeline.ts';
@@ -42,6 +43,10 @@ export async function choosePrecision(
   const observed = scope.values.filter((id) => !scope.shared.has(id));
   const { timeoutMs, onProgress } = options;
   const judged: Sample[] = [];
+  const corrected =
+    precision === 'int8' && calibration.correctBias === true
+      ? correctable(graph, scope.contractions)
+      : [];
   const found = await calibrate(
     graph,
     observed,
@@ -50,11 +55,21 @@ export async function choosePrecision(
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
+      channels: corrected.map(({ inputs }) => inputs[0] as ValueId),
     },
   );
   const targets = targetsOf(options);
   const full = int8Plan(graph, scope, found.histograms, calibrator, weightBits(targets));
-  const calibrated = { calibrator, origin, samples: found.samples, sha256: found.digest };
+  const calibrated: CalibrationRecord = {
+    calibrator,
+    origin,
+    samples: found.samples,
+    sha256: found.digest,
+  };
+  if (corrected.length > 0) {
+    const biases = biasCorrections(graph, corrected, full, found.means);
+    return { ...options, plan: full, biases, calibrated: { ...calibrated, correctBias: true } };
+  }
   if (precision === 'int8') return { ...options, plan: full, calibrated };
   const settings = options.search ?? DEFAULT_SEARCH;
   const hasBf16 = targets.every(({ features }) => features.includes('bf16'));

@@ -6,6 +6,7 @@ import type { ContractOptions } from '../kernels/index.ts';
 import type { AutocastPolicy } from '../passes/autocast.ts';
 import type { Registry } from '../ops/registry.ts';
 import type { PrecisionPlan } from '../passes/precision-plan.ts';
+import type { BiasCorrections } from './calibrate/bias.ts';
 import type { CalibrationRecord, CalibrationRequest } from './calibrate/request.ts';
 import type { SearchRecord, SearchSettings } from './precision-search/types.ts';
 
@@ -39,6 +40,8 @@ export interface CompileOptions {
   readonly search?: SearchSettings;
   /** What precision "auto" found; for a rebuild, with `plan`. */
   readonly searched?: SearchRecord;
+  /** What is added to biases, by node; a choice, kept with `plan`. */
+  readonly biases?: BiasCorrections;
   /** Why contractions have their precision, by name; a choice, kept with `plan`. */
   readonly reasons?: ReadonlyMap<string, string>;
   /** What a calibration was made with; for a rebuild, with `plan`. */

@@ -17,6 +17,7 @@ import { standardRegistry } from '../ops/registry.ts';
 import { applyPrecision } from '../passes/apply-precision.ts';
 import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
+import { correctBiases } from './calibrate/bias.ts';
 import { generateWithin } from './budget.ts';
 import type { GenerateOptions } from './generate.ts';
 import { splitHost } from './host-split.ts';
@@ -87,7 +88,9 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const registry = options.registry ?? standardRegistry;
   const say = options.onProgress ?? ((): void => {});
   say('optimising the graph');
-  const { graph, host } = splitHost(optimizeGraph(source, options), registry);
+  const { graph: split, host } = splitHost(optimizeGraph(source, options), registry);
+  const { biases } = options;
+  const graph = biases === undefined ? split : correctBiases(split, biases);
   const around = host === undefined ? {} : { host };
   say('fusing');
   const fusion = { registry, ...(options.fuse === undefined ? {} : { fuse: options.fuse }) };

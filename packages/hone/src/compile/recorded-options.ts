@@ -34,7 +34,8 @@ type Unrecorded =
   | 'calibration'
   | 'plan'
   | 'search'
-  | 'reasons';
+  | 'reasons'
+  | 'biases';
 
 /** For the manifest. */
 export function recordOptions(options: CompileOptions, targets: readonly Target[]): JsonObject {

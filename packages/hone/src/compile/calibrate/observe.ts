@@ -73,10 +73,19 @@ export interface WatchedGraph {
   readonly graph: Graph;
   /** Per watched value, in order: names of the outputs with its facts and its counts. */
   readonly outputs: readonly { readonly facts: string; readonly counts: string }[];
+  /** Names of the outputs with means per channel. */
+  readonly means: ReadonlyMap<ValueId, string>;
 }
 
-/** The graph with observations of the values as its only outputs. */
-export function watchValues(graph: Graph, values: readonly ValueId[]): WatchedGraph {
+/**
+ * The graph with observations of the values as its only outputs. `channels`: values of rank 4 whose
+ * means per channel (axis 1) are wanted too.
+ */
+export function watchValues(
+  graph: Graph,
+  values: readonly ValueId[],
+  channels: readonly ValueId[] = [],
+): WatchedGraph {
   const nodes = [...graph.nodes];
   const all = [...graph.values];
   const outputs: ValueId[] = [];
@@ -93,5 +102,30 @@ export function watchValues(graph: Graph, values: readonly ValueId[]): WatchedGr
     nodes.push({ op: 'Observe', domain: DOMAIN, name, inputs: [id], outputs: made, attrs: {} });
     return { facts: at(all, at(made, 0)).name, counts: at(all, at(made, 1)).name };
   });
-  return { graph: { ...graph, nodes, values: all, outputs }, outputs: names };
+  const means = new Map<ValueId, string>();
+  for (const id of new Set(channels)) {
+    const { type } = valueById(graph, id);
+    const axes = type.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
+    const tensor = fromNumbers('i64', [axes.length], axes);
+    const listed: ValueId = all.length;
+    const constant = { kind: 'inline', tensor } as const;
+    const typed = { dtype: 'i64', shape: tensor.shape } as const;
+    all.push({ id: listed, name: `axes of ${id}`, type: typed, constant });
+    const name = `means of ${id}`;
+    const shape = [at(type.shape, 1)];
+    all.push({ id: all.length, name, type: { dtype: 'f32', shape } });
+    const made = all.length - 1;
+    outputs.push(made);
+    means.set(id, name);
+    const attrs = { keepdims: 0, noop_with_empty_axes: 0 };
+    nodes.push({
+      op: 'ReduceMean',
+      domain: '',
+      name,
+      inputs: [id, listed],
+      outputs: [made],
+      attrs,
+    });
+  }
+  return { graph: { ...graph, nodes, values: all, outputs }, outputs: names, means };
 }

@@ -1,5 +1,5 @@
 /** What a user says about a calibration, and what an artifact keeps of it. */
-import { count, type Field, member, type Json, text } from 'hone-runtime/artifact/json';
+import { count, type Field, hasMember, member, type Json, text } from 'hone-runtime/artifact/json';
 import type { TensorSpec } from 'hone-runtime/artifact/program';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { CALIBRATORS, type Calibrator } from './calibrators.ts';
@@ -14,6 +14,8 @@ export interface CalibrationRequest {
   readonly calibrator?: Calibrator;
   /** "random": the samples are made up, so that only speed means something. Default "samples". */
   readonly origin?: 'samples' | 'random';
+  /** Biases take back what rounded weights shift; int8 only. Default false. */
+  readonly correctBias?: boolean;
   readonly threads?: number;
 }
 
@@ -24,6 +26,8 @@ export interface CalibrationRecord {
   readonly samples: number;
   /** SHA-256 of the samples in order, as they entered the model. */
   readonly sha256: string;
+  /** Present: biases were corrected. */
+  readonly correctBias?: true;
 }
 
 export function readCalibrationRecord(field: Field): CalibrationRecord {
@@ -43,5 +47,6 @@ export function readCalibrationRecord(field: Field): CalibrationRecord {
     origin: origin === 'random' ? 'random' : 'samples',
     samples: count(member(field, 'samples')),
     sha256: text(member(field, 'sha256')),
+    ...(hasMember(field, 'correctBias') ? { correctBias: true } : {}),
   };
 }

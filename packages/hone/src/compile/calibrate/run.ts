@@ -17,7 +17,7 @@ import { writeArtifact } from '../build-artifact.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { CompileOptions } from '../options.ts';
 import { Histogram } from './histogram.ts';
-import { observe, watchValues } from './observe.ts';
+import { observe, type WatchedGraph, watchValues } from './observe.ts';
 
 /** Inputs of one run, by name. */
 export interface Sample {
@@ -32,6 +32,8 @@ export type Samples = AsyncIterable<Sample> | Iterable<Sample>;
 export interface Calibration {
   /** Of every watched value. */
   readonly histograms: ReadonlyMap<ValueId, Histogram>;
+  /** Means per channel, of the values asked for. */
+  readonly means: ReadonlyMap<ValueId, Float64Array>;
   readonly samples: number;
   /** SHA-256 over all samples in order. */
   readonly digest: string;
@@ -39,6 +41,8 @@ export interface Calibration {
 
 export interface CalibrationOptions extends Pick<CompileOptions, 'timeoutMs' | 'onProgress'> {
   readonly threads?: number;
+  /** Values whose means per channel are wanted. */
+  readonly channels?: readonly ValueId[];
 }
 
 /** Runs all samples on this machine. The graph is one after the standard passes. */
@@ -48,7 +52,7 @@ export async function calibrate(
   samples: Samples,
   options: CalibrationOptions = {},
 ): Promise<Calibration> {
-  const watched = watchValues(graph, values);
+  const watched = watchValues(graph, values, options.channels);
   const { onProgress, timeoutMs, threads } = options;
   return withScratch(async (directory) => {
     const model = await compileBuiltGraph(watched.graph, {
@@ -60,7 +64,7 @@ export async function calibrate(
     await writeArtifact(model, folder);
     const session = load(folder, threads === undefined ? {} : { threads });
     try {
-      return await observeAll(session, graph, values, watched.outputs, samples, onProgress);
+      return await observeAll(session, graph, values, watched, samples, onProgress);
     } finally {
       session.close();
     }
@@ -71,7 +75,7 @@ async function observeAll(
   session: Session,
   graph: Graph,
   values: readonly ValueId[],
-  names: readonly { readonly facts: string; readonly counts: string }[],
+  watched: WatchedGraph,
   samples: Samples,
   onProgress: CalibrationOptions['onProgress'],
 ): Promise<Calibration> {
@@ -80,16 +84,18 @@ async function observeAll(
     const { name, type } = valueById(graph, id);
     return { name, ...type };
   });
+  const sums = new Map<ValueId, Float64Array>();
   const hasher = sha256Hasher();
   let count = 0;
   for await (const sample of samples) {
     checkSample(signature, sample);
     for (const { name } of signature) hasher.update(bytesOf(sample.inputs[name] as Tensor));
     const found = await session.run(sample.inputs);
-    names.forEach(({ facts, counts }, i) => {
+    watched.outputs.forEach(({ facts, counts }, i) => {
       const numbers = (name: string) => found[name]?.data as Float32Array | Int32Array;
       at(histograms, i).add(numbers(facts), numbers(counts));
     });
+    for (const [id, name] of watched.means) addTo(sums, id, toNumbers(found[name] as Tensor));
     count++;
     onProgress?.(`calibrating: ${count} samples`);
   }
@@ -103,9 +109,16 @@ async function observeAll(
   }
   return {
     histograms: new Map(values.map((id, i) => [id, at(histograms, i)])),
+    means: new Map([...sums].map(([id, sum]) => [id, sum.map((value) => value / count)])),
     samples: count,
     digest: hasher.digest(),
   };
+}
+
+function addTo(sums: Map<ValueId, Float64Array>, id: ValueId, values: Float64Array): void {
+  const have = sums.get(id);
+  const sum = have?.map((value, i) => value + (values[i] as number)) ?? values;
+  sums.set(id, sum);
 }
 
 type Spec = Pick<TensorSpec, 'name' | 'dtype' | 'shape'>;
