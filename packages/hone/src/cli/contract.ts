@@ -116,7 +116,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       operators:
         'list of {op, domain, count, kind, supported, reason}; kind is core, composite, host, function, importer or none',
       fallback: 'list of {op, node, reason}: nodes that have no compiled form',
-      compilable: 'true when every node has a compiled form',
+      node_only: 'list of {node, routine}: steps on texts, which only the Node runtime runs',
+      routines: 'list of {node, routine}: nodes that hand-written C computes',
+      compilable: 'true when every node has a compiled form or is a step of the Node runtime',
       problem:
         '{code, message, cure} where the model could not be followed further than its operators, e.g. for want of --shape; else null',
       stages: 'number of kernels after fusion (null where not compilable)',

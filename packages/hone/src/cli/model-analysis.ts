@@ -8,6 +8,7 @@ import {
   type OnnxSignature,
   signatureOf,
 } from '../frontends/onnx/index.ts';
+import { splitHost } from '../compile/host-split.ts';
 import { targetsOf } from '../compile/pipeline.ts';
 import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
@@ -23,6 +24,11 @@ export interface Fallback {
   readonly op: string;
   readonly node: string;
   readonly reason: string;
+}
+
+export interface RoutineUse {
+  readonly node: string;
+  readonly routine: string;
 }
 
 /** Figures of a model whose every node has a compiled form. */
@@ -42,6 +48,10 @@ export interface ModelAnalysis {
   /** Inputs and outputs with their sizes bound. */
   readonly bound: { readonly inputs: ShownSpec[]; readonly outputs: ShownSpec[] } | undefined;
   readonly lowered: Lowered | undefined;
+  /** Nodes that are steps of the Node runtime: texts. */
+  readonly nodeOnly: readonly RoutineUse[];
+  /** Nodes that hand-written C computes. */
+  readonly routines: readonly RoutineUse[];
 }
 
 /** With sizes asked for by the user, a model that does not take them is an error. */
@@ -59,19 +69,25 @@ export function analyzeModel(model: OnnxModel, request: CompileRequest): ModelAn
     problem: undefined,
     bound: undefined,
     lowered: undefined,
+    nodeOnly: [],
+    routines: [],
   };
   if (missing.length > 0) return { ...base, fallback: missing };
   try {
     const { target: _target, ...sizes } = request;
     const { graph: imported, notes } = importOnnx(model, sizes);
-    const graph = runPasses(imported, { registry: standardRegistry });
+    const passed = runPasses(imported, { registry: standardRegistry });
+    const { graph, host } = splitHost(passed, standardRegistry);
+    const nodeOnly = (host?.steps ?? []).flatMap((step) =>
+      step.kind === 'routine' ? [{ node: step.node, routine: step.routine }] : [],
+    );
     const fallback = [...uncompiledNodes(graph, standardRegistry)].map(([node, reason]) => ({
       op: graph.nodes.find((item) => item.name === node)?.op ?? '?',
       node,
       reason,
     }));
     const bound = boundSpecs(imported);
-    if (fallback.length > 0) return { ...base, fallback, notes, bound };
+    if (fallback.length > 0) return { ...base, fallback, notes, bound, nodeOnly };
     const fused = fuseGraph(graph, { registry: standardRegistry });
     const costs = fused.stages.map((stage) => stageCost(stage, fused.buffers));
     const lowered: Lowered = {
@@ -79,7 +95,10 @@ export function analyzeModel(model: OnnxModel, request: CompileRequest): ModelAn
       flops: costs.reduce((sum, cost) => sum + cost.flops, 0),
       bytes: costs.reduce((sum, cost) => sum + cost.bytesRead + cost.bytesWritten, 0),
     };
-    return { ...base, fallback, notes, bound, lowered };
+    const routines = fused.stages.flatMap(({ nodes, body }) =>
+      body.kind === 'routine' ? [{ node: nodes.join(' + '), routine: body.routine }] : [],
+    );
+    return { ...base, fallback, notes, bound, lowered, nodeOnly, routines };
   } catch (thrown) {
     const problem = asHoneError(thrown);
     const asked = Object.keys(request).some((key) => key !== 'target');

@@ -2,7 +2,7 @@
 import { openOnnx } from '../../frontends/onnx/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest } from '../compile-request.ts';
-import { analyzeModel, type ModelAnalysis } from '../model-analysis.ts';
+import { analyzeModel, type ModelAnalysis, type RoutineUse } from '../model-analysis.ts';
 import { requireModel } from '../model-path.ts';
 import { fileSpec, specLine } from '../specs.ts';
 import { formatBytes, formatCount, formatTable } from '../table.ts';
@@ -26,6 +26,7 @@ function isCompilable(analysis: ModelAnalysis): boolean {
 
 function toJson(path: string, analysis: ModelAnalysis): Readonly<Record<string, unknown>> {
   const { signature, operators, fallback, problem, lowered, bound, notes } = analysis;
+  const { nodeOnly, routines } = analysis;
   return {
     model: path,
     name: signature.name,
@@ -46,6 +47,8 @@ function toJson(path: string, analysis: ModelAnalysis): Readonly<Record<string, 
       reason: reason ?? null,
     })),
     fallback,
+    node_only: nodeOnly,
+    routines,
     compilable: isCompilable(analysis),
     problem:
       problem === undefined
@@ -60,6 +63,7 @@ function toJson(path: string, analysis: ModelAnalysis): Readonly<Record<string, 
 
 function toText(path: string, analysis: ModelAnalysis): string[] {
   const { signature, operators, fallback, problem, lowered, bound, notes } = analysis;
+  const { nodeOnly, routines } = analysis;
   const opsets = Object.entries(signature.opsets).map(
     ([domain, version]) => `${domain} ${version}`,
   );
@@ -88,8 +92,10 @@ function toText(path: string, analysis: ModelAnalysis): string[] {
     ...(lowered === undefined
       ? []
       : [
-          `Every node has a compiled form: ${lowered.stages} kernels after fusion, ${formatCount(lowered.flops)} operations and ${formatBytes(lowered.bytes)} of memory traffic a run.`,
+          `${nodeOnly.length === 0 ? 'Every node' : 'Every other node'} has a compiled form: ${lowered.stages} kernels after fusion, ${formatCount(lowered.flops)} operations and ${formatBytes(lowered.bytes)} of memory traffic a run.`,
         ]),
+    ...usesOf(routines, 'hand-written C routines'),
+    ...usesOf(nodeOnly, 'steps on texts, which only the Node runtime runs'),
     ...(fallback.length === 0
       ? []
       : [
@@ -102,6 +108,14 @@ function toText(path: string, analysis: ModelAnalysis): string[] {
           `Not followed further: ${problem.code}: ${problem.message}`,
           ...(problem.cure === undefined ? [] : [`  cure: ${problem.cure}`]),
         ]),
+  ];
+}
+
+function usesOf(uses: readonly RoutineUse[], what: string): readonly string[] {
+  if (uses.length === 0) return [];
+  return [
+    `${uses.length} of the nodes are ${what}:`,
+    ...uses.map(({ node, routine }) => `  ${node}: ${routine}`),
   ];
 }
 

@@ -111,6 +111,9 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
   if (node.op === 'If' && node.domain === '') {
     const branch = constantBranch(scope, node, inputs);
     if (branch !== undefined) return inlineBranch(scope, node, name, branch);
+    return importChoice(scope, node, name, inputs, (): readonly (ValueId | undefined)[] =>
+      importOperator(scope, node, name, inputs, attributes),
+    );
   }
   if (node.op === 'Loop' && node.domain === '') {
     return importLoop(scope, node, name, inputs, (): readonly (ValueId | undefined)[] =>
@@ -134,6 +137,77 @@ function importContainers(
   if (node.op === 'Identity') return entities.flatMap((entity) => entity ?? []);
   if (node.op === 'Loop') return unrollLoop(scope, node, name, entities, importGraph);
   return undefined;
+}
+
+/**
+ * A branch chosen at run time, as a node. Where one branch does not fit the sizes that were bound, the
+ * other is taken, and a run that chooses the one that does not fit is an error of the run.
+ */
+function importChoice(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (ValueId | null)[],
+  asNode: () => readonly (ValueId | undefined)[],
+): readonly (Entity | undefined)[] {
+  try {
+    return asNode();
+  } catch (error) {
+    if (!(error instanceof HoneError && error.code.startsWith('HONE-SHAPE'))) throw error;
+    const [condition] = inputs;
+    const fitting = node.attributes.filter(
+      (attribute) => attribute.kind === 'graph' && isImportable(scope, node, name, attribute),
+    );
+    const [only, ...others] = fitting;
+    if (only?.kind !== 'graph' || others.length > 0 || condition == null) throw error;
+    const isThen = only.name === 'then_branch';
+    scope.state.notes.push(
+      `node ${name} (If): its ${isThen ? 'else' : 'then'} branch does not fit these sizes; a run that takes it is an error`,
+    );
+    const { builder } = scope;
+    const scalar = builder.op('Reshape', [condition, builder.ints([])]);
+    const [first, second] = (isThen ? [0, OUTSIDE] : [OUTSIDE, 0]).map((position) =>
+      builder.scalar(position, 'i64'),
+    );
+    // The check of indices stops a run that takes the other branch.
+    const position = builder.op('Where', [scalar, first ?? null, second ?? null]);
+    const inner = { ...node, outputs: [] };
+    return inlineBranch(scope, inner, name, only.value).map((entity, i) => {
+      const row = builder.op('Unsqueeze', [
+        tensorOf(entity, `node ${name} (If)`),
+        builder.ints([0]),
+      ]);
+      const rows = builder.op('Concat', [row, row], { axis: 0 });
+      const output = node.outputs[i];
+      const outputNames = output ? [finalName(scope, output)] : [];
+      return builder.op(
+        'Gather',
+        [rows, position],
+        { axis: 0 },
+        { name: `${name}/${i}`, outputNames },
+      );
+    });
+  }
+}
+
+/** No position in a list of two. */
+const OUTSIDE = 2;
+
+/** Can a branch be imported as a sub-graph of its own? */
+function isImportable(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  attribute: OnnxAttribute,
+): boolean {
+  try {
+    const alone = { ...node, attributes: [attribute] };
+    importSubgraphs(scope, alone, name, [], importGraph);
+    return true;
+  } catch (error) {
+    if (error instanceof HoneError && error.code.startsWith('HONE-SHAPE')) return false;
+    throw error;
+  }
 }
 
 /** A loop as a node; one whose shapes change from iteration to iteration is written out. */

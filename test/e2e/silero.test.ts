@@ -1,0 +1,121 @@
+/**
+ * Silero's voice detectors over recorded speech, window by window, each with the state that the one
+ * before left: outputs and states as onnxruntime's, and speech where there is some.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { HoneError } from 'hone-runtime/base/diagnostics';
+import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
+import { npmModel } from '../../bench/npm-files.js';
+import { openPair, type Tensors } from '../support/against-onnxruntime.js';
+import { dataPath, missingData } from '../support/data.js';
+
+const SPEECH = 'audio/speech.wav';
+const RATE = 16_000;
+const skip = missingData(SPEECH);
+
+/** Samples of a 16-bit mono recording in [-1, 1). */
+function readSpeech(): Float32Array {
+  const bytes = readFileSync(dataPath(SPEECH));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 12;
+  while (bytes.toString('latin1', at, at + 4) !== 'data') {
+    if (bytes.toString('latin1', at, at + 4) === 'fmt ') {
+      assert.deepEqual(
+        [
+          view.getUint16(at + 10, true),
+          view.getUint32(at + 12, true),
+          view.getUint16(at + 22, true),
+        ],
+        [1, RATE, 16],
+      );
+    }
+    at += 8 + view.getUint32(at + 4, true);
+  }
+  const count = Math.min(view.getUint32(at + 4, true), bytes.length - at - 8) / 2;
+  return Float32Array.from(
+    { length: count },
+    (_, i) => view.getInt16(at + 8 + i * 2, true) / 32768,
+  );
+}
+
+const zeros = (shape: readonly number[]): Tensor =>
+  fromNumbers('f32', shape, new Float64Array(shape.reduce((n, extent) => n * extent, 1)));
+const rate = (value: number): Tensor => fromNumbers('i64', [], [value]);
+
+interface Detector {
+  readonly model: 'silero-v5' | 'silero-legacy';
+  readonly window: number;
+  /**
+   * Part of the state's elements that may be further off, as the logarithm of quiet parts grows
+   * rounding; the answer itself, one element, may not.
+   */
+  readonly strays: number;
+  readonly state: Tensors;
+  /** The next window's state from what a run gives. */
+  readonly next: (outputs: Tensors) => Tensors;
+}
+
+const DETECTORS: readonly Detector[] = [
+  {
+    model: 'silero-v5',
+    window: 512,
+    strays: 0.02,
+    state: { state: zeros([2, 1, 128]) },
+    next: (outputs) => ({ state: outputs['stateN'] as Tensor }),
+  },
+  {
+    model: 'silero-legacy',
+    window: 1536,
+    strays: 0.5,
+    state: { h: zeros([2, 1, 64]), c: zeros([2, 1, 64]) },
+    next: (outputs) => ({ h: outputs['hn'] as Tensor, c: outputs['cn'] as Tensor }),
+  },
+];
+
+for (const { model, window, strays, state: first, next } of DETECTORS) {
+  test(`${model}: hears speech as onnxruntime does`, { skip }, async () => {
+    const shapes = Object.fromEntries(
+      Object.entries(first).map(([name, { shape }]) => [name, shape]),
+    );
+    const pair = await openPair(npmModel(model), { shapes: { input: [1, window], ...shapes } });
+    try {
+      const samples = readSpeech();
+      let state = first;
+      const heard: boolean[] = [];
+      for (let at = 0; at + window <= samples.length && heard.length < 600; at += window) {
+        const input = {
+          dtype: 'f32',
+          shape: [1, window],
+          data: samples.slice(at, at + window),
+        } as const;
+        const label = `window ${heard.length}`;
+        const out = await pair.check({ input, sr: rate(RATE), ...state }, label, strays);
+        state = next(out);
+        const chance = out['output']?.data[0];
+        heard.push(typeof chance === 'number' && chance > 0.5);
+      }
+      const share = heard.filter(Boolean).length / heard.length;
+      assert.ok(heard.length > 100 && share > 0.3 && share < 0.98, `${share} of ${heard.length}`);
+    } finally {
+      await pair.close();
+    }
+  });
+}
+
+test('silero-v5: a rate whose branch does not fit the window is an error of the run', {
+  skip,
+}, async () => {
+  const shapes = { input: [1, 512], state: [2, 1, 128] };
+  const pair = await openPair(npmModel('silero-v5'), { shapes });
+  try {
+    const inputs = { input: zeros([1, 512]), sr: rate(8000), state: zeros([2, 1, 128]) };
+    assert.throws(
+      () => pair.sessions[0]?.runSync(inputs),
+      (error) => error instanceof HoneError && error.code === 'HONE-RUN-010',
+    );
+  } finally {
+    await pair.close();
+  }
+});
