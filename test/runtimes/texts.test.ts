@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { compileModel, writeArtifact } from 'hone/compile/index';
+import { compileGraph, compileModel, writeArtifact } from 'hone/compile/index';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { interpret } from 'hone/ops/interpret';
 import { opBuilder } from 'hone/ops/registry';
@@ -100,6 +100,14 @@ describe('steps on texts', () => {
     } finally {
       session.close();
     }
+  });
+
+  test('no more of them than allowed', () => {
+    assert.throws(
+      () => compileGraph(sentiment(), { maxFallback: 1 }),
+      (error) => code('HONE-COMPILE-043')(error) && /normalize.*n_grams/.test(String(error)),
+    );
+    assert.ok(compileGraph(sentiment(), { maxFallback: 9 }).program.host !== undefined);
   });
 
   test('the manifest keeps them, and damaged ones are refused', () => {

@@ -18,6 +18,7 @@ export interface CompileRequest {
   readonly target?: string | readonly string[];
   readonly static?: boolean;
   readonly prefix?: string;
+  readonly maxFallback?: number;
   readonly precision?: Precision;
   readonly memoryBytes?: number;
   readonly calibrate?: CalibrateRequest;
@@ -55,6 +56,7 @@ export function readCompileRequest(
   const targets = options.text('target')?.split(',');
   const target = targets?.length === 1 ? targets[0] : targets;
   const prefix = options.text('prefix');
+  const maxFallback = options.integer('max-fallback', 0);
   const memoryBytes = options.bytes('memory');
   const precision = readPrecision(options);
   const calibrate = readCalibrate(options, precision, uncalibrated);
@@ -66,6 +68,7 @@ export function readCompileRequest(
     ...(target === undefined ? {} : { target }),
     ...(options.flag('static') ? { static: true } : {}),
     ...(prefix === undefined ? {} : { prefix }),
+    ...(maxFallback === undefined ? {} : { maxFallback }),
     ...(precision === undefined ? {} : { precision }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(calibrate === undefined ? {} : { calibrate }),

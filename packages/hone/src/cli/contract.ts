@@ -147,6 +147,11 @@ export const COMMANDS: readonly CommandSpec[] = [
         doc: 'C functions are NAME_open, …, so that several models fit into one program',
         fallback: 'hone',
       },
+      {
+        flags: '--max-fallback <N>',
+        doc: 'fail where more nodes than this would be steps of the Node runtime',
+        fallback: 'any number',
+      },
       { flags: '--sign <KEY>', doc: 'private Ed25519 key (PEM) to sign the artifact with' },
       JSON_OPTION,
     ],

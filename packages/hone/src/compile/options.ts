@@ -29,6 +29,8 @@ export interface CompileOptions {
   readonly static?: boolean;
   /** Functions of the C interface are NAME_open, …, so that several models fit into one program. */
   readonly prefix?: string;
+  /** Most nodes that may be steps of the Node runtime; more are HONE-COMPILE-043. Default: any number. */
+  readonly maxFallback?: number;
   /** Limit for the C compiler; default 300,000. */
   readonly timeoutMs?: number;
   /** false: objects compiled before are not used again. Default true. */

@@ -83,6 +83,20 @@ interface Prepared {
   readonly host?: HostProgram;
 }
 
+/** Refuses more steps of the Node runtime than were allowed, by name. */
+function checkFallback(host: HostProgram | undefined, most = Number.POSITIVE_INFINITY): void {
+  const nodes = (host?.steps ?? []).flatMap((step) =>
+    step.kind === 'routine' ? [`${step.node} (${step.routine})`] : [],
+  );
+  if (nodes.length <= most) return;
+  fail(
+    'HONE-COMPILE-043',
+    `${nodes.length} node(s) have no compiled form and would run in Node, at most ${most} may: ${nodes.slice(0, 8).join('; ')}`,
+    nodes[0],
+    'allow more with --max-fallback, or cut the model so that no texts are left',
+  );
+}
+
 /** What no target has a say in. */
 function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const registry = options.registry ?? standardRegistry;
@@ -91,6 +105,7 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const { graph: split, host } = splitHost(optimizeGraph(source, options), registry);
   const { biases } = options;
   const graph = biases === undefined ? split : correctBiases(split, biases);
+  checkFallback(host, options.maxFallback);
   const around = host === undefined ? {} : { host };
   say('fusing');
   const fusion = { registry, ...(options.fuse === undefined ? {} : { fuse: options.fuse }) };

@@ -28,6 +28,7 @@ const OWN_OPERATORS = 'operators';
 /** Options that do not shape the artifact, and operators. */
 type Unrecorded =
   | 'timeoutMs'
+  | 'maxFallback'
   | 'objectCache'
   | 'onProgress'
   | 'registry'
