@@ -10,6 +10,8 @@ interface Relaxation {
   readonly say: (best: Choice) => { readonly reason: string; readonly instead: string };
 }
 
+const NEARLY = 1.1;
+
 /** Limits are dropped one by one, then all together; the first that helps is what binds. */
 export function nearestFeasible(
   input: SearchInput,
@@ -31,7 +33,7 @@ export function nearestFeasible(
   };
 }
 
-/** Where latency binds, the quickest is nearest; elsewhere the cheapest. */
+/** Where latency binds, the cheapest of those that are nearly the quickest; elsewhere the cheapest. */
 function nearest(
   choices: readonly Choice[],
   { binding }: Relaxation,
@@ -44,7 +46,10 @@ function nearest(
         ([percentile, ms]) => latencyOf(choice, demand, Number(percentile)) / ms,
       ),
     );
-  return [...choices].sort((a, b) => off(a) - off(b))[0];
+  const least = Math.min(...choices.map(off));
+  return choices
+    .filter((choice) => off(choice) <= least * NEARLY)
+    .sort((a, b) => a.perHour - b.perHour)[0];
 }
 
 function latencyOf({ candidate, instances }: Choice, demand: Demand, percentile: number): number {
