@@ -1,6 +1,6 @@
 /**
  * Where agents are: `unix:PATH`, or `HOST:PORT` and `https://HOST:PORT` for TLS. There is no plain
- * TCP (ADR 5). A client may pin the certificate: `https://HOST:PORT/#sha256=FINGERPRINT`.
+ * TCP (ADR 7). A client may pin the certificate: `https://HOST:PORT/#sha256=FINGERPRINT`.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
 import { plainFingerprint } from '../tls/self-signed.ts';
