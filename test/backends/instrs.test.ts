@@ -42,6 +42,7 @@ const random = seededRandom(3);
 /** Rows of integers: where they run, they run as they mean; elsewhere they are compiled. */
 const INTEGER_ROWS = [
   { name: 'vpdpbusd', lanes: 16, group: 4, target: 'x86-64-v4+vnni-linux-gnu' },
+  { name: 'vpermb_dot', lanes: 16, group: 4, target: 'x86-64-v4+vnni+vbmi-linux-gnu' },
   { name: 'vpmaddubsw', lanes: 8, group: 4, target: 'x86-64-v3-linux-gnu' },
   { name: 'vpmaddwd', lanes: 8, group: 2, target: 'x86-64-v3-linux-gnu' },
   { name: 'vpdpbusd256', lanes: 8, group: 4, target: 'x86-64-v3+avxvnni-linux-gnu' },
@@ -52,7 +53,7 @@ const INTEGER_ROWS = [
 for (const { name, lanes, group, target } of INTEGER_ROWS) {
   test(`${name} on ${target}`, async () => {
     const fn = verifyLoop(parseLoop(kernel(name, 'i32', 'u8', 'i8', group, lanes)), C_INSTRS);
-    const a = Uint8Array.from({ length: 10 * group }, () => random.integer(256));
+    const a = Uint8Array.from({ length: 10 * group + 64 }, () => random.integer(256));
     // Full range: sums of pairs saturate where an instruction has it so.
     const b = Int8Array.from({ length: 5 * lanes * group }, () => random.integer(256) - 128);
     const wanted = new Int32Array(2 * lanes);

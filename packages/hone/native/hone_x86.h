@@ -44,4 +44,25 @@ HONE_INLINE hone_i32x16 hone_vpdpbusd(hone_i32x16 acc, const uint8_t *a, const i
 }
 #endif
 
+#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+// Four neighbouring pixels of 16 channels at a; each lane takes its own channel of them.
+HONE_INLINE hone_i32x16 hone_vpermb_dot(hone_i32x16 acc, const uint8_t *a, const int8_t *b) {
+  typedef char bytes __attribute__((vector_size(64)));
+  typedef bytes at_bytes __attribute__((aligned(1), may_alias));
+#define HONE_TAPS(c) c, c + 16, c + 32, c + 48
+#define HONE_TAPS_4(c) HONE_TAPS(c), HONE_TAPS(c + 1), HONE_TAPS(c + 2), HONE_TAPS(c + 3)
+  const bytes order = {HONE_TAPS_4(0), HONE_TAPS_4(4), HONE_TAPS_4(8), HONE_TAPS_4(12)};
+#undef HONE_TAPS_4
+#undef HONE_TAPS
+  const hone_i32x16 y = hone_load_i32x16((const int32_t *)b);
+#ifdef __clang__
+  const bytes x = __builtin_ia32_permvarqi512(*(const at_bytes *)a, order);
+  return __builtin_ia32_vpdpbusd512(acc, (hone_i32x16)x, y);
+#else
+  const __m512i x = _mm512_permutexvar_epi8((__m512i)order, (__m512i) * (const at_bytes *)a);
+  return (hone_i32x16)_mm512_dpbusd_epi32((__m512i)acc, x, (__m512i)y);
+#endif
+}
+#endif
+
 #endif

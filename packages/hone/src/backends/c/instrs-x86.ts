@@ -15,6 +15,8 @@ interface DotShape {
   readonly group: number;
   /** Neighbouring products are added in 16 bits first, saturating. */
   readonly pairs?: boolean;
+  /** Each lane has data of its own, too: element k of lane l at k · lanes + l. */
+  readonly ownData?: boolean;
 }
 
 const forAxis = (name: string, extent: number, body: Stmt): Stmt => ({
@@ -33,7 +35,8 @@ export function dotMeaning(shape: DotShape): readonly Stmt[] {
   const lane = axis('lane');
   const k = axis('k');
   const product = (at: Expr): Expr => {
-    const a: Expr = cast(acc, load('a', shape.a, [at]));
+    const place = shape.ownData === true ? iadd(imul(at, lanes), lane) : at;
+    const a: Expr = cast(acc, load('a', shape.a, [place]));
     const b: Expr = cast(acc, load('b', shape.b, [iadd(imul(lane, group), at)]));
     return binary('mul', a, b);
   };
@@ -69,6 +72,7 @@ const INTEGERS = { acc: 'i32', a: 'u8', b: 'i8' } as const;
 export const X86_INSTRS: readonly Instr[] = [
   dotInstr('vdpbf16ps', 'avx512bf16', { lanes: 16, acc: 'f32', a: 'bf16', b: 'bf16', group: 2 }),
   dotInstr('vpdpbusd', 'avx512vnni', { lanes: 16, ...INTEGERS, group: 4 }),
+  dotInstr('vpermb_dot', 'avx512vbmi', { lanes: 16, ...INTEGERS, group: 4, ownData: true }),
   dotInstr('vpdpbusd256', 'avxvnni', { lanes: 8, ...INTEGERS, group: 4 }),
   // Exact for weights of -64…64: two products then fit 16 bits.
   dotInstr('vpmaddubsw', 'avx2', { lanes: 8, ...INTEGERS, group: 4, pairs: true }),

@@ -9,6 +9,7 @@ export const C_INSTRS: ReadonlyMap<string, Instr> = instrTable([...X86_INSTRS, .
 const HEADERS: Readonly<Record<string, string>> = {
   avx512bf16: 'hone_x86.h',
   avx512vnni: 'hone_x86.h',
+  avx512vbmi: 'hone_x86.h',
   avx2: 'hone_x86_256.h',
   avxvnni: 'hone_x86_256.h',
   dotprod: 'hone_arm.h',

@@ -2,8 +2,8 @@
  * Depthwise convolution (one input and one output channel per group) in blocked layouts: every
  * lane is its own channel, so input and weights are both vectors. Padding is the input's halo.
  *
- * Narrow data is widened to f32 as it is loaded, weights when they are packed. Sums of products of
- * 8-bit integers are exact in f32: they stay below 2^24 for kernels of up to 500 taps.
+ * Narrow data is widened to f32 as it is loaded, and its weights when they are packed, unless the
+ * target has a step that takes several columns of 8-bit data (dot.ts).
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { axis, iadd, imul } from '../../expr/build.ts';
@@ -24,7 +24,7 @@ import { forLoop } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
-import { type Dot, F32_DOT, type OperandForm } from './dot.ts';
+import { depthwiseDot, type OperandForm } from './dot.ts';
 import {
   accumulateStep,
   clearTile,
@@ -37,10 +37,6 @@ import {
   storeTile,
 } from './micro.ts';
 import { packDepthwise } from './pack.ts';
-
-function nameOf({ data }: OperandForm): string {
-  return data === 'u8' ? 'u8i8' : data;
-}
 
 /** Pixels of a tile: the last must leave registers for the inputs that taps share. */
 function tileColumns(columns: number, registers: number): number {
@@ -59,7 +55,6 @@ export function lowerDepthwise(
   spec: ConvSpec,
   form: OperandForm,
 ): Kernel {
-  const dot: Dot = { ...F32_DOT, name: nameOf(form), data: form.data };
   const { stage, buffers, target } = ctx;
   const { lanes } = target;
   const input = at(stage.operands, 0);
@@ -69,6 +64,9 @@ export function lowerDepthwise(
   const weights = bufferAt(buffers, at(stage.operands, 1));
   const [kh, kw] = [at(spec.kernel, 0), at(spec.kernel, 1)];
   const [oh, ow] = [at(spec.output, 0), at(spec.output, 1)];
+  const dot = depthwiseDot(form, at(spec.dilation, 1), target);
+  const { group } = dot;
+  const columns = Math.ceil(kw / group);
   const tw = tileColumns(ow, target.vectorRegisters);
   const epilogue = flattenLoads(body.epilogue, stage, buffers);
   const address = addressOf(outputBuffer, output, body.outIndex);
@@ -77,8 +75,8 @@ export function lowerDepthwise(
       iadd(imul(position, at(spec.stride, axisIndex)), -at(spec.padBegin, axisIndex)),
       imul(tap, at(spec.dilation, axisIndex)),
     );
-  const micro = (columns: number): Stmt[] => {
-    const shape: MicroTile = { th: 1, tw: columns, q: 1, lanes, lastLanes: lanes, dot };
+  const micro = (pixels: number): Stmt[] => {
+    const shape: MicroTile = { th: 1, tw: pixels, q: 1, lanes, lastLanes: lanes, dot };
     const row = iadd(axis('rt'), axis(ROW));
     const column = iadd(imul(axis('ct'), tw), axis(COLUMN));
     const channel = iadd(imul(axis('og'), lanes), axis(LANE));
@@ -88,22 +86,26 @@ export function lowerDepthwise(
       ['i2', row],
       ['i3', column],
     ]);
-    const tap = iadd(imul(axis('kh'), kw), axis('kw'));
-    const weight = iadd(imul(axis('og'), kh * kw * lanes), iadd(imul(tap, lanes), axis(LANE)));
+    const step = iadd(imul(axis('kh'), columns), axis('kw'));
+    const width = lanes * group;
+    const lane = imul(axis(LANE), group);
+    const weight = iadd(imul(axis('og'), kh * columns * width), iadd(imul(step, width), lane));
     const x = addressOf(inputBuffer, input, [
       axis('n'),
       channel,
       place(0, row, axis('kh')),
-      place(1, column, axis('kw')),
+      place(1, column, imul(axis('kw'), group)),
     ]);
-    const step = accumulateStep(
+    const sum = accumulateStep(
       shape,
       { buffer: operandName(1), index: weight },
       { buffer: operandName(0), index: x },
     );
     return [
       ...clearTile(shape),
-      forLoop('kh', 0, kh, 'serial', [forLoop('kw', 0, kw, kw <= 7 ? 'unroll' : 'serial', step)]),
+      forLoop('kh', 0, kh, 'serial', [
+        forLoop('kw', 0, columns, columns <= 7 ? 'unroll' : 'serial', sum),
+      ]),
       ...storeTile(shape, substituteAxes(address, here), substituteAxes(epilogue, here)),
     ];
   };
@@ -127,9 +129,9 @@ export function lowerDepthwise(
     {
       kind: 'packed',
       operand: 1,
-      packing: `depthwise_l${lanes}`,
-      dtype: 'f32',
-      pack: () => packDepthwise(constantOf(weights), spec, lanes),
+      packing: `depthwise_l${lanes}_${dot.weights}_g${group}`,
+      dtype: dot.weights,
+      pack: () => packDepthwise(constantOf(weights), spec, lanes, dot.weights, group),
     } as const,
     ...others.filter((item) => item.kind !== 'operand' || item.operand > 1),
   ];

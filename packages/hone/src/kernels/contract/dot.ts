@@ -91,6 +91,20 @@ function integerDot(single: Dot, { arch, lanes, features }: Target): Dot {
   return single;
 }
 
+/**
+ * The step of a depthwise convolution, where lanes are channels: four columns of the kernel at once,
+ * or one product of values widened to f32, whose sums of 8-bit products are exact (they stay below
+ * 2^24 for kernels of up to 500 taps).
+ */
+export function depthwiseDot({ data }: OperandForm, dilation: number, target: Target): Dot {
+  const has = (feature: string): boolean => target.features.includes(feature);
+  const name = data === 'u8' ? 'u8i8' : data;
+  if (data === 'u8' && dilation === 1 && target.lanes === 16 && has('vnni') && has('vbmi')) {
+    return { name, data, weights: 'i8', acc: 'i32', group: 4, instr: 'vpermb_dot' };
+  }
+  return { name, data, weights: 'f32', acc: 'f32', group: 1 };
+}
+
 /** The step itself where it is exact for these weights, else the one that is. */
 export function exactDot(dot: Dot, weights: Tensor): Dot {
   const { limit, otherwise } = dot;

@@ -15,7 +15,7 @@ import { lowerBlockwise, planBlockwise } from './blockwise.ts';
 import { lowerConv } from './conv.ts';
 import { whyNotGrouped } from './conv-channels.ts';
 import { lowerDepthwise } from './depthwise.ts';
-import { chooseDot, operandForm } from './dot.ts';
+import { chooseDot, depthwiseDot, operandForm } from './dot.ts';
 import { lowerMatMul, planMatMul } from './matmul.ts';
 import { chooseWinograd, lowerWinograd, winogradHalo } from './winograd.ts';
 import type { WinogradMatrices } from './winograd-matrices.ts';
@@ -203,7 +203,12 @@ export function haloNeeded(
 function columnsRead(body: ContractBody, spec: ConvSpec, target: Target): number {
   const kw = at(spec.kernel, 1);
   const form = operandForm(body);
-  if (typeof form === 'string' || !readsPlanar(spec, target)) return kw;
+  if (typeof form === 'string') return kw;
+  if (isDepthwise(spec)) {
+    const { group } = depthwiseDot(form, at(spec.dilation, 1), target);
+    return Math.ceil(kw / group) * group;
+  }
+  if (!readsPlanar(spec, target)) return kw;
   const { group } = chooseDot(form, target);
   return at(spec.dilation, 1) === 1 ? Math.ceil(kw / group) * group : kw;
 }

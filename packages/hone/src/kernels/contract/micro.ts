@@ -123,7 +123,7 @@ export function accumulateStep(tile: MicroTile, weight: Place, data: Place): Stm
       instr: dot.instr,
       operands: [
         { kind: 'at', buffer: ACCUMULATOR, index: firstLane(accPosition(tile)) },
-        { kind: 'at', buffer: data.buffer, index: data.index },
+        { kind: 'at', buffer: data.buffer, index: firstLane(data.index) },
         { kind: 'at', buffer: weight.buffer, index: firstLane(weight.index) },
       ],
     };

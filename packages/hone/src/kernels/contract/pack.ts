@@ -3,7 +3,7 @@
  * Positions past the real channels are zero.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import type { TypedArray } from 'hone-runtime/base/dtype';
+import type { DType, TypedArray } from 'hone-runtime/base/dtype';
 import { allocateData, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { ConvSpec } from '../../stages/types.ts';
 
@@ -77,15 +77,25 @@ export function convSteps(
   return kh * kw * (whole + Math.ceil((channels % lanes) / group));
 }
 
-/** Depthwise [c][1][kh][kw] → [c/L][kh][kw][L]. */
-export function packDepthwise(weights: Tensor, spec: ConvSpec, lanes: number): Float32Array {
+/** Depthwise [c][1][kh][kw] → [c/L][kh][kw/g][L][g], in the type of the step's weights. */
+export function packDepthwise(
+  weights: Tensor,
+  spec: ConvSpec,
+  lanes: number,
+  dtype: DType,
+  group: number,
+): TypedArray {
   const source = floats(weights);
-  const taps = at(spec.kernel, 0) * at(spec.kernel, 1);
-  const out = new Float32Array(Math.ceil(spec.oc / lanes) * taps * lanes);
+  const [kh, kw] = [at(spec.kernel, 0), at(spec.kernel, 1)];
+  const columns = Math.ceil(kw / group);
+  const width = lanes * group;
+  const out = allocateData(dtype, Math.ceil(spec.oc / lanes) * kh * columns * width);
   for (let c = 0; c < spec.oc; c++) {
-    const base = Math.floor(c / lanes) * taps * lanes + (c % lanes);
-    for (let tap = 0; tap < taps; tap++) {
-      out[base + tap * lanes] = source[c * taps + tap] as number;
+    const base = Math.floor(c / lanes) * kh * columns * width + (c % lanes) * group;
+    for (let tap = 0; tap < kh * kw; tap++) {
+      const [row, column] = [Math.floor(tap / kw), tap % kw];
+      const step = row * columns + Math.floor(column / group);
+      out[base + step * width + (column % group)] = source[c * kh * kw + tap] as number;
     }
   }
   return out;
