@@ -61,6 +61,15 @@ test('.npy, .npz and folders of them give the same artifact, which rebuilds with
   assert.equal(rebuilt.code, 0, rebuilt.stderr);
 });
 
+test('--autocast takes the policies of 16-bit types', async () => {
+  const output = ['-o', join(folder, 'half.hone')];
+  const run = (...options: string[]) => hone(['compile', MODEL, ...output, ...options]);
+  const good = await run('--precision', 'bf16', '--autocast', 'matmul');
+  assert.equal(good.code, 0, good.stderr);
+  assert.match((await run('--precision', 'bf16', '--autocast', 'some')).stderr, /^HONE-CLI-006/m);
+  assert.match((await run('--autocast', 'all')).stderr, /^HONE-CLI-006/m);
+});
+
 test('what cannot be calibrated with is refused, with a code and a cure', async () => {
   const nan = samples(2);
   (nan.data as Float32Array)[70] = Number.NaN;

@@ -7,6 +7,7 @@ import {
   readCalibrate,
   readSearch,
 } from './calibrate-request.ts';
+import { AUTOCAST_POLICIES, type AutocastPolicy } from '../passes/autocast.ts';
 import type { SearchSettings } from '../compile/precision-search/types.ts';
 import { badValue, type OptionReader, parseShape } from './option-reader.ts';
 
@@ -20,6 +21,7 @@ export interface CompileRequest {
   readonly prefix?: string;
   readonly maxFallback?: number;
   readonly precision?: Precision;
+  readonly autocast?: AutocastPolicy;
   readonly memoryBytes?: number;
   readonly calibrate?: CalibrateRequest;
   readonly search?: SearchSettings;
@@ -59,6 +61,7 @@ export function readCompileRequest(
   const maxFallback = options.integer('max-fallback', 0);
   const memoryBytes = options.bytes('memory');
   const precision = readPrecision(options);
+  const autocast = readAutocast(options, precision);
   const calibrate = readCalibrate(options, precision, uncalibrated);
   const search = readSearch(options, precision);
   return {
@@ -70,6 +73,7 @@ export function readCompileRequest(
     ...(prefix === undefined ? {} : { prefix }),
     ...(maxFallback === undefined ? {} : { maxFallback }),
     ...(precision === undefined ? {} : { precision }),
+    ...(autocast === undefined ? {} : { autocast }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(calibrate === undefined ? {} : { calibrate }),
     ...(search === undefined ? {} : { search }),
@@ -100,4 +104,17 @@ function inputNames(path: string): Set<string> {
   } finally {
     model.close();
   }
+}
+
+function readAutocast(
+  options: OptionReader,
+  precision: Precision | undefined,
+): AutocastPolicy | undefined {
+  const name = options.text('autocast');
+  if (name === undefined) return undefined;
+  if (precision !== 'bf16' && precision !== 'fp16') {
+    badValue('autocast', name, 'only --precision bf16 and fp16 cast: add one, or leave this out');
+  }
+  const found = AUTOCAST_POLICIES.find((known) => known === name);
+  return found ?? badValue('autocast', name, `give one of ${AUTOCAST_POLICIES.join(', ')}`);
 }

@@ -50,6 +50,11 @@ const PRECISION_OPTIONS: readonly OptionSpec[] = [
     fallback: 'fp32',
   },
   {
+    flags: '--autocast <POLICY>',
+    doc: 'what bf16 and fp16 narrow: none; matmul (what contractions multiply); all (values between kernels too, except around delicate operators)',
+    fallback: 'all',
+  },
+  {
     flags: '--calibrate <PATH>',
     doc: 'samples for int8 and auto: a folder of pictures, .npy or .npz files, or one .npz or .npy file; pictures become tensors by --image',
   },

@@ -21,7 +21,15 @@ export async function prepareArtifact(
   if (detectModel(path) === 'artifact') {
     const batch = options.text('batch');
     if (batch !== undefined) refuse('batch', batch);
-    for (const name of ['precision', 'calibrate', 'calibrator', 'max-drop', 'metric', 'memory']) {
+    for (const name of [
+      'precision',
+      'autocast',
+      'calibrate',
+      'calibrator',
+      'max-drop',
+      'metric',
+      'memory',
+    ]) {
       const value = options.text(name);
       if (value !== undefined) refuse(name, value);
     }
