@@ -42,6 +42,7 @@ const ROW: BenchRow = {
   max_error: 1e-6,
   max_error_of_scale: 1e-7,
   outputs_equal: true,
+  lower_precision: false,
   differs_like_baseline: false,
 };
 

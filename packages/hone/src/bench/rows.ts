@@ -38,8 +38,8 @@ export function draftRow(measured: Measured, all: Measurement, context: RowConte
   const row: RowDraft['row'] = {
     model: subject.model,
     engine,
-    precision: facts.precision,
-    calibration: facts.calibration,
+    precision: ours ? facts.precision : facts.modelPrecision,
+    calibration: ours ? facts.calibration : null,
     batch: facts.batch,
     concurrency,
     threads,
@@ -72,6 +72,7 @@ export function draftRow(measured: Measured, all: Measurement, context: RowConte
     max_error: worst === undefined ? null : worst.maxError,
     max_error_of_scale: worst === undefined ? null : worst.ofScale,
     outputs_equal: reference === undefined ? null : equal,
+    lower_precision: ours && facts.precision !== facts.modelPrecision,
     differs_like_baseline: !equal && likeBaseline(worst, all, reference ?? {}),
   };
   return { row, active: context.active };

@@ -25,6 +25,8 @@ export interface SubjectFacts {
   readonly precision: 'fp32' | 'fp16' | 'bf16' | 'int8' | 'auto';
   /** int8: the calibrator, or "random" where the samples were made up; else null. */
   readonly calibration: string | null;
+  /** What the model itself is in; the baseline runs that. */
+  readonly modelPrecision: SubjectFacts['precision'];
   readonly flops: number;
   readonly arenaBytes: number;
   readonly weightsBytes: number;
@@ -48,15 +50,14 @@ export function readFacts(subject: BenchSubject): SubjectFacts {
   const ops = list(member(report, 'stages')).flatMap((stage) =>
     list(member(stage, 'ops')).map(text),
   );
+  const dtypes = manifest.inputs.map((input) => input.dtype);
+  const asked = recordedPrecision(manifest.compiler.options);
+  const modelPrecision = precisionOf(dtypes, asked === undefined ? ops : []);
   return {
     inputs,
     batch: batchOf([...manifest.inputs, ...manifest.outputs]),
-    precision:
-      recordedPrecision(manifest.compiler.options) ??
-      precisionOf(
-        manifest.inputs.map((input) => input.dtype),
-        ops,
-      ),
+    precision: asked ?? modelPrecision,
+    modelPrecision,
     calibration: calibrationOf(manifest.compiler.options),
     flops: count(member(report, 'flops')),
     arenaBytes: count(member(report, 'arenaBytes')),
