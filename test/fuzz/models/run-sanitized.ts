@@ -25,8 +25,8 @@ const GUARD_BYTES = 64;
 const GARBAGE = 0xa5;
 
 /** Whether a run stays far below the limits of a case, and is the library's alone. */
-export function isSmall({ program, report, host }: CompiledGraph): boolean {
-  if (host !== undefined) return false;
+export function isSmall({ program, report }: CompiledGraph): boolean {
+  if (program.host !== undefined) return false;
   const specs = [...program.inputs, ...program.outputs];
   const bytes = specs.reduce((sum, spec) => sum + spec.bytes, 0);
   const traffic = report.stages.reduce((sum, s) => sum + s.bytesRead + s.bytesWritten, 0);
