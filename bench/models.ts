@@ -8,7 +8,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { buildNetwork, DECODE, NETWORKS } from './networks/index.ts';
-import { quantizedForm } from './networks/quantized-form.ts';
+import { quantizedForm, type StoredType } from './networks/quantized-form.ts';
 import { type NpmModel, npmModel } from './npm-files.ts';
 
 interface TrainedModel {
@@ -61,13 +61,19 @@ export interface NamedModel {
   readonly values?: Readonly<Record<string, InputValues>>;
 }
 
-/** Ends the name of a built network in its int8 QDQ form. */
-const QDQ = '-qdq';
+/** Endings of the names of built networks in their int8 QDQ forms. */
+const QDQ: readonly (readonly [string, StoredType])[] = [
+  ['-qdq', 'u8'],
+  ['-qdq-signed', 'i8'],
+];
 
-/** The network whose QDQ form the name means. */
-function quantizedName(name: string): string | undefined {
-  const base = name.endsWith(QDQ) ? name.slice(0, -QDQ.length) : undefined;
-  return base !== undefined && Object.hasOwn(NETWORKS, base) ? base : undefined;
+/** The network and the form that a name means. */
+function quantizedName(name: string): { base: string; dtype: StoredType } | undefined {
+  for (const [ending, dtype] of QDQ) {
+    const base = name.endsWith(ending) ? name.slice(0, -ending.length) : '';
+    if (Object.hasOwn(NETWORKS, base)) return { base, dtype };
+  }
+  return undefined;
 }
 
 /** Names for the command line: all of a group, or itself. Throws HONE-BENCH-001. */
@@ -100,10 +106,10 @@ export async function modelByName(name: string, folder: string): Promise<NamedMo
     };
   }
   const onnx = path.join(folder, `${name}.onnx`);
-  const base = quantizedName(name);
-  const network = buildNetwork(base ?? name);
-  const values = NETWORK_VALUES[base ?? name];
-  const written = base === undefined ? network : await quantizedForm(network, values);
+  const form = quantizedName(name);
+  const network = buildNetwork(form?.base ?? name);
+  const values = NETWORK_VALUES[form?.base ?? name];
+  const written = form === undefined ? network : await quantizedForm(network, values, form.dtype);
   writeFileSync(onnx, exportOnnx(written));
   return { onnx, ...(values === undefined ? {} : { values }) };
 }

@@ -1,7 +1,8 @@
 /**
  * The int8 QDQ form of a network, as static quantisers write it: every operand and result of the
- * operators that have integer kernels is quantised to u8 and dequantised, weights are i8 with a scale
- * for each output channel, biases i32. Ranges are the least and largest on seeded random inputs.
+ * operators that have integer kernels is quantised and dequantised, weights are i8 with a scale for
+ * each output channel, biases i32. `u8`: unsigned with a zero point, ONNX Runtime's default; `i8`:
+ * signed and symmetric, as tools for TensorRT write it. Ranges are the least and largest on seeded random inputs.
  *
  * This is what an engine is given to run; it is no way to make a network accurate.
  */
@@ -32,7 +33,10 @@ const LIMITS: ReadonlySet<string> = new Set(['Relu', 'Clip']);
 
 const SAMPLES = 4;
 
+export type StoredType = 'u8' | 'i8';
+
 interface Step {
+  readonly dtype: StoredType;
   readonly scale: number;
   readonly zero: number;
 }
@@ -87,33 +91,42 @@ function* samplesOf(graph: Graph, ranges: Values): Generator<Sample> {
   }
 }
 
-function stepOf(least: number, largest: number): Step {
+function stepOf(least: number, largest: number, dtype: StoredType): Step {
   const [low, high] = [Math.min(least, 0), Math.max(largest, 0)];
+  if (dtype === 'i8') {
+    return { dtype, scale: Math.fround(Math.max(-low, high) / 127 || 1), zero: 0 };
+  }
   const scale = Math.fround((high - low) / 255 || 1);
-  return { scale, zero: Math.min(255, Math.max(0, Math.round(-low / scale))) };
+  return { dtype, scale, zero: Math.min(255, Math.max(0, Math.round(-low / scale))) };
 }
 
 /** `ranges`: of inputs whose values mean something. */
-export async function quantizedForm(graph: Graph, ranges: Values = {}): Promise<Graph> {
+export async function quantizedForm(
+  graph: Graph,
+  ranges: Values = {},
+  dtype: StoredType = 'u8',
+): Promise<Graph> {
   const values = quantizedValues(graph);
   const watched = [...new Set(values.values())];
   const { histograms } = await calibrate(graph, watched, samplesOf(graph, ranges));
   const steps = new Map<ValueId, Step>();
   for (const [id, source] of values) {
     const histogram = histograms.get(source);
-    if (histogram !== undefined) steps.set(id, stepOf(histogram.least, histogram.largest));
+    if (histogram !== undefined) steps.set(id, stepOf(histogram.least, histogram.largest, dtype));
   }
-  const writer = new Writer(steps);
+  const writer = new Writer(steps, dtype);
   return rebuildGraph(graph, { registry: standardRegistry }, (node, r) => writer.visit(node, r));
 }
 
 class Writer {
+  readonly #dtype: StoredType;
   readonly #steps: ReadonlyMap<ValueId, Step>;
   /** Inputs of the graph, quantised when they are first read. */
   readonly #inputs = new Map<ValueId, ValueId>();
   readonly #constants = new Map<string, ValueId>();
 
-  constructor(steps: ReadonlyMap<ValueId, Step>) {
+  constructor(steps: ReadonlyMap<ValueId, Step>, dtype: StoredType) {
+    this.#dtype = dtype;
     this.#steps = steps;
   }
 
@@ -156,7 +169,9 @@ class Writer {
       node.inputs.forEach((id, i) => {
         const tensor = constant(id);
         if (tensor !== undefined)
-          inputs[i] = this.#once(`c${id}`, () => quantizedTensor(r, tensor, node.name));
+          inputs[i] = this.#once(`c${id}`, () =>
+            quantizedTensor(r, tensor, node.name, this.#dtype),
+          );
       });
       return;
     }
@@ -210,30 +225,32 @@ function zerosOf(dtype: 'i8' | 'i32', count: number): Tensor {
 }
 
 /** A value quantised and dequantised. */
-function pair(r: Rebuild, id: ValueId, { scale, zero }: Step, name: string): ValueId {
-  const parameters = [r.b.scalar(scale), r.b.constant(fromNumbers('u8', [], [zero]))];
+function pair(r: Rebuild, id: ValueId, { dtype, scale, zero }: Step, name: string): ValueId {
+  const parameters = [r.b.scalar(scale), r.b.constant(fromNumbers(dtype, [], [zero]))];
   // onnxruntime wants a name of its own for every node.
   const called = (suffix: string) => ({
     name: `${name}/${suffix}`,
     outputNames: [`${name}/${suffix}`],
   });
-  const stored = r.b.op('QuantizeLinear', [id, ...parameters], {}, called('u8'));
+  const stored = r.b.op('QuantizeLinear', [id, ...parameters], {}, called(dtype));
   return r.b.op('DequantizeLinear', [stored, ...parameters], {}, called('f32'));
 }
 
-function quantizedTensor(r: Rebuild, tensor: Tensor, name: string): ValueId {
+function quantizedTensor(r: Rebuild, tensor: Tensor, name: string, dtype: StoredType): ValueId {
   const values = toNumbers(tensor);
   const step = stepOf(
     values.reduce((a, b) => Math.min(a, b), 0),
     values.reduce((a, b) => Math.max(a, b), 0),
+    dtype,
   );
+  const [low, high] = dtype === 'u8' ? [0, 255] : [-128, 127];
   const stored = values.map((value) =>
-    Math.min(255, Math.max(0, Math.round(value / step.scale) + step.zero)),
+    Math.min(high, Math.max(low, Math.round(value / step.scale) + step.zero)),
   );
   const inputs = [
-    r.b.constant(fromNumbers('u8', tensor.shape, stored)),
+    r.b.constant(fromNumbers(dtype, tensor.shape, stored)),
     r.b.scalar(step.scale),
-    r.b.constant(fromNumbers('u8', [], [step.zero])),
+    r.b.constant(fromNumbers(dtype, [], [step.zero])),
   ];
   return r.b.op('DequantizeLinear', inputs, {}, { name: `${name}/constant` });
 }
