@@ -4,6 +4,7 @@
  */
 import type { CommandSpec, OptionSpec } from './command.ts';
 import { adviseCommands } from './contract-advise.ts';
+import { reduceCommand } from './contract-reduce.ts';
 
 const JSON_OPTION: OptionSpec = {
   flags: '--json',
@@ -354,6 +355,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
     load: () => import('./commands/compare.ts'),
   },
+  reduceCommand(COMPILE_OPTIONS, JSON_OPTION),
   {
     name: 'inspect',
     summary: 'inputs, outputs and contents of a model or artifact',

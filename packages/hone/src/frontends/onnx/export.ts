@@ -11,7 +11,15 @@ import { dtypeCode } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { AttrSpec, AttrType } from '../../ops/define-op.ts';
 import { type Registry, standardRegistry } from '../../ops/registry.ts';
-import type { Attrs, AttrValue, Graph, Node, Value, ValueId } from '../../graph/types.ts';
+import type {
+  Attrs,
+  AttrValue,
+  Graph,
+  Node,
+  Value,
+  ValueId,
+  ValueType,
+} from '../../graph/types.ts';
 import { constantTensor, valueById } from '../../graph/walk.ts';
 import {
   ATTRIBUTE,
@@ -95,9 +103,9 @@ function putGraph(
     const tensor = constantTensor(value);
     writer.message(GRAPH.initializer, (w) => putTensor(w, tensor, name(value.id)));
   }
-  for (const id of inputs) putValueInfo(writer, GRAPH.input, valueById(graph, id), name(id));
-  for (const id of graph.outputs)
-    putValueInfo(writer, GRAPH.output, valueById(graph, id), name(id));
+  const typeOf = (id: ValueId): ValueType => valueById(graph, id).type;
+  for (const id of inputs) putValueInfo(writer, GRAPH.input, name(id), typeOf(id));
+  for (const id of graph.outputs) putValueInfo(writer, GRAPH.output, name(id), typeOf(id));
 }
 
 function usedConstants(graph: Graph): readonly Value[] {
@@ -106,14 +114,21 @@ function usedConstants(graph: Graph): readonly Value[] {
   return graph.values.filter((value) => value.constant !== undefined && used.has(value.id));
 }
 
-function putValueInfo(writer: WireWriter, field: number, value: Value, name: string): void {
+/** Appends a ValueInfoProto; without a type where none is known. */
+export function putValueInfo(
+  writer: WireWriter,
+  field: number,
+  name: string,
+  known: ValueType | undefined,
+): void {
   writer.message(field, (info) => {
     info.string(VALUE_INFO.name, name);
+    if (known === undefined) return;
     info.message(VALUE_INFO.type, (type) => {
       type.message(TYPE.tensor, (tensor) => {
-        tensor.int(TENSOR_TYPE.elemType, dtypeCode(value.type.dtype));
+        tensor.int(TENSOR_TYPE.elemType, dtypeCode(known.dtype));
         tensor.message(TENSOR_TYPE.shape, (shape) => {
-          for (const extent of value.type.shape) {
+          for (const extent of known.shape) {
             shape.message(SHAPE.dim, (dim) => dim.int(DIM.value, extent));
           }
         });

@@ -35,10 +35,32 @@ export interface ImportResult {
 const MAX_INLINED_NODES = 100_000;
 
 export function importOnnx(model: OnnxModel, options: ImportOptions = {}): ImportResult {
+  const { graph } = model;
+  const { unsupported } = collectOperators(
+    model,
+    graph,
+    options.registry ?? standardRegistry,
+    false,
+  );
+  if (unsupported.length > 0) failUnsupported({ unsupported });
+  const scope = openScope(model, options);
+  importNodes(scope, graph.nodes);
+  const outputs = graph.outputs.flatMap(({ name }) => namedOutputs(scope, name));
+  if (outputs.length === 0 || new Set(outputs).size < outputs.length) {
+    fail(
+      'HONE-ONNX-021',
+      `${model.source.name} has ${outputs.length === 0 ? 'no outputs' : 'an output twice'}`,
+      model.source.name,
+      'the model is not valid ONNX: export it again',
+    );
+  }
+  return { graph: scope.builder.graph.finish(outputs), notes: scope.state.notes };
+}
+
+/** The scope of a model's own graph, with its inputs and none of its nodes. */
+export function openScope(model: OnnxModel, options: ImportOptions): Scope {
   const registry = options.registry ?? standardRegistry;
   const { graph } = model;
-  const { unsupported } = collectOperators(model, graph, registry, false);
-  if (unsupported.length > 0) failUnsupported({ unsupported });
   const constants = options.constants ?? {};
   const bound = bindInputs(graph, model.source.name, withConstantShapes(options, constants));
   const builder = opBuilder(graph.name || 'main', registry);
@@ -57,13 +79,12 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
   };
   const values = new Map<string, Entity>();
   for (const [name, plan] of bound.plans) values.set(name, inputOf(plan));
-  const notes = [...bound.notes];
-  const scope: Scope = {
+  return {
     state: {
       model,
       registry,
       functions: functionTable(model),
-      notes,
+      notes: [...bound.notes],
       folding: newFoldBudget(),
       nodesLeft: MAX_INLINED_NODES + graph.nodes.length,
       nodeNames: new Set(),
@@ -78,17 +99,6 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     parent: null,
     depth: 0,
   };
-  importNodes(scope, graph.nodes);
-  const outputs = graph.outputs.flatMap(({ name }) => namedOutputs(scope, name));
-  if (outputs.length === 0 || new Set(outputs).size < outputs.length) {
-    fail(
-      'HONE-ONNX-021',
-      `${model.source.name} has ${outputs.length === 0 ? 'no outputs' : 'an output twice'}`,
-      model.source.name,
-      'the model is not valid ONNX: export it again',
-    );
-  }
-  return { graph: builder.graph.finish(outputs), notes };
 }
 
 function withConstantShapes(
