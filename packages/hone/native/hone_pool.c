@@ -1,7 +1,7 @@
 /*
  * Workers, the ticket they follow, and the barrier.
  *
- * The ticket is one word: run, step, parts of the step, next part to take. A worker takes a part by
+ * The ticket is one word: run, step, parts of the step, parts taken. A worker takes a part by
  * counting the word up; that fails when anything of it has changed, so a worker that was held up can
  * never take a part of a run or step that is not the current one. Who finishes the last part of a step
  * writes the ticket of the next. A ticket without parts means that there is nothing to do.
@@ -42,14 +42,36 @@ struct hone_pool {
   } members[HONE_MAX_THREADS];
 };
 
-/* ---- The ticket: run (20 bits), step (20), parts (12), next part (12) ---- */
+/* ---- The ticket: run (20 bits), step (20), parts (12), parts taken (12) ----
+ *
+ * Up to MOST_ENDS parts are taken from both ends (6 bits each): workers of even number from the first
+ * on, the others from the last on. What a worker computes in one step it then mostly reads in the next.
+ */
+
+#define MOST_ENDS 63
 
 static inline uint64_t make_ticket(uint64_t run, uint64_t step, uint64_t parts) {
   return run << 44 | step << 24 | parts << 12;
 }
 static inline uint32_t step_of(uint64_t ticket) { return (uint32_t)(ticket >> 24) & 0xfffff; }
 static inline uint32_t parts_of(uint64_t ticket) { return (uint32_t)(ticket >> 12) & 0xfff; }
-static inline uint32_t next_of(uint64_t ticket) { return (uint32_t)ticket & 0xfff; }
+static inline uint32_t taken_of(uint64_t ticket) {
+  const uint32_t taken = (uint32_t)ticket & 0xfff;
+  return parts_of(ticket) > MOST_ENDS ? taken : (taken & 63) + (taken >> 6);
+}
+/* Does this worker take from the last part on? */
+static inline int takes_last(uint64_t ticket, int worker) {
+  return worker % 2 == 1 && parts_of(ticket) <= MOST_ENDS;
+}
+static inline uint64_t take_next(uint64_t ticket, int worker) {
+  return ticket + (takes_last(ticket, worker) ? 64 : 1);
+}
+/* The part that `take_next` takes. */
+static inline uint32_t next_of(uint64_t ticket, int worker) {
+  const uint32_t taken = (uint32_t)ticket & 0xfff;
+  if (parts_of(ticket) > MOST_ENDS) return taken;
+  return takes_last(ticket, worker) ? parts_of(ticket) - 1 - (taken >> 6) : taken & 63;
+}
 /* What does not change while parts are taken. */
 static inline uint64_t stage_of(uint64_t ticket) { return ticket >> 12; }
 
@@ -149,14 +171,14 @@ static void begin_step(hone_pool *pool, uint32_t step, int ended) {
 }
 
 /* Takes parts while there are any; returns the ticket that has none left. */
-static uint64_t take_parts(hone_pool *pool) {
+static uint64_t take_parts(hone_pool *pool, int worker) {
   uint64_t ticket = __atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE);
-  while (next_of(ticket) < parts_of(ticket)) {
-    if (!__atomic_compare_exchange_n(&pool->ticket, &ticket, ticket + 1, 0, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
+  while (taken_of(ticket) < parts_of(ticket)) {
+    if (!__atomic_compare_exchange_n(&pool->ticket, &ticket, take_next(ticket, worker), 0,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
       continue;
     const uint32_t step = step_of(ticket), parts = parts_of(ticket);
-    hone_worker w = {(int)next_of(ticket), (int)parts, 0, pool};
+    hone_worker w = {(int)next_of(ticket, worker), (int)parts, 0, pool};
     pool->job.part(pool->job.data, step, &w);
     if (__atomic_add_fetch(&pool->done, 1, __ATOMIC_ACQ_REL) == parts) {
       const int stop = pool->job.finish(pool->job.data, step);
@@ -172,7 +194,7 @@ static void *worker_main(void *argument) {
   hone_pool *pool = self->pool;
   flush_subnormals();
   for (;;) {
-    const uint64_t ticket = take_parts(pool);
+    const uint64_t ticket = take_parts(pool, self->id);
     if (parts_of(ticket) == 0 && __atomic_load_n(&pool->quit, __ATOMIC_ACQUIRE)) return 0;
     wait_for(pool, (wish){&pool->ticket, stage_of(ticket), 1});
   }
@@ -219,7 +241,7 @@ void hone_pool_run(hone_pool *pool, const hone_job *job) {
   const uint64_t saved = flush_subnormals();
   begin_step(pool, 0, 0);
   for (;;) {
-    const uint64_t ticket = take_parts(pool);
+    const uint64_t ticket = take_parts(pool, 0);
     if (parts_of(ticket) == 0) break;
     wait_for(pool, (wish){&pool->ticket, stage_of(ticket), 1});
   }
