@@ -4,7 +4,12 @@
  */
 import { compileModel, writeArtifact } from '../compile/index.ts';
 import type { Invocation } from './command.ts';
-import { readCompileRequest, toCompileOptions, type Uncalibrated } from './compile-request.ts';
+import {
+  readCompileRequest,
+  readOperators,
+  toCompileOptions,
+  type Uncalibrated,
+} from './compile-request.ts';
 import { cacheEntry, trimModelCache } from './model-cache.ts';
 import type { Prepared } from './prepare.ts';
 
@@ -14,11 +19,15 @@ export async function compileIntoCache(
   { options, progress, log }: Invocation,
   uncalibrated: Uncalibrated,
 ): Promise<Prepared> {
-  const request = readCompileRequest(path, options, uncalibrated);
+  const custom = await readOperators(options);
+  const request = {
+    ...readCompileRequest(path, options, uncalibrated),
+    ...(custom === undefined ? {} : { operators: custom.operators }),
+  };
   const entry = cacheEntry(path, request);
   if (entry.present) return { folder: entry.folder, origin: 'cache' };
   const begin = performance.now();
-  const model = await compileModel(path, toCompileOptions(request, progress));
+  const model = await compileModel(path, { ...toCompileOptions(request, progress), ...custom });
   await writeArtifact(model, entry.folder);
   trimModelCache(entry.folder);
   for (const note of model.notes) log(`note: ${note}`);

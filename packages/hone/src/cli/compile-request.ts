@@ -1,5 +1,10 @@
 /** The options that compile, from the command line to `CompileOptions`. */
 import { openOnnx } from '../frontends/onnx/index.ts';
+import {
+  type CustomOperators,
+  loadOperators,
+  type OperatorsRecord,
+} from '../compile/load-operators.ts';
 import { type CompileOptions, PRECISIONS, type Precision } from '../compile/options.ts';
 import {
   type CalibrateRequest,
@@ -25,6 +30,8 @@ export interface CompileRequest {
   readonly memoryBytes?: number;
   readonly calibrate?: CalibrateRequest;
   readonly search?: SearchSettings;
+  /** Files of --ops, which `readOperators` loads. */
+  readonly operators?: readonly OperatorsRecord[];
 }
 
 /** What a command may do about int8 without --calibrate. */
@@ -78,6 +85,12 @@ export function readCompileRequest(
     ...(calibrate === undefined ? {} : { calibrate }),
     ...(search === undefined ? {} : { search }),
   };
+}
+
+/** The operators of --ops, beside the standard ones; undefined without it. */
+export async function readOperators(options: OptionReader): Promise<CustomOperators | undefined> {
+  const files = options.list('ops');
+  return files.length === 0 ? undefined : loadOperators(files);
 }
 
 /** The request with a place for progress. */

@@ -15,6 +15,11 @@ const THREADS: OptionSpec = {
   doc: 'worker threads',
   fallback: 'physical cores this process may use',
 };
+const OPS: OptionSpec = {
+  flags: '--ops <FILE>',
+  doc: 'JavaScript module with operators of yours (docs/custom-operators.md)',
+  repeat: true,
+};
 const COMPILE_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--target <LIST>',
@@ -36,6 +41,7 @@ const COMPILE_OPTIONS: readonly OptionSpec[] = [
     doc: 'most memory for weights and working memory together, e.g. 256MiB; inputs and outputs apart. Kernels that trade memory for speed give way; a model that needs more is refused, with its largest needs',
     fallback: 'little more than the parameters and the working memory take',
   },
+  OPS,
 ];
 const IMAGE: OptionSpec = {
   flags: '--image <OPTIONS>',
@@ -335,6 +341,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       IMAGE,
       { flags: '--seed <N>', doc: 'seed of the random samples', fallback: '0' },
+      OPS,
       THREADS,
       JSON_OPTION,
     ],
@@ -385,6 +392,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '--rebuild <MODEL>',
         doc: 'compile the ONNX file again and compare file by file',
       },
+      OPS,
       TRUSTED_KEY,
       JSON_OPTION,
     ],

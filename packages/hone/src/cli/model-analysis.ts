@@ -13,7 +13,7 @@ import { targetsOf } from '../compile/pipeline.ts';
 import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
-import { standardRegistry } from '../ops/registry.ts';
+import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { runPasses } from '../passes/index.ts';
 import { stageCost } from '../stages/cost.ts';
 import type { CompileRequest } from './compile-request.ts';
@@ -55,10 +55,14 @@ export interface ModelAnalysis {
 }
 
 /** With sizes asked for by the user, a model that does not take them is an error. */
-export function analyzeModel(model: OnnxModel, request: CompileRequest): ModelAnalysis {
+export function analyzeModel(
+  model: OnnxModel,
+  request: CompileRequest,
+  registry: Registry = standardRegistry,
+): ModelAnalysis {
   targetsOf(request);
   const signature = signatureOf(model);
-  const { operators, unsupported } = analyzeOnnx(model);
+  const { operators, unsupported } = analyzeOnnx(model, registry);
   const missing = unsupported.flatMap((use) =>
     use.nodes.map((node) => ({ op: use.op, node, reason: use.reason ?? 'not supported' })),
   );
@@ -75,20 +79,20 @@ export function analyzeModel(model: OnnxModel, request: CompileRequest): ModelAn
   if (missing.length > 0) return { ...base, fallback: missing };
   try {
     const { target: _target, ...sizes } = request;
-    const { graph: imported, notes } = importOnnx(model, sizes);
-    const passed = runPasses(imported, { registry: standardRegistry });
-    const { graph, host } = splitHost(passed, standardRegistry);
+    const { graph: imported, notes } = importOnnx(model, { ...sizes, registry });
+    const passed = runPasses(imported, { registry });
+    const { graph, host } = splitHost(passed, registry);
     const nodeOnly = (host?.steps ?? []).flatMap((step) =>
       step.kind === 'routine' ? [{ node: step.node, routine: step.routine }] : [],
     );
-    const fallback = [...uncompiledNodes(graph, standardRegistry)].map(([node, reason]) => ({
+    const fallback = [...uncompiledNodes(graph, registry)].map(([node, reason]) => ({
       op: graph.nodes.find((item) => item.name === node)?.op ?? '?',
       node,
       reason,
     }));
     const bound = boundSpecs(imported);
     if (fallback.length > 0) return { ...base, fallback, notes, bound, nodeOnly };
-    const fused = fuseGraph(graph, { registry: standardRegistry });
+    const fused = fuseGraph(graph, { registry });
     const costs = fused.stages.map((stage) => stageCost(stage, fused.buffers));
     const lowered: Lowered = {
       stages: fused.stages.length,

@@ -33,8 +33,10 @@ export async function prepareArtifact(
       const value = options.text(name);
       if (value !== undefined) refuse(name, value);
     }
-    const [shape] = options.list('shape');
-    if (shape !== undefined) refuse('shape', shape);
+    for (const name of ['shape', 'ops']) {
+      const [value] = options.list(name);
+      if (value !== undefined) refuse(name, value);
+    }
     const target = options.text('target');
     return { folder: path, origin: 'given', ...(target === undefined ? {} : { target }) };
   }

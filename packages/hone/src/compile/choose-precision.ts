@@ -55,6 +55,7 @@ export async function choosePrecision(
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
+      registry,
       channels: corrected.map(({ inputs }) => inputs[0] as ValueId),
     },
   );

@@ -8,6 +8,7 @@ import type { Registry } from '../ops/registry.ts';
 import type { PrecisionPlan } from '../passes/precision-plan.ts';
 import type { BiasCorrections } from './calibrate/bias.ts';
 import type { CalibrationRecord, CalibrationRequest } from './calibrate/request.ts';
+import type { OperatorsRecord } from './load-operators.ts';
 import type { SearchRecord, SearchSettings } from './precision-search/types.ts';
 
 export const PRECISIONS = ['fp32', 'bf16', 'fp16', 'int8', 'auto'] as const;
@@ -35,7 +36,10 @@ export interface CompileOptions {
   readonly timeoutMs?: number;
   /** false: objects compiled before are not used again. Default true. */
   readonly objectCache?: boolean;
+  /** Operators to know: the standard ones, or those of `registerOperator` and `loadOperators`. */
   readonly registry?: Registry;
+  /** Files that `registry` has operators of, for the manifest; given by `loadOperators`. */
+  readonly operators?: readonly OperatorsRecord[];
   /** Samples that say what ranges values have, and how ranges are chosen. */
   readonly calibration?: CalibrationRequest;
   /** What precision "auto" may lose, by which metric; default 1 % of agreement. */

@@ -13,7 +13,7 @@ import { fuseGraph } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
 import { assignLayouts } from '../kernels/index.ts';
 import type { LoopFn } from '../loop/types.ts';
-import { standardRegistry } from '../ops/registry.ts';
+import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { applyPrecision } from '../passes/apply-precision.ts';
 import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
@@ -116,6 +116,16 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   return { graph: precise, fused: fuseGraph(precise, fusion), ...around };
 }
 
+/** Routines of users' operators bring their C. */
+function withSources(routines: readonly RoutineCall[], registry: Registry): readonly RoutineCall[] {
+  if (registry === standardRegistry || routines.length === 0) return routines;
+  const sources = new Map(registry.all().flatMap(({ kernels = {} }) => Object.entries(kernels)));
+  return routines.map((call) => {
+    const source = sources.get(call.routine);
+    return source === undefined ? call : { ...call, source };
+  });
+}
+
 function finishGraph(
   { graph, fused, host }: Prepared,
   target: Target,
@@ -135,7 +145,7 @@ function finishGraph(
     stages,
     program: host === undefined ? generated.program : { ...generated.program, host },
     kernels: generated.kernels,
-    routines: generated.routines,
+    routines: withSources(generated.routines, options.registry ?? standardRegistry),
     weights: generated.weights,
     report: generated.report,
     target,

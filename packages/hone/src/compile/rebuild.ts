@@ -13,6 +13,7 @@ import { writeArtifact } from './build-artifact.ts';
 import { readChoices } from './choices.ts';
 import { compareArtifacts } from './compare-artifacts.ts';
 import { compileModel, describeSource } from './compile-model.ts';
+import type { CustomOperators } from './load-operators.ts';
 import type { CompileOptions } from './options.ts';
 import { readRecordedOptions } from './recorded-options.ts';
 import { HONE_VERSION } from './version.ts';
@@ -30,10 +31,11 @@ export async function rebuildArtifact(
   artifact: Artifact,
   modelFile: string,
   options: Pick<CompileOptions, 'timeoutMs' | 'onProgress'> = {},
+  operators?: CustomOperators,
 ): Promise<Rebuilt> {
   const { manifest } = artifact;
   checkCompiler(artifact);
-  const recorded = readRecordedOptions(manifest.compiler.options, artifact.path);
+  const recorded = readRecordedOptions(manifest.compiler.options, artifact.path, operators ?? null);
   verifyArtifact(artifact);
   checkUnlisted(artifact);
   checkModel(artifact, describeSource(modelFile), modelFile);

@@ -20,10 +20,15 @@ import { standardRegistry } from '../ops/registry.ts';
 import { AUTOCAST_POLICIES } from '../passes/autocast.ts';
 import { readCalibrationRecord } from './calibrate/request.ts';
 import { readSearchRecord } from './precision-search/types.ts';
+import {
+  type CustomOperators,
+  type OperatorsRecord,
+  readOperatorsRecord,
+} from './load-operators.ts';
 import { type CompileOptions, PRECISIONS } from './options.ts';
 
-/** What a manifest says where operators came with the call: those are not recorded. */
-const OWN_OPERATORS = 'operators';
+/** Value of `operators` where they came with the call and not from files: those are not recorded. */
+const OWN_OPERATORS = 'own';
 
 /** Options that do not shape the artifact, and operators. */
 type Unrecorded =
@@ -55,15 +60,24 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
     precision: options.precision,
     memoryBytes: options.memoryBytes,
     autocast: options.autocast,
+    operators: options.operators,
     calibrated: options.calibrated,
     searched: options.searched,
   };
-  const text = JSON.stringify(own ? { ...all, [OWN_OPERATORS]: 'own' } : all);
+  const unknown = own && options.operators === undefined;
+  const text = JSON.stringify(unknown ? { ...all, operators: OWN_OPERATORS } : all);
   return sorted(JSON.parse(text) as Json) as JsonObject;
 }
 
-/** The options again; throws HONE-ARTIFACT-041 for what this version cannot repeat. */
-export function readRecordedOptions(recorded: JsonObject, subject: string): CompileOptions {
+/**
+ * The options again; throws HONE-ARTIFACT-041 for what this version cannot repeat. `given`: the users'
+ * operators that there are, which must be those recorded; without it their names alone are read.
+ */
+export function readRecordedOptions(
+  recorded: JsonObject,
+  subject: string,
+  given?: GivenOperators,
+): CompileOptions {
   const options: Writable<CompileOptions> = {};
   for (const { name, field } of members({ value: recorded, path: `${subject}: options` })) {
     if (name === 'shapes') options.shapes = record(field, (shape) => list(shape).map(count));
@@ -78,11 +92,51 @@ export function readRecordedOptions(recorded: JsonObject, subject: string): Comp
     else if (name === 'memoryBytes') options.memoryBytes = count(field);
     else if (name === 'precision') options.precision = oneOf(field, PRECISIONS);
     else if (name === 'autocast') options.autocast = oneOf(field, AUTOCAST_POLICIES);
+    else if (name === 'operators') options.operators = readOperators(field, subject, given);
     else if (name === 'calibrated') options.calibrated = readCalibrationRecord(field);
     else if (name === 'searched') options.searched = readSearchRecord(field);
     else unknown(subject, name);
   }
-  return options;
+  if (given === undefined) return options;
+  checkOperators(options.operators ?? [], given?.operators ?? [], subject);
+  return given === null ? options : { ...options, registry: given.registry };
+}
+
+/** Operators of `--ops`; null where there are none. */
+export type GivenOperators = CustomOperators | null;
+
+function readOperators(
+  field: Field,
+  subject: string,
+  given: GivenOperators | undefined,
+): readonly OperatorsRecord[] {
+  if (field.value !== OWN_OPERATORS) return readOperatorsRecord(field);
+  if (given === undefined) return [];
+  return fail(
+    'HONE-ARTIFACT-041',
+    `${subject} was compiled with operators of a program, which cannot be repeated from its manifest`,
+    'operators',
+    'compile it again from the program that has the operators',
+  );
+}
+
+function checkOperators(
+  recorded: readonly OperatorsRecord[],
+  given: readonly OperatorsRecord[],
+  subject: string,
+): void {
+  const digests = (all: readonly OperatorsRecord[]): string =>
+    all.map(({ sha256 }) => sha256).join();
+  if (digests(recorded) === digests(given)) return;
+  const names = recorded.map(({ file, sha256 }) => `${file} (SHA-256 ${sha256})`).join(', ');
+  fail(
+    'HONE-ARTIFACT-041',
+    recorded.length === 0
+      ? `${subject} was compiled without operators of yours`
+      : `${subject} was compiled with operators of ${names}${given.length === 0 ? '' : ', and others are given'}`,
+    'operators',
+    recorded.length === 0 ? 'leave --ops out' : 'give these files, in this order, with --ops',
+  );
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -99,15 +153,11 @@ function readContract(field: Field, subject: string): ContractOptions {
 }
 
 function unknown(subject: string, option: string): never {
-  const cure =
-    option === OWN_OPERATORS
-      ? 'compile it again from the program that has the operators'
-      : 'use the version of hone that compiled it';
   fail(
     'HONE-ARTIFACT-041',
     `${subject} was compiled with ${option}, which cannot be repeated from its manifest`,
     option,
-    cure,
+    'use the version of hone that compiled it',
   );
 }
 

@@ -112,6 +112,11 @@ interface OpCommon {
   /** The node as a step of the Node runtime; asked only where it reads or gives texts. */
   readonly hostCall?: (ctx: LowerContext) => HostCall;
   readonly tolerance?: Partial<Record<DType, Tolerance>>;
+  /**
+   * C of routines that `lower` names and Hone does not have: each text defines
+   * `hone_rt_NAME(HONE_RT_ARGS)`, as native/routines.h does.
+   */
+  readonly kernels?: Readonly<Record<string, string>>;
   readonly cases?: () => readonly TestCase[];
 }
 

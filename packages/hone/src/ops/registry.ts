@@ -40,11 +40,11 @@ export const standardRegistry: Registry = makeRegistry([
   ...TEXT_OPS,
 ]);
 
-/** The standard operators and the user's; a user's record replaces a standard one of its name. */
-export function withOps(extra: readonly OpDef[]): Registry {
+/** A registry and more operators; a record replaces one of its name. */
+export function withOps(extra: readonly OpDef[], base: Registry = standardRegistry): Registry {
   const key = (op: OpDef): string => `${op.domain ?? ''}:${op.name}`;
   const taken = new Set(extra.map(key));
-  return makeRegistry([...standardRegistry.all().filter((op) => !taken.has(key(op))), ...extra]);
+  return makeRegistry([...base.all().filter((op) => !taken.has(key(op))), ...extra]);
 }
 
 /** A fresh builder over a registry. */

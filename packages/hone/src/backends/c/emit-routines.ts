@@ -12,6 +12,8 @@ export interface RoutineCall {
   readonly routine: string;
   readonly dims: readonly number[];
   readonly scalars: readonly number[];
+  /** Its C, where routines.h does not have it. */
+  readonly source?: string;
 }
 
 /** A complete C file defining a kernel for each call. */
@@ -21,6 +23,7 @@ export function emitRoutineUnit(calls: readonly RoutineCall[], title: string): s
     '#include "hone_kernel.h"',
     '#include "routines.h"',
     '',
+    ...new Set(calls.flatMap(({ source }) => (source === undefined ? [] : [`${source.trim()}\n`]))),
     ...calls.map(callText),
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 /** `hone analyze`: what a model is, what would be compiled, and what would not and why. */
 import { openOnnx } from '../../frontends/onnx/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
-import { readCompileRequest } from '../compile-request.ts';
+import { readCompileRequest, readOperators } from '../compile-request.ts';
 import { analyzeModel, type ModelAnalysis, type RoutineUse } from '../model-analysis.ts';
 import { requireModel } from '../model-path.ts';
 import { fileSpec, specLine } from '../specs.ts';
@@ -11,9 +11,10 @@ export async function run({ args, options }: Invocation): Promise<Outcome> {
   const path = args[0] ?? '';
   requireModel(path);
   const request = readCompileRequest(path, options);
+  const custom = await readOperators(options);
   const model = openOnnx(path);
   try {
-    const analysis = analyzeModel(model, request);
+    const analysis = analyzeModel(model, request, custom?.registry);
     return { json: toJson(path, analysis), text: toText(path, analysis) };
   } finally {
     model.close();

@@ -7,6 +7,7 @@ import {
   type OutputComparison,
 } from '../../compile/compare/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
+import { readOperators } from '../compile-request.ts';
 import { randomSamples, readSamples } from '../input/samples.ts';
 import { requireArtifact, requireModel } from '../model-path.ts';
 import { reportFor } from '../stored-report.ts';
@@ -22,6 +23,7 @@ export async function run({ args, options, log, progress }: Invocation): Promise
   const image = options.text('image') ?? '';
   const seed = options.integer('seed', 0, 2 ** 32 - 1) ?? 0;
   const threads = options.integer('threads', 1, 256);
+  const operators = await readOperators(options);
   const opened = openArtifact(artifact);
   if (source === undefined) log('samples: random values; give real ones with --inputs');
   const comparison = await compareModel(
@@ -32,7 +34,11 @@ export async function run({ args, options, log, progress }: Invocation): Promise
         ? randomSamples(inputs, RANDOM_SAMPLES, seed)
         : readSamples(source, inputs, image),
     (target) => reportFor(opened, target).stages,
-    { ...(threads === undefined ? {} : { threads }), onProgress: progress },
+    {
+      ...(threads === undefined ? {} : { threads }),
+      ...(operators === undefined ? {} : { operators }),
+      onProgress: progress,
+    },
   );
   return {
     json: { artifact, model, source: source ?? 'random', ...comparison },

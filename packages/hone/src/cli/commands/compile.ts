@@ -10,7 +10,7 @@ import {
   writeArtifact,
 } from '../../compile/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
-import { readCompileRequest, toCompileOptions } from '../compile-request.ts';
+import { readCompileRequest, readOperators, toCompileOptions } from '../compile-request.ts';
 import { requireModel } from '../model-path.ts';
 import { formatBytes, formatCount } from '../table.ts';
 import { specJson, specLine } from '../specs.ts';
@@ -20,13 +20,14 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const path = invocation.args[0] ?? '';
   requireModel(path);
   const request = readCompileRequest(path, options);
+  const custom = await readOperators(options);
   const output = options.text('output') ?? `${basename(path).replace(/\.onnx$/i, '')}.hone`;
   const keyFile = options.text('sign');
   // What cannot be done at the end is said before the work.
   const key = keyFile === undefined ? undefined : readPrivateKey(keyFile);
   checkTarget(output);
   const begin = performance.now();
-  const model = await compileModel(path, toCompileOptions(request, progress));
+  const model = await compileModel(path, { ...toCompileOptions(request, progress), ...custom });
   await writeArtifact(model, output, key === undefined ? {} : { key });
   const seconds = (performance.now() - begin) / 1000;
   const { program, report, target, notes, variants } = model;

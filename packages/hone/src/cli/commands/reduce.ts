@@ -9,7 +9,7 @@ import { type Reduction, reduceModel } from '../../compile/reduce/index.ts';
 import { nodeName } from '../../frontends/onnx/analyze.ts';
 import { type OnnxModel, openOnnx, readOnnx, signatureOf } from '../../frontends/onnx/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
-import { readCompileRequest, toCompileOptions } from '../compile-request.ts';
+import { readCompileRequest, readOperators, toCompileOptions } from '../compile-request.ts';
 import { requireModel } from '../model-path.ts';
 import { badValue, type OptionReader } from '../option-reader.ts';
 import {
@@ -36,7 +36,10 @@ export async function run({ args, options, progress }: Invocation): Promise<Outc
   const seed = options.integer('seed', 0, 2 ** 32 - 1) ?? 0;
   const maxTimeMs = options.duration('max-time') ?? Number.POSITIVE_INFINITY;
   const output = options.text('output') ?? `${basename(path).replace(/\.onnx$/i, '')}.reduced.onnx`;
-  const request = toCompileOptions(readCompileRequest(path, options), () => {});
+  const request: CompileOptions = {
+    ...toCompileOptions(readCompileRequest(path, options), () => {}),
+    ...(await readOperators(options)),
+  };
   targetsOf(request);
   const begin = performance.now();
   const model = openOnnx(path);

@@ -5,12 +5,14 @@ import { readUnchanged } from 'hone-runtime/artifact/read-unchanged';
 import { checkUnlisted, verifyArtifact } from 'hone-runtime/artifact/verify';
 import { rebuildArtifact } from '../../compile/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
+import { readOperators } from '../compile-request.ts';
 import { requireArtifact, requireModel } from '../model-path.ts';
 import { formatBytes } from '../table.ts';
 
 export async function run({ args, options, progress }: Invocation): Promise<Outcome> {
   const path = args[0] ?? '';
   const model = options.text('rebuild');
+  const custom = await readOperators(options);
   const given = options.list('key');
   requireArtifact(path);
   if (model !== undefined) requireModel(model);
@@ -23,7 +25,9 @@ export async function run({ args, options, progress }: Invocation): Promise<Outc
   });
   const signer = given.length === 0 ? undefined : artifact.signedBy;
   const rebuilt =
-    model === undefined ? null : await rebuildArtifact(artifact, model, { onProgress: progress });
+    model === undefined
+      ? null
+      : await rebuildArtifact(artifact, model, { onProgress: progress }, custom);
   return {
     json: {
       artifact: path,

@@ -12,7 +12,7 @@ import path from 'node:path';
 import { withScratch } from '../../backends/c/toolchain-run.ts';
 import type { Graph, ValueId } from '../../graph/types.ts';
 import { valueById } from '../../graph/walk.ts';
-import { standardRegistry, withOps } from '../../ops/registry.ts';
+import { withOps } from '../../ops/registry.ts';
 import { writeArtifact } from '../build-artifact.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { CompileOptions } from '../options.ts';
@@ -39,7 +39,8 @@ export interface Calibration {
   readonly digest: string;
 }
 
-export interface CalibrationOptions extends Pick<CompileOptions, 'timeoutMs' | 'onProgress'> {
+export interface CalibrationOptions
+  extends Pick<CompileOptions, 'timeoutMs' | 'onProgress' | 'registry'> {
   readonly threads?: number;
   /** Values whose means per channel are wanted. */
   readonly channels?: readonly ValueId[];
@@ -56,7 +57,7 @@ export async function calibrate(
   const { onProgress, timeoutMs, threads } = options;
   return withScratch(async (directory) => {
     const model = await compileBuiltGraph(watched.graph, {
-      registry: withOps([...standardRegistry.all(), observe]),
+      registry: withOps([observe], options.registry),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       onProgress: (message) => onProgress?.(`calibration: ${message}`),
     });

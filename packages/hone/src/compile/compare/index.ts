@@ -18,6 +18,7 @@ import { type Answers, classesOf, compareAnswers } from '../answers.ts';
 import type { InputSpec } from '../calibrate/request.ts';
 import { checkSample, type Samples } from '../calibrate/run.ts';
 import { readChoices } from '../choices.ts';
+import type { CustomOperators } from '../load-operators.ts';
 import type { CompileOptions } from '../options.ts';
 import { optimizeGraph, preciseGraph } from '../pipeline.ts';
 import { readRecordedOptions } from '../recorded-options.ts';
@@ -63,6 +64,8 @@ export interface Comparison {
 
 export interface CompareOptions extends Pick<CompileOptions, 'onProgress' | 'timeoutMs'> {
   readonly threads?: number;
+  /** Users' operators that the artifact was compiled with. */
+  readonly operators?: CustomOperators;
 }
 
 /** The stages of the report of the library that runs here. */
@@ -76,7 +79,11 @@ export async function compareModel(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   const artifact = openArtifact(directory);
-  const recorded = readRecordedOptions(artifact.manifest.compiler.options, directory);
+  const recorded = readRecordedOptions(
+    artifact.manifest.compiler.options,
+    directory,
+    options.operators ?? null,
+  );
   const chosen = { ...recorded, ...readChoices(artifact) };
   const model = openOnnx(modelFile);
   try {
@@ -104,7 +111,10 @@ async function compareGraphs(
   const names = new Set(
     stages.flatMap(({ writes }) => writes.filter(isReal).map(({ value }) => value)),
   );
-  const compileOptions = timeoutMs === undefined ? {} : { timeoutMs };
+  const compileOptions = {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(chosen.registry === undefined ? {} : { registry: chosen.registry }),
+  };
   const outputs = source.outputs.map((id) => valueById(source, id).name);
   onProgress?.('compiling the model in fp32');
   const original = await compileValues(source, [...names, ...outputs], folder, compileOptions);

@@ -10,7 +10,7 @@ export function failUnsupported(analysis: Pick<OnnxAnalysis, 'unsupported'>): ne
     'HONE-ONNX-020',
     `operators not supported: ${unsupported.map(describeUse).join('; ')}`,
     unsupported[0]?.nodes[0],
-    'export the model without them, or register them as custom operators (docs/operators.md lists what is supported)',
+    'export the model without them, or say what they are with --ops (docs/custom-operators.md); docs/operators.md lists what is supported',
   );
 }
 
