@@ -34,6 +34,8 @@ interface Row {
   readonly disturbed: boolean;
 }
 
+const DATA = fileURLToPath(new URL('../../packages/hone/data/', import.meta.url));
+
 try {
   await main();
 } catch (thrown) {
@@ -105,8 +107,6 @@ async function main(): Promise<void> {
   const summary = `median of the absolute error: ${(100 * (median ?? Number.NaN)).toFixed(1)} %, ${threads} threads, ${peaks.fp32_gflops.toFixed(0)} GFLOP/s, ${(peaks.read_gbytes_per_second ?? 0).toFixed(0)} GB/s`;
   process.stdout.write([...lines, summary, ''].join('\n'));
 }
-
-const DATA = fileURLToPath(new URL('../../packages/hone/data/', import.meta.url));
 
 /** Rows of networks that were measured now replace theirs; the machine's row keeps the best of the peaks. */
 function save(rows: readonly Row[], peaks: MachinePeak): void {
