@@ -75,6 +75,14 @@ test('open sizes: the leading one becomes 1 with a note, others need --shape', (
   assert.equal(result.notes.length, 1);
   assert.match(result.notes[0] ?? '', /input x.*\(N\).*taken as 1/);
   assert.deepEqual(importOnnx(read(model([null, 3]))).graph.values[0]?.type.shape, [1, 3]);
+  for (const first of ['N', null]) {
+    const batch = importOnnx(read(model([first, 3])), { batch: 8 });
+    assert.deepEqual(batch.graph.values[0]?.type.shape, [8, 3]);
+    assert.deepEqual(batch.notes, []);
+  }
+  assert.deepEqual(imported(model([4, 3]), { batch: 4 }).values[0]?.type.shape, [4, 3]);
+  assert.deepEqual(imported(model([4, 3]), { batch: 1 }).values[0]?.type.shape, [4, 3]);
+  refused(() => imported(model([4, 3]), { batch: 8 }), 'HONE-SHAPE-016', /batch of 8.* are 4/);
 
   const image = model(['N', 3, 'H', null]);
   refused(() => imported(image), 'HONE-SHAPE-010', /x \[1,3,H,\?\]/, /--shape x=1x3x224x224/);

@@ -6,6 +6,7 @@
 import type { MeasuredResult } from '../../advisor/measured-result.ts';
 import type { Workload } from '../../advisor/model-types.ts';
 import { PRECISIONS } from '../../compile/options.ts';
+import { openOnnx, takesBatch } from '../../frontends/onnx/index.ts';
 import type { CompileRequest } from '../compile-request.ts';
 import { failureOf, type MeasureFailure, measureModel, type Variant } from './measure-model.ts';
 import type { MeasureOptions } from './measure-options.ts';
@@ -48,6 +49,8 @@ export async function measureAdvice(
   const { path, label, request, workload, log, progress } = what;
   const results: MeasuredResult[] = [];
   const failures: MeasureFailure[] = [];
+  const isOpen = hasOpenBatch(path, request);
+  const predicted = what.predicted.filter(({ batch }) => batch === 1 || isOpen);
   for (const { text, open } of places) {
     let place: MeasuringPlace;
     try {
@@ -61,7 +64,7 @@ export async function measureAdvice(
       path,
       label,
       request: { ...request, calibrate: request.calibrate ?? RANDOM_CALIBRATION },
-      variants: variantsFor(place.name, what.predicted),
+      variants: variantsFor(place.name, predicted),
       durationMs,
       sessions: SESSIONS,
       ...(key === undefined ? {} : { key }),
@@ -80,6 +83,16 @@ export async function measureAdvice(
     if (cure !== null) log(`  cure: ${cure}`);
   }
   return { results, failures, machines: [...new Set(results.map(({ machine }) => machine.name))] };
+}
+
+/** A model of fixed sizes is measured as it is, whatever batch was predicted to be best. */
+function hasOpenBatch(path: string, request: CompileRequest): boolean {
+  const model = openOnnx(path);
+  try {
+    return takesBatch(model.graph, request);
+  } finally {
+    model.close();
+  }
 }
 
 /** The best settings of a machine that Hone compiles. */

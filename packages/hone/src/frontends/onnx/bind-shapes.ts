@@ -1,7 +1,7 @@
 /**
  * Gives every input of a model a static type: sizes come from the file, from `shapes` and from
- * `dims`; an open leading dimension becomes 1, announced; any other open one is an error that
- * prints the option to paste.
+ * `dims`; an open leading dimension becomes the batch, or 1, announced; any other open one is an error
+ * that prints the option to paste.
  */
 import { fail } from 'hone-runtime/base/diagnostics';
 import { elementCount } from 'hone-runtime/base/tensor';
@@ -15,6 +15,8 @@ export interface ShapeOptions {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Sizes by symbol. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Size of leading dimensions that are still open; default 1, announced. */
+  readonly batch?: number;
 }
 
 export interface BoundInputs {
@@ -42,6 +44,16 @@ export function realInputs(graph: OnnxGraph): readonly OnnxValueInfo[] {
   return graph.inputs.filter((input) => !stored.has(input.name));
 }
 
+/** Whether a batch can be chosen: an input's first dimension is open, and no size was given for it. */
+export function takesBatch(graph: OnnxGraph, { shapes = {}, dims = {} }: ShapeOptions): boolean {
+  return realInputs(graph).some(({ name, type }) => {
+    const [first] = type.kind === 'tensor' ? (type.shape ?? [0]) : [0];
+    if (first === undefined || typeof first === 'number' || Object.hasOwn(shapes, name))
+      return false;
+    return first === null || !Object.hasOwn(dims, first);
+  });
+}
+
 export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions): BoundInputs {
   const { infos, plans, counts, notes: taken } = takeApart(realInputs(graph), options.shapes ?? {});
   checkNames(infos, options.shapes ?? {}, counts);
@@ -50,7 +62,8 @@ export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions
   const open = infos.map((info) => openInput(info, options.shapes?.[info.name], symbols));
   checkSymbols(infos, options.dims ?? {});
   const notes: string[] = [...taken];
-  for (const input of open) closeLeading(input, symbols, notes);
+  for (const input of open) closeLeading(input, symbols, options.batch, notes);
+  if (options.batch !== undefined) checkBatch(open, symbols, options.batch, file);
   for (const { dims } of open) {
     dims.forEach((dim, i) => {
       if (typeof dim === 'string') dims[i] = symbols.get(dim) ?? dim;
@@ -135,14 +148,42 @@ function openInput(
   return { name, info, dims: [...given] };
 }
 
-function closeLeading(input: OpenInput, symbols: Map<string, number>, notes: string[]): void {
+function closeLeading(
+  input: OpenInput,
+  symbols: Map<string, number>,
+  batch: number | undefined,
+  notes: string[],
+): void {
   const [first] = input.dims;
   if (first === undefined || typeof first === 'number') return;
   if (first !== null && symbols.has(first)) return;
-  if (first === null) input.dims[0] = 1;
-  else symbols.set(first, 1);
+  const size = batch ?? 1;
+  if (first === null) input.dims[0] = size;
+  else symbols.set(first, size);
+  if (batch !== undefined) return;
   const label = first === null ? 'the first dimension' : `the first dimension (${first})`;
   notes.push(`input ${input.name}: ${label} is open and was taken as 1`);
+}
+
+/** A batch that no input takes was asked for in vain. */
+function checkBatch(
+  open: readonly OpenInput[],
+  symbols: ReadonlyMap<string, number>,
+  batch: number,
+  file: string,
+): void {
+  checkSize('--batch', batch);
+  const sizes = open.map(({ dims: [first] }) =>
+    typeof first === 'string' ? symbols.get(first) : first,
+  );
+  // One is what nobody has to open a dimension for.
+  if (batch === 1 || sizes.includes(batch)) return;
+  fail(
+    'HONE-SHAPE-016',
+    `no input of ${file} takes a batch of ${batch}: their first dimensions are ${sizes.map((size) => size ?? '?').join(', ') || 'none'}`,
+    file,
+    'leave --batch out, or export the model with an open first dimension',
+  );
 }
 
 function failOpen(missing: readonly OpenInput[], file: string): never {

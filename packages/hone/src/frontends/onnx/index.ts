@@ -1,6 +1,6 @@
 /** The ONNX front end: model files in, model files out. */
 export { analyzeOnnx, type OnnxAnalysis, type OperatorUse, type Support } from './analyze.ts';
-export { type ShapeOptions, shapeText } from './bind-shapes.ts';
+export { type ShapeOptions, shapeText, takesBatch } from './bind-shapes.ts';
 export { type ExportOptions, exportOnnx } from './export.ts';
 export { externalLocations } from './external-locations.ts';
 export { type ImportOptions, type ImportResult, importOnnx } from './import.ts';
