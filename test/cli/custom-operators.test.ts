@@ -118,6 +118,14 @@ test('analyze counts them as compiled; without the module they are named', async
       ['RunningMax', 'core'],
     ],
   );
+  const work = analysis.work.map(({ op, how, flops }: Record<string, unknown>) => [op, how, flops]);
+  const elements = COLUMNS;
+  assert.deepEqual(work.slice(1), [
+    ['Add', 'compiled', elements],
+    ['Neg', 'compiled', elements],
+    ['RunningMax', 'routine', 0],
+  ]);
+  assert.equal(work[0][0], 'Swish');
   const error = await errorOf('compile', model, '-o', at('never.hone'));
   assert.equal(error.code, 'HONE-ONNX-020');
   assert.match(error.cure, /--ops/);

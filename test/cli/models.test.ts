@@ -115,6 +115,15 @@ test('analyze: operators, figures, nothing left over', async () => {
   assert.equal(result.parameters, 6 * 27 + 24);
   assert.ok(result.flops >= 2 * 6 * 27 * 64);
   assert.ok(result.operators.some((row: { op: string }) => row.op === 'Conv'));
+  const [most] = result.work;
+  assert.deepEqual([most.op, most.how, most.flops], ['Conv', 'compiled', 2 * 6 * 27 * 64]);
+  for (const share of ['flops_share', 'bytes_share']) {
+    const all = result.work.reduce(
+      (sum: number, row: Record<string, number>) => sum + (row[share] ?? 0),
+      0,
+    );
+    assert.ok(Math.abs(all - 1) < 1e-9, `${share}: ${all}`);
+  }
 });
 
 test('verify: whole, then damaged', async () => {

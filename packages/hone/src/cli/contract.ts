@@ -136,6 +136,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       stages: 'number of kernels after fusion (null where not compilable)',
       flops: 'floating-point operations of one run',
       bytes: 'bytes read and written by the kernels of one run',
+      work: 'list of {op, domain, how, flops, bytes, flops_share, bytes_share}, before fusion, most first (null where not compilable); how is compiled or routine, whose operations are not counted',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },
     load: () => import('./commands/analyze.ts'),

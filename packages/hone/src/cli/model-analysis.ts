@@ -18,6 +18,7 @@ import { runPasses } from '../passes/index.ts';
 import { stageCost } from '../stages/cost.ts';
 import type { CompileRequest } from './compile-request.ts';
 import { asHoneError } from './errors.ts';
+import { type OperatorWork, operatorWork } from './operator-work.ts';
 import type { ShownSpec } from './specs.ts';
 
 export interface Fallback {
@@ -52,6 +53,8 @@ export interface ModelAnalysis {
   readonly nodeOnly: readonly RoutineUse[];
   /** Nodes that hand-written C computes. */
   readonly routines: readonly RoutineUse[];
+  /** Undefined where not every node has a compiled form. */
+  readonly work: readonly OperatorWork[] | undefined;
 }
 
 /** With sizes asked for by the user, a model that does not take them is an error. */
@@ -75,6 +78,7 @@ export function analyzeModel(
     lowered: undefined,
     nodeOnly: [],
     routines: [],
+    work: undefined,
   };
   if (missing.length > 0) return { ...base, fallback: missing };
   try {
@@ -102,7 +106,8 @@ export function analyzeModel(
     const routines = fused.stages.flatMap(({ nodes, body }) =>
       body.kind === 'routine' ? [{ node: nodes.join(' + '), routine: body.routine }] : [],
     );
-    return { ...base, fallback, notes, bound, lowered, nodeOnly, routines };
+    const work = operatorWork(imported, graph, registry);
+    return { ...base, fallback, notes, bound, lowered, nodeOnly, routines, work };
   } catch (thrown) {
     const problem = asHoneError(thrown);
     const asked = Object.keys(request).some((key) => key !== 'target');

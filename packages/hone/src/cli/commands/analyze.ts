@@ -58,6 +58,16 @@ function toJson(path: string, analysis: ModelAnalysis): Readonly<Record<string, 
     stages: lowered?.stages ?? null,
     flops: lowered?.flops ?? null,
     bytes: lowered?.bytes ?? null,
+    work:
+      analysis.work?.map(({ op, domain, how, flops, bytes, flopsShare, bytesShare }) => ({
+        op,
+        domain: domain === '' ? 'ai.onnx' : domain,
+        how,
+        flops,
+        bytes,
+        flops_share: flopsShare,
+        bytes_share: bytesShare,
+      })) ?? null,
     notes,
   };
 }
@@ -95,6 +105,7 @@ function toText(path: string, analysis: ModelAnalysis): string[] {
       : [
           `${nodeOnly.length === 0 ? 'Every node' : 'Every other node'} has a compiled form: ${lowered.stages} kernels after fusion, ${formatCount(lowered.flops)} operations and ${formatBytes(lowered.bytes)} of memory traffic a run.`,
         ]),
+    ...workLines(analysis),
     ...usesOf(routines, 'hand-written C routines'),
     ...usesOf(nodeOnly, 'steps on texts, which only the Node runtime runs'),
     ...(fallback.length === 0
@@ -110,6 +121,25 @@ function toText(path: string, analysis: ModelAnalysis): string[] {
           ...(problem.cure === undefined ? [] : [`  cure: ${problem.cure}`]),
         ]),
   ];
+}
+
+/** Operators that do or move at least this share are worth a line. */
+const SHOWN_SHARE = 0.01;
+
+function workLines({ work = [] }: ModelAnalysis): readonly string[] {
+  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+  const shown = work.filter(
+    ({ flopsShare, bytesShare }) => flopsShare >= SHOWN_SHARE || bytesShare >= SHOWN_SHARE,
+  );
+  if (shown.length === 0) return [];
+  const rows = shown.map(({ op, domain, how, flopsShare, bytesShare }) => [
+    domain === '' ? op : `${domain}.${op}`,
+    how,
+    how === 'routine' ? 'not counted' : percent(flopsShare),
+    percent(bytesShare),
+  ]);
+  const header = ['work of', 'how', 'operations', 'bytes, unfused'];
+  return ['', ...formatTable(header, rows, ['left', 'left', 'right', 'right']), ''];
 }
 
 function usesOf(uses: readonly RoutineUse[], what: string): readonly string[] {
