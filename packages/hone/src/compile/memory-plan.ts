@@ -39,7 +39,8 @@ export function planMemory(graph: StageGraph, workspaces: Workspaces = new Map()
   const liveBytes = peakLive(graph, lives);
   let best: Placement | undefined;
   for (const order of ORDERS) {
-    const found = placeAll([...lives].sort((a, b) => order(a, b) || a.id - b.id));
+    const sorted = [...lives].sort((a, b) => order(a, b) || a.id - b.id);
+    const found = climb(sorted, liveBytes);
     if (best === undefined || found.arenaBytes < best.arenaBytes) best = found;
     if (best.arenaBytes === liveBytes) break;
   }
@@ -99,6 +100,26 @@ const ORDERS: readonly ((a: Life, b: Life) => number)[] = [
 interface Placement {
   readonly offsets: ReadonlyMap<Life, number>;
   readonly arenaBytes: number;
+}
+
+/** Comparisons of lives that one climb may cost. */
+const CLIMB_WORK = 4_000_000;
+const MOST_ROUNDS = 100;
+
+/** Lives in their order, then again with what ended on top placed first, while that may help. */
+function climb(order: readonly Life[], liveBytes: number): Placement {
+  const rounds = Math.min(MOST_ROUNDS, Math.floor(CLIMB_WORK / (order.length ** 2 + 1)));
+  let lives = order;
+  let best = placeAll(lives);
+  let current = best;
+  for (let round = 0; round < rounds && best.arenaBytes > liveBytes; round++) {
+    const { offsets, arenaBytes } = current;
+    const isTop = (life: Life): boolean => (offsets.get(life) ?? 0) + life.bytes === arenaBytes;
+    lives = [...lives.filter(isTop), ...lives.filter((life) => !isTop(life))];
+    current = placeAll(lives);
+    if (current.arenaBytes < best.arenaBytes) best = current;
+  }
+  return best;
 }
 
 /** Places lives in the given order, each in the smallest gap that is free while it lives. */
