@@ -35,19 +35,21 @@ export interface CheckItem extends RandomGraph {
   readonly options: CompileOptions;
 }
 
-const RUNS = [
-  { threads: 1, poison: true },
-  { threads: 2, poison: true },
-  { threads: 3, poison: true },
-];
-
-export async function checkGraphs(items: readonly CheckItem[]): Promise<Checked> {
+/** `threads`: every library runs once with each of these numbers of workers. */
+export async function checkGraphs(
+  items: readonly CheckItem[],
+  threads: readonly number[] = [1, 2, 3],
+): Promise<Checked> {
   const problems: (Problem | undefined)[] = items.map(() => undefined);
   let refused = 0;
   const ready: Ready[] = [];
   items.forEach((item, place) => {
     const wanted = interpret(item.graph, item.inputs);
     const passes = checkPasses(item, wanted);
+    if (passes === 'refused') {
+      refused++;
+      return;
+    }
     if (passes !== undefined) {
       problems[place] = { phase: 'passes', text: passes };
       return;
@@ -55,11 +57,11 @@ export async function checkGraphs(items: readonly CheckItem[]): Promise<Checked>
     try {
       ready.push({ place, item, wanted, compiled: compileGraph(item.graph, item.options) });
     } catch (error) {
-      if (error instanceof HoneError && error.code === 'HONE-COMPILE-001') refused++;
+      if (isRefusal(error)) refused++;
       else problems[place] = { phase: 'compile', text: textOf(error) };
     }
   });
-  for (const [place, problem] of await checkCompiled(ready)) problems[place] = problem;
+  for (const [place, problem] of await checkCompiled(ready, threads)) problems[place] = problem;
   const kernels = ready.reduce((sum, { compiled }) => sum + compiled.kernels.length, 0);
   return { problems, refused, kernels };
 }
@@ -69,6 +71,11 @@ interface Ready {
   readonly item: CheckItem;
   readonly wanted: readonly Tensor[];
   readonly compiled: CompiledGraph;
+}
+
+/** It has no compiled form, or none without knowing an input. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HoneError && /^HONE-(COMPILE-001|SHAPE-002)$/.test(error.code);
 }
 
 /** Every pass must leave a well-formed graph; all together must keep the meaning. */
@@ -87,11 +94,15 @@ function checkPasses(item: RandomGraph, wanted: readonly Tensor[]): string | und
     );
     return `${problem}, since pass ${first?.name}`;
   } catch (error) {
+    if (isRefusal(error)) return 'refused';
     return `after pass ${steps.at(-1)?.name}: ${textOf(error)}`;
   }
 }
 
-async function checkCompiled(ready: readonly Ready[]): Promise<Map<number, Problem>> {
+async function checkCompiled(
+  ready: readonly Ready[],
+  threads: readonly number[],
+): Promise<Map<number, Problem>> {
   const problems = new Map<number, Problem>();
   if (ready.length === 0) return problems;
   let library: MergedLibrary;
@@ -105,13 +116,14 @@ async function checkCompiled(ready: readonly Ready[]): Promise<Map<number, Probl
     // Halves until the culprit stands alone.
     const half = Math.ceil(ready.length / 2);
     for (const part of [ready.slice(0, half), ready.slice(half)]) {
-      for (const [place, problem] of await checkCompiled(part)) problems.set(place, problem);
+      for (const [place, problem] of await checkCompiled(part, threads))
+        problems.set(place, problem);
     }
     return problems;
   }
   try {
     const inputs = ready.map(({ item }) => item.inputs);
-    const runs = RUNS.map((how) => library.run(inputs, how));
+    const runs = threads.map((each) => library.run(inputs, { threads: each, poison: true }));
     ready.forEach(({ place, item, wanted }, g) => {
       const results = runs.map((run) => run[g]);
       const [first = [], ...others] = results.map((result) => result?.outputs ?? []);

@@ -1,9 +1,11 @@
 /**
  * `npm run fuzz -- [--seconds N] [--seed S] [--target T]`: damaged models through the compiler, some
- * of them built with a sanitizer and run, then random graphs interpreted and compiled (default 60 s
- * in all). Prints the seed; exit 1 on a fault.
+ * of them built with a sanitizer and run, then random graphs and random uses of operators, interpreted
+ * and compiled (default 60 s in all). Prints the seed; exit 1 on a fault.
  *
  * `npm run fuzz -- --models N --sanitized M [--first CASE]`: so many models, for as long as it takes.
+ *
+ * `npm run fuzz -- --operators N [--seed S]`: so many uses of operators; see `operators/main.ts`.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     target: { type: 'string', default: 'native' },
     models: { type: 'string' },
     sanitized: { type: 'string' },
+    operators: { type: 'string' },
     first: { type: 'string', default: '0' },
     jobs: { type: 'string', default: '2' },
   },
@@ -24,7 +27,7 @@ const { values } = parseArgs({
 const [seconds, seed, first, jobs] = [values.seconds, values.seed, values.first, values.jobs].map(
   Number,
 ) as [number, number, number, number];
-const counts = [values.models, values.sanitized].map((text) => Number(text ?? 0));
+const counts = [values.models, values.sanitized, values.operators].map((text) => Number(text ?? 0));
 if (
   !(seconds > 0) ||
   ![seed, first, jobs, ...counts].every((n) => Number.isSafeInteger(n) && n >= 0)
@@ -32,8 +35,8 @@ if (
   console.error('--seconds takes a number above 0, the others whole numbers');
   process.exit(1);
 }
-const isCounted = values.models !== undefined || values.sanitized !== undefined;
-const [models, sanitized] = isCounted ? counts : [Infinity, Infinity];
+const isCounted = [values.models, values.sanitized, values.operators].some((n) => n !== undefined);
+const [models, sanitized, operators] = isCounted ? counts : [Infinity, Infinity, Infinity];
 
 console.log(`seed ${seed}`);
 const common = { seed, first, jobs, onFault: (text: string): void => console.log(`\n${text}`) };
@@ -49,16 +52,13 @@ if (sanitized !== undefined && sanitized > 0) {
   report('with the sanitizer', found);
 }
 if (!isCounted) {
-  // A process of its own: compiled code may crash.
-  const graphs = spawnSync(
-    process.execPath,
-    [
-      fileURLToPath(new URL('random-graphs-main.js', import.meta.url)),
-      ...['--seconds', String(seconds / 2), '--seed', String(seed), '--target', values.target],
-    ],
-    { stdio: 'inherit' },
-  );
-  if (graphs.status !== 0) isGood = false;
+  const graphs = ['--seconds', String(seconds / 4), '--seed', String(seed)];
+  runMain('random-graphs-main.js', [...graphs, '--target', values.target]);
+}
+if (operators !== undefined && operators > 0) {
+  const share = isCounted ? ['--count', String(operators)] : ['--seconds', String(seconds / 4)];
+  const rest = ['--seed', String(seed), '--jobs', String(jobs), '--target', values.target];
+  runMain('operators/main.js', [...share, ...rest]);
 }
 if (!isGood) process.exitCode = 1;
 
@@ -73,4 +73,11 @@ function report(what: string, found: ModelFuzzCounts): void {
       `  ${kind}: ${all}, of which ${imported + compiled} reached the passes and ${compiled} became C`,
     );
   }
+}
+
+/** A process of its own: compiled code may crash. */
+function runMain(file: string, args: readonly string[]): void {
+  const script = fileURLToPath(new URL(file, import.meta.url));
+  const { status } = spawnSync(process.execPath, [script, ...args], { stdio: 'inherit' });
+  if (status !== 0) isGood = false;
 }

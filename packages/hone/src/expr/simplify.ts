@@ -10,7 +10,7 @@ import { addAffine, asAffine, fromAffine, type OpaqueTerms } from './affine.ts';
 import { constant, index, select, unary } from './build.ts';
 import { interval, isBounded, type Ranges } from './interval.ts';
 import { printExpr } from './print.ts';
-import { mapChildren } from './rewrite.ts';
+import { children, mapChildren } from './rewrite.ts';
 import { floorDiv, floorMod, recombine } from './simplify-division.ts';
 import { isConst, simplifyCast, simplifyValue } from './simplify-value.ts';
 import type { BinaryOp, Expr } from './types.ts';
@@ -210,6 +210,12 @@ function decided(expr: Expr, ranges: Ranges): Expr {
 
 function pointOr(expr: Expr, ranges: Ranges): Expr {
   const [lo, hi] = interval(expr, ranges);
-  if (lo !== hi) return expr;
+  // A check that may fail is worth more than its value: bound(x, 1) is 0, or an error.
+  if (lo !== hi || mayFail(expr)) return expr;
   return expr.dtype === 'i64' ? index(lo) : constant(expr.dtype, lo);
+}
+
+/** Of a simplified expression: an index check that could not be decided is left in it. */
+function mayFail(expr: Expr): boolean {
+  return expr.kind === 'bound' || children(expr).some(mayFail);
 }

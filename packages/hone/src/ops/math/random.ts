@@ -305,7 +305,7 @@ export function dropExpr(
   shape: readonly number[],
 ): { readonly value: Expr; readonly kept: Expr } {
   const dropped = binary('and', training, lt(uniformExpr(seed, positionExpr(shape)), ratio));
-  const scaled = binary('div', widen(x), cast(widen(x).dtype, sub(1, ratio)));
+  const scaled = binary('div', widen(x), sub(1, cast(widen(x).dtype, ratio)));
   const value = choose(dropped, 0, choose(training, scaled, widen(x)));
   return { value: cast(x.dtype, value), kept: call('not', dropped) };
 }

@@ -17,6 +17,7 @@ import {
 import { defineOp, type InferContext, type LowerContext } from '../define-op.ts';
 import { collect, elementAt, given, outputOf } from '../math/loops.ts';
 import { f32, i64, uniform } from '../math/samples.ts';
+import { checkedIndex } from '../tensor/elements.ts';
 import {
   floats,
   ML,
@@ -57,7 +58,7 @@ export const arrayFeatureExtractor = defineOp({
     return [
       collect(outputOf(ctx), (i) => {
         const row = Math.floor(i / count);
-        return elementAt(x, row * width + (positions[i % count] as number));
+        return elementAt(x, row * width + checkedIndex(ctx.node, positions[i % count], width));
       }),
     ];
   },

@@ -26,7 +26,7 @@ function weightsOf(
   names: readonly [string, string],
 ): { readonly matrix: readonly number[]; readonly bias: readonly number[]; readonly rows: number } {
   const matrix = numbersOf(attrs, names[0]) ?? [];
-  const rows = matrix.length / Math.max(1, features);
+  const rows = features === 0 ? 0 : matrix.length / features;
   const bias =
     numbersOf(attrs, names[1]) ?? new Array<number>(Math.max(1, Math.floor(rows))).fill(0);
   if (!Number.isInteger(rows) || rows === 0 || bias.length !== rows) {

@@ -26,6 +26,7 @@ function inferCausalConv(ctx: InferContext): readonly ValueType[] {
   requireDType(ctx, w, [x.dtype], 'the weight');
   const [batch, channels] = x.shape;
   if (x.shape.length !== 3) shapeError(ctx, `input has rank ${x.shape.length}; it takes 3`);
+  if (w.shape[2] === 0) shapeError(ctx, 'the weight has no taps');
   if (w.shape.length !== 3 || w.shape[0] !== channels || w.shape[1] !== 1) {
     shapeError(ctx, `the weight has shape [${w.shape.join(',')}]; it takes [${channels},1,taps]`);
   }

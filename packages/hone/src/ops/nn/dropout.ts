@@ -78,6 +78,10 @@ export const dropout = defineOp({
       outputs: 2,
     },
     {
+      note: 'training in f64',
+      inputs: [sample([3], 1, 'f64'), fromNumbers('f64', [], [0.14]), fromNumbers('bool', [], [1])],
+    },
+    {
       note: 'training with ratio 0',
       inputs: [sample([4]), fromNumbers('f32', [], [0]), fromNumbers('bool', [], [1])],
     },

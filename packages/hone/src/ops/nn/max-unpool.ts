@@ -41,6 +41,7 @@ export const maxUnpool = defineOp({
   infer: (ctx) => {
     const x = inputType(ctx, 0);
     requireDType(ctx, x, FLOATS);
+    requireDType(ctx, inputType(ctx, 1), ['i64'], 'indices');
     if (inputType(ctx, 1).shape.join() !== x.shape.join()) {
       shapeError(ctx, `indices have shape [${inputType(ctx, 1).shape.join(',')}], not the input's`);
     }

@@ -87,6 +87,7 @@ function defineOptimizer(spec: Optimizer): CompositeOp {
       if (!Number.isInteger(count) || count < 1) {
         shapeError(ctx, `${ctx.inputs.length} inputs are no whole number of tensors`);
       }
+      for (const i of [0, 1]) inputType(ctx, i);
       const types = ctx.inputs.slice(2).map((_, i) => inputType(ctx, 2 + i));
       types.forEach((type, i) => {
         requireDType(ctx, type, ['f32', 'f64']);

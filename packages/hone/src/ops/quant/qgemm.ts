@@ -7,6 +7,7 @@ import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import {
+  broadcastShapes,
   float,
   inputType,
   int,
@@ -95,7 +96,12 @@ export const qGemm = defineOp({
       if (count !== 1 && count !== columns) shapeError(ctx, `input ${k} has ${count} elements`);
     }
     const c = optionalType(ctx, 6);
-    if (c !== undefined) requireDType(ctx, c, ['i32'], 'C');
+    if (c !== undefined) {
+      requireDType(ctx, c, ['i32'], 'C');
+      if (broadcastShapes(ctx, output, c.shape).join() !== output.join()) {
+        shapeError(ctx, `C [${c.shape.join(',')}] does not broadcast to [${output.join(',')}]`);
+      }
+    }
     if (optionalType(ctx, 7) === undefined) return [{ dtype: 'f32', shape: output }];
     const dtype = optionalType(ctx, 8)?.dtype ?? a.dtype;
     checkParameters(ctx, dtype, 7, 8);

@@ -1,5 +1,5 @@
 /** What LSTM, GRU and RNN share: attributes, shapes, the reference's loop over time. */
-import { at } from 'hone-runtime/base/diagnostics';
+import { at, fail } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueType } from '../../graph/types.ts';
 import {
@@ -215,6 +215,14 @@ export function recurrentReference(
       const stateAt = batchFirst ? n * directions + d : d * batch + n;
       let state: PlainState = { h: part(5, stateAt, hidden), c: part(6, stateAt, hidden) };
       const length = lengths === null ? steps : (lengths[n] as number);
+      if (length > steps) {
+        fail(
+          'HONE-RUN-010',
+          `node ${node}: sequence ${n} has ${length} steps, the input ${steps}`,
+          node,
+          'check the lengths in the input data',
+        );
+      }
       for (let k = 0; k < length; k++) {
         const t = geo.backwards[d] ? length - 1 - k : k;
         const from = (batchFirst ? n * steps + t : t * batch + n) * features;

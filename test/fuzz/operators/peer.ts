@@ -1,0 +1,162 @@
+/**
+ * The cases in onnxruntime-node, its graph optimisations off: one model of independent nodes. What
+ * it does not take is left out, by the name of the node that its error gives, and remembered.
+ */
+import { exportOnnx } from 'hone/frontends/onnx/index';
+import { opBuilder } from 'hone/ops/registry';
+import { type DType, isFloat } from 'hone-runtime/base/dtype';
+import { type Tensor, viewBytes } from 'hone-runtime/base/tensor';
+import * as ort from 'onnxruntime-node';
+import { addCase, type OpCase } from './op-case.ts';
+
+/** Our dtypes by onnxruntime's names; others cannot be handed to it from JavaScript. */
+const TYPES: Partial<Record<DType, ort.Tensor.Type>> = {
+  f32: 'float32',
+  f64: 'float64',
+  f16: 'float16',
+  i8: 'int8',
+  u8: 'uint8',
+  i16: 'int16',
+  u16: 'uint16',
+  i32: 'int32',
+  u32: 'uint32',
+  i64: 'int64',
+  u64: 'uint64',
+  bool: 'bool',
+};
+const FATAL_ONLY = 4;
+/** Newer operators make a model of their own: the peer may not know their opset. */
+const COMMON_OPSET = 22;
+
+/** Uses that the peer has refused, by operator and dtypes. */
+const refused = new Set<string>();
+
+/** The outputs by position; undefined where the peer has no answer. */
+export async function peerOutputs(
+  items: readonly OpCase[],
+): Promise<readonly (readonly Tensor[] | undefined)[]> {
+  const out: (readonly Tensor[] | undefined)[] = items.map(() => undefined);
+  const usable = items.flatMap((item, place) => (isUsable(item) ? [{ item, place }] : []));
+  const isNew = ({ item }: Placed): boolean =>
+    (item.op.domain ?? '') === '' && item.op.since > COMMON_OPSET;
+  await run(
+    usable.filter((each) => !isNew(each)),
+    out,
+  );
+  await run(usable.filter(isNew), out);
+  return out;
+}
+
+interface Placed {
+  readonly item: OpCase;
+  readonly place: number;
+}
+
+function isUsable(item: OpCase): boolean {
+  return (
+    isComparable(item) &&
+    !refused.has(keyOf(item)) &&
+    item.inputs.every((tensor) => tensor === null || TYPES[tensor.dtype] !== undefined)
+  );
+}
+
+function keyOf({ op, inputs }: OpCase): string {
+  return [op.domain, op.name, ...inputs.map((tensor) => tensor?.dtype ?? '')].join(' ');
+}
+
+async function run(
+  items: readonly Placed[],
+  out: (readonly Tensor[] | undefined)[],
+): Promise<void> {
+  let left = items;
+  while (left.length > 0) {
+    let session: ort.InferenceSession | undefined;
+    let text: string;
+    let isRunning = false;
+    try {
+      const { bytes, feeds, names } = modelOf(left);
+      session = await ort.InferenceSession.create(bytes, {
+        graphOptimizationLevel: 'disabled',
+        intraOpNumThreads: 1,
+        logSeverityLevel: FATAL_ONLY,
+      });
+      isRunning = true;
+      const results = await session.run(feeds);
+      left.forEach(({ place }, i) => {
+        out[place] = (names[i] ?? []).map(({ name, dtype }) => tensorOf(results[name], dtype));
+      });
+      return;
+    } catch (error) {
+      text = (error as Error).message;
+    } finally {
+      await session?.release();
+    }
+    const named = new Set([...text.matchAll(/c(\d+)_(?:node|[xyk]\d)/g)].map((m) => Number(m[1])));
+    const culprits = left.filter(({ place }) => named.has(place));
+    if (culprits.length === 0) {
+      if (left.length === 1) return;
+      const half = Math.ceil(left.length / 2);
+      await run(left.slice(0, half), out);
+      await run(left.slice(half), out);
+      return;
+    }
+    for (const { item } of culprits) {
+      if (
+        !isRunning &&
+        /NOT_IMPLEMENTED|not implemented|not a registered|not supported/i.test(text)
+      )
+        refused.add(keyOf(item));
+    }
+    left = left.filter(({ place, item }) => !named.has(place) && !refused.has(keyOf(item)));
+  }
+}
+
+interface PeerModel {
+  readonly bytes: Uint8Array;
+  readonly feeds: Record<string, ort.Tensor>;
+  readonly names: readonly (readonly { readonly name: string; readonly dtype: DType }[])[];
+}
+
+function modelOf(items: readonly Placed[]): PeerModel {
+  const b = opBuilder('fuzz');
+  const feeds: Record<string, ort.Tensor> = {};
+  const all = items.map(({ item, place }) => {
+    const prefix = `c${place}_`;
+    const { outputs } = addCase(b, item, prefix);
+    item.inputs.forEach((tensor, i) => {
+      if (tensor !== null && !item.constant[i]) feeds[`${prefix}x${i}`] = feedOf(tensor);
+    });
+    return outputs;
+  });
+  const names = all.map((ids) =>
+    ids.map((id) => ({ name: b.graph.value(id).name, dtype: b.typeOf(id).dtype })),
+  );
+  return { bytes: exportOnnx(b.graph.finish(all.flat())), feeds, names };
+}
+
+function feedOf({ dtype, data, shape }: Tensor): ort.Tensor {
+  const type = TYPES[dtype];
+  if (type === undefined) throw new Error(`${dtype} has no type of the peer`);
+  return new ort.Tensor(type, data as Float32Array, shape);
+}
+
+function tensorOf(tensor: ort.Tensor | undefined, dtype: DType): Tensor {
+  if (tensor === undefined || tensor.type !== TYPES[dtype]) {
+    throw new Error(`the peer gives ${tensor?.type}, not ${dtype}`);
+  }
+  const { buffer, byteOffset, byteLength } = tensor.data as Float32Array;
+  const copy = new Uint8Array(buffer, byteOffset, byteLength).slice();
+  return { dtype, shape: tensor.dims, data: viewBytes(dtype, copy) };
+}
+
+/** Whether a disagreement with the peer would say something. */
+function isComparable(item: OpCase): boolean {
+  const { name } = item.op;
+  if (/^(Random|Bernoulli|Multinomial|Dropout)/.test(name)) return false;
+  return item.inputs.every(
+    (tensor) =>
+      tensor === null ||
+      !isFloat(tensor.dtype) ||
+      Array.from(tensor.data as Float32Array).every(Number.isFinite),
+  );
+}

@@ -1,0 +1,98 @@
+/** Uses that the operator fuzzer found accepted, and then wrong or without an answer. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Attrs, ValueId } from 'hone/graph/types';
+import { opBuilder } from 'hone/ops/registry';
+import { interpret } from 'hone/ops/interpret';
+import { HoneError } from 'hone-runtime/base/diagnostics';
+import type { DType } from 'hone-runtime/base/dtype';
+import { elementCount, fromNumbers } from 'hone-runtime/base/tensor';
+
+interface Use {
+  readonly op: string;
+  readonly domain?: string;
+  readonly types: readonly (readonly [DType, readonly number[]] | null)[];
+  readonly attrs?: Attrs;
+  /** What every element of every input is. */
+  readonly value?: number;
+}
+
+const TRAINING = 'ai.onnx.preview.training';
+const USES: readonly Use[] = [
+  {
+    op: 'MaxUnpool',
+    types: [
+      ['f32', [1, 1, 2, 2]],
+      ['i8', [1, 1, 2, 2]],
+    ],
+    attrs: { kernel_shape: [2, 2], strides: [2, 2] },
+  },
+  {
+    op: 'QGemm',
+    domain: 'com.microsoft',
+    types: [
+      ['u8', [1, 1]],
+      ['f32', []],
+      ['u8', []],
+      ['i8', [1, 1]],
+      ['f32', []],
+      ['i8', []],
+      ['i32', [0]],
+    ],
+  },
+  {
+    op: 'LinearRegressor',
+    domain: 'ai.onnx.ml',
+    types: [['f32', [1, 0]]],
+    attrs: { coefficients: [1, -2, 3, 4] },
+  },
+  {
+    op: 'ArrayFeatureExtractor',
+    domain: 'ai.onnx.ml',
+    types: [
+      ['f32', [1, 2]],
+      ['i64', [1, 1]],
+    ],
+    value: 5,
+  },
+  {
+    op: 'CausalConvWithState',
+    types: [
+      ['f32', [1, 3, 2]],
+      ['f32', [3, 1, 0]],
+    ],
+  },
+  {
+    op: 'Adagrad',
+    domain: TRAINING,
+    types: [['f32', []], null, ['f32', [2]], ['f32', [2]], ['f32', [2]]],
+  },
+  {
+    op: 'RNN',
+    types: [['f32', [2, 1, 1]], ['f32', [1, 1, 1]], ['f32', [1, 1, 1]], null, ['i32', [1]]],
+    value: 3,
+  },
+];
+
+for (const { op, domain = '', types, attrs = {}, value = 0 } of USES) {
+  test(`${op}: refused with a code`, () => {
+    const isCoded = (error: unknown): boolean => error instanceof HoneError;
+    assert.throws(() => {
+      const b = opBuilder(op);
+      const tensors = types.map((type) => {
+        if (type === null) return null;
+        const values = new Float64Array(elementCount(type[1])).fill(value);
+        return fromNumbers(type[0], type[1], values);
+      });
+      const ids = tensors.map(
+        (tensor, i): ValueId | null =>
+          tensor && b.graph.input(`x${i}`, { dtype: tensor.dtype, shape: tensor.shape }),
+      );
+      const graph = b.graph.finish([b.op(op, ids, attrs, { domain })]);
+      interpret(
+        graph,
+        tensors.flatMap((tensor) => tensor ?? []),
+      );
+    }, isCoded);
+  });
+}
