@@ -68,6 +68,29 @@ const USES: readonly Use[] = [
     types: [['f32', []], null, ['f32', [2]], ['f32', [2]], ['f32', [2]]],
   },
   {
+    op: 'Momentum',
+    domain: TRAINING,
+    types: [
+      ['f32', [0]],
+      ['i64', []],
+      ['f32', [1]],
+      ['f32', [1]],
+      ['f32', [1]],
+    ],
+    attrs: { alpha: 0.9, beta: 0.8, norm_coefficient: 0.1, mode: 'standard' },
+  },
+  {
+    op: 'DynamicQuantizeMatMul',
+    domain: 'com.microsoft',
+    types: [
+      ['f32', [1, 2, 1]],
+      ['u8', [1, 1]],
+      ['f32', [1]],
+      ['u8', [1]],
+      ['f32', [2]],
+    ],
+  },
+  {
     op: 'RNN',
     types: [['f32', [2, 1, 1]], ['f32', [1, 1, 1]], ['f32', [1, 1, 1]], null, ['i32', [1]]],
     value: 3,

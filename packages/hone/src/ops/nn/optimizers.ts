@@ -5,7 +5,7 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { dtypeCode } from 'hone-runtime/base/dtype';
-import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { float, inputType, requireDType, shapeError, textAttr } from '../checks.ts';
@@ -87,7 +87,11 @@ function defineOptimizer(spec: Optimizer): CompositeOp {
       if (!Number.isInteger(count) || count < 1) {
         shapeError(ctx, `${ctx.inputs.length} inputs are no whole number of tensors`);
       }
-      for (const i of [0, 1]) inputType(ctx, i);
+      for (const i of [0, 1]) {
+        const { shape } = inputType(ctx, i);
+        if (elementCount(shape) !== 1)
+          shapeError(ctx, `input ${i} [${shape.join(',')}] is no number`);
+      }
       const types = ctx.inputs.slice(2).map((_, i) => inputType(ctx, 2 + i));
       types.forEach((type, i) => {
         requireDType(ctx, type, ['f32', 'f64']);
@@ -105,7 +109,9 @@ function defineOptimizer(spec: Optimizer): CompositeOp {
         const own = Array.from({ length: kinds }, (_k, k) => at(ids, 2 + k * count + i));
         const [x, g, ...states] = own as [ValueId, ValueId, ...ValueId[]];
         const to = dtypeCode(b.typeOf(x).dtype);
-        const [rate, updates] = [0, 1].map((k) => b.op('Cast', [at(ids, k)], { to }));
+        const [rate, updates] = [0, 1].map((k) =>
+          b.op('Reshape', [b.op('Cast', [at(ids, k)], { to }), b.ints([])]),
+        );
         return spec.nodes(b, x, g, states, rate as ValueId, updates as ValueId, ctx.attrs);
       });
       return Array.from({ length: 1 + spec.states }, (_, k) =>

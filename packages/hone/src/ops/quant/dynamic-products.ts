@@ -34,7 +34,13 @@ function checkProduct(ctx: InferContext, places: Places): MatMulGeometry {
     if (count !== 1 && count !== geo.n) shapeError(ctx, `input ${k} has ${count} elements`);
   }
   const bias = optionalType(ctx, places.bias);
-  if (bias !== undefined) requireDType(ctx, bias, ['f32'], 'the bias');
+  if (bias !== undefined) {
+    requireDType(ctx, bias, ['f32'], 'the bias');
+    // One number for each column.
+    if (bias.shape.length !== 1 || bias.shape[0] !== geo.n) {
+      shapeError(ctx, `the bias has shape [${bias.shape.join(',')}]; it takes [${geo.n}]`);
+    }
+  }
   return geo;
 }
 
