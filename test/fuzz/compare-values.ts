@@ -51,9 +51,10 @@ export function difference(
   wanted: readonly Tensor[],
   got: readonly (Tensor | undefined)[],
 ): string | undefined {
+  const coarsest = coarsestOf(item.graph);
   const doubtful = wanted.flatMap((tensor, i) => {
     const other = got[i];
-    const problem = other === undefined ? 'is missing' : simpleDifference(tensor, other);
+    const problem = other === undefined ? 'is missing' : simpleDifference(tensor, other, coarsest);
     return problem === undefined ? [] : [{ i, problem }];
   });
   if (doubtful.length === 0) return undefined;
@@ -71,14 +72,20 @@ export function difference(
   return `output ${name} ${unexplained.problem}`;
 }
 
-function simpleDifference(wanted: Tensor, got: Tensor): string | undefined {
+/** The rounding of what a single node reads: a wider output carries it on. */
+function coarsestOf({ nodes, values }: Graph): number {
+  if (nodes.length > 1) return 0;
+  return Math.max(0, ...values.map(({ type }) => QUICK[type.dtype] ?? 0));
+}
+
+function simpleDifference(wanted: Tensor, got: Tensor, coarsest: number): string | undefined {
   if (got.dtype !== wanted.dtype) return `has dtype ${got.dtype}, not ${wanted.dtype}`;
   if (got.shape.join() !== wanted.shape.join()) {
     return `has shape [${got.shape.join()}], not [${wanted.shape.join()}]`;
   }
   const [a, b] = [toNumbers(got), toNumbers(wanted)];
   const exact = !isFloat(wanted.dtype);
-  const limit = exact ? 0 : (QUICK[wanted.dtype] ?? 0) * largest(b);
+  const limit = exact ? 0 : Math.max(QUICK[wanted.dtype] ?? 0, coarsest) * largest(b);
   let worst = -1;
   let most = limit;
   let count = 0;

@@ -13,10 +13,10 @@ import { type OpCase, printCase } from './op-case.ts';
 import { randomCase } from './random-case.ts';
 import { shrinkCase } from './shrink-case.ts';
 
-const BATCH = 120;
+const BATCH = 100;
 const MAX_FAULTS = 40;
 const SHRINK_MS = 20_000;
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 
 const { values } = parseArgs({
   options: {
