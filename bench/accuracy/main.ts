@@ -24,8 +24,18 @@ export interface AccuracyRow {
   readonly right: number | null;
   /** Judged samples read as the same text as in fp32; null where nothing is read. */
   readonly sameText: number | null;
+  /** Texts that are not those of fp32; null where nothing is read. */
+  readonly otherTexts: readonly OtherText[] | null;
   /** Bound of the mean KL that the search stated. */
   readonly klBound: number | null;
+}
+
+export interface OtherText {
+  readonly sample: string;
+  readonly wide: string;
+  readonly narrow: string;
+  /** Least distance of two characters in fp32, as a probability. */
+  readonly margin: number;
 }
 
 export interface SubjectReport {
@@ -111,7 +121,7 @@ async function answersOf(subject: Subject, what: string, options: CompileOptions
 }
 
 function rowOf(
-  { labels, read }: Subject,
+  { labels, read, judged }: Subject,
   precision: string,
   wide: readonly Tensor[],
   outputs: readonly Tensor[],
@@ -120,7 +130,16 @@ function rowOf(
   const numbers = outputs.map(toNumbers);
   const classes = classesOf(at(outputs, 0).shape);
   const answers = compareAnswers(wide.map(toNumbers), numbers, classes);
-  const texts = read === undefined ? undefined : wide.map(read);
+  const otherTexts =
+    read === undefined
+      ? null
+      : outputs.flatMap((output, i): OtherText[] => {
+          const { text, margin } = read(at(wide, i));
+          const { text: narrow } = read(output);
+          return narrow === text
+            ? []
+            : [{ sample: at(judged, i).name, wide: text, narrow, margin }];
+        });
   return {
     precision,
     klBound,
@@ -128,7 +147,8 @@ function rowOf(
     changed: Math.round(answers.rows * (1 - answers.agreement)),
     right:
       labels === undefined ? null : numbers.filter((row, i) => highest(row) === labels[i]).length,
-    sameText: read === undefined ? null : outputs.filter((o, i) => read(o) === texts?.[i]).length,
+    sameText: otherTexts === null ? null : outputs.length - otherTexts.length,
+    otherTexts,
   };
 }
 

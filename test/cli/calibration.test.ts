@@ -85,6 +85,7 @@ test('what cannot be calibrated with is refused, with a code and a cure', async 
     ['HONE-INPUT-019', ['--calibrate', file('cut.npz', formatNpz({ x: nan }).subarray(0, 900))]],
     ['HONE-IO-001', ['--calibrate', join(folder, 'nowhere')]],
     ['HONE-CLI-006', ['--calibrate', join(folder, 'empty'), '--calibrator', 'best']],
+    ['HONE-CLI-006', ['--calibrate', join(folder, 'empty'), '--least-snr', '-3']],
   ];
   for (const [code, options] of cases) {
     const result = await compile(...options);

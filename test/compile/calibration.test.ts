@@ -9,6 +9,7 @@ import { Histogram } from 'hone/compile/calibrate/histogram';
 import { int8Plan, int8Scope } from 'hone/compile/calibrate/int8-plan';
 import { observe } from 'hone/compile/calibrate/observe';
 import { calibrate, type Sample } from 'hone/compile/calibrate/run';
+import { readChoices } from 'hone/compile/choices';
 import { weightBits } from 'hone/compile/choose-precision';
 import { compileModel, rebuildArtifact, writeArtifact } from 'hone/compile/index';
 import { optimizeGraph } from 'hone/compile/pipeline';
@@ -234,4 +235,76 @@ test('corrected biases take back the mean shift of rounded weights, and rebuild'
   assert.ok(plain > 0.02, `rounding shifts the mean: ${plain}`);
   assert.ok(corrected < plain / 4, `${corrected} instead of ${plain}`);
   await rebuildArtifact(openArtifact(path.join(folder, 'corrected.hone')), file);
+});
+
+const APART = 8;
+
+/** Channels of ranges 1 … 2^-14, made by a convolution, that a depthwise one brings back to 1. */
+function rangesApart(file: string): Graph {
+  const b = opBuilder('apart');
+  const x = b.graph.input('x', { dtype: 'f32', shape: [1, APART, 6, 6] });
+  const range = (c: number): number => 4 ** -c;
+  const spread = Array.from({ length: APART ** 2 }, (_, i) => {
+    const c = Math.floor(i / APART);
+    return range(c) * (i % APART === c ? 1 : 0.3);
+  });
+  const back = Array.from({ length: APART }, (_, c) => 1 / range(c));
+  const w = b.constant(fromNumbers('f32', [APART, APART, 1, 1], spread), 'w');
+  const d = b.constant(fromNumbers('f32', [APART, 1, 1, 1], back), 'd');
+  const c = b.op('Conv', [x, w], {}, { name: 'spread', outputNames: ['c'] });
+  const r = b.op('Relu', [c], {}, { name: 'relu', outputNames: ['r'] });
+  const depthwise = { name: 'depthwise', outputNames: ['z'] };
+  const z = b.op('Conv', [r, d], { group: APART }, depthwise);
+  const graph = b.graph.finish([b.op('Neg', [z], {}, { name: 'y', outputNames: ['y'] })]);
+  writeFileSync(file, exportOnnx(graph));
+  return graph;
+}
+
+test('ranges far apart: the layer stays wide, or its channels are equalised; both rebuild', async () => {
+  const file = path.join(folder, 'apart.onnx');
+  const graph = rangesApart(file);
+  const given = Array.from({ length: 4 }, (_, i) => ({
+    name: `${i}`,
+    inputs: { x: normal([1, APART, 6, 6]) },
+  }));
+  /** Noise over signal in dB, and what the depthwise layer multiplies. */
+  const judge = async (name: string, settings: { leastSnr?: number; equalize?: boolean }) => {
+    const artifact = path.join(folder, name);
+    const model = await compileModel(file, {
+      precision: 'int8',
+      calibration: { samples: given, calibrator: 'minmax', ...settings },
+    });
+    await writeArtifact(model, artifact);
+    const session = load(artifact);
+    let [signal, noise] = [0, 0];
+    for (const { inputs } of given) {
+      const output = toNumbers(session.runSync(inputs)['y'] as Tensor);
+      const [y] = graph.outputs;
+      const wanted = toNumbers(interpretAll(graph, [inputs.x])(y as ValueId));
+      wanted.forEach((value, i) => {
+        signal += value ** 2;
+        noise += (value - (output[i] as number)) ** 2;
+      });
+    }
+    session.close();
+    const opened = openArtifact(artifact);
+    await rebuildArtifact(opened, file);
+    const { plan, reasons } = readChoices(opened);
+    return {
+      snr: 10 * Math.log10(signal / noise),
+      kind: plan?.contractions.get('depthwise'),
+      why: reasons?.get('depthwise') ?? '',
+    };
+  };
+  const narrow = await judge('all-int8.hone', { leastSnr: 0 });
+  const bounded = await judge('bounded.hone', {});
+  const equal = await judge('equal.hone', { equalize: true });
+  assert.equal(narrow.kind, 'int8');
+  assert.ok(narrow.snr < 10, `one scale for all channels: ${narrow.snr} dB`);
+  assert.ok(bounded.kind === 'bf16' || bounded.kind === 'f32', bounded.kind);
+  assert.match(bounded.why, /^stays wide: int8 has -?\d+ dB .* less than 30$/);
+  assert.ok(bounded.snr > 30, `${bounded.snr} dB`);
+  assert.equal(equal.kind, 'int8');
+  assert.match(equal.why, /^int8 was asked for; int8 has \d+ dB/);
+  assert.ok(equal.snr > 30, `${equal.snr} dB`);
 });

@@ -5,6 +5,7 @@ import { decompose } from 'hone/passes/decompose';
 import { dropRequantization } from 'hone/passes/drop-requantization';
 import { eliminateCommon } from 'hone/passes/eliminate-common';
 import { eliminateDead } from 'hone/passes/eliminate-dead';
+import { equalizeChannels } from 'hone/passes/equalize-channels';
 import { exposeQuantization } from 'hone/passes/expose-quantization';
 import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
@@ -25,6 +26,7 @@ const PASSES = [
   dropRequantization,
   eliminateCommon,
   eliminateDead,
+  equalizeChannels,
   exposeQuantization,
   foldBatchnorm,
   foldConstants,

@@ -18,6 +18,9 @@ export interface CalibrateRequest {
   /** Value of --image. */
   readonly image: string;
   readonly correctBias?: boolean;
+  readonly equalize?: boolean;
+  /** In dB. */
+  readonly leastSnr?: number;
 }
 
 const RANDOM_SAMPLES = 4;
@@ -30,6 +33,14 @@ export function readCalibrate(
 ): CalibrateRequest | undefined {
   const source = options.text('calibrate');
   const named = options.text('calibrator');
+  const leastSnr = options.text('least-snr');
+  if (leastSnr !== undefined && precision !== 'int8') {
+    badValue(
+      'least-snr',
+      leastSnr,
+      'only --precision int8 has such a bound: add it, or leave this out',
+    );
+  }
   const calibrator = named === undefined ? 'mse' : CALIBRATORS.find((known) => known === named);
   if (calibrator === undefined) {
     badValue('calibrator', named ?? '', `give one of ${CALIBRATORS.join(', ')}`);
@@ -41,35 +52,37 @@ export function readCalibrate(
     return undefined;
   }
   const image = options.text('image') ?? '';
-  const bias = options.flag('correct-bias') ? { correctBias: true } : {};
+  const settings = {
+    ...(options.flag('correct-bias') ? { correctBias: true } : {}),
+    ...(options.flag('equalize') ? { equalize: true } : {}),
+    ...(leastSnr === undefined ? {} : { leastSnr: parseDecibels(leastSnr) }),
+  };
   if (source === undefined) {
-    return uncalibrated === 'random' ? { files: [], calibrator, image, ...bias } : undefined;
+    return uncalibrated === 'random' ? { files: [], calibrator, image, ...settings } : undefined;
   }
   const files = sampleFiles(source).map((file) => {
     const stat = statSync(file);
     return `${file} ${stat.size} ${stat.mtimeMs}`;
   });
-  return { source, files, calibrator, image, ...bias };
+  return { source, files, calibrator, image, ...settings };
 }
 
-export function calibrationOf({
-  source,
-  calibrator,
-  image,
-  correctBias,
-}: CalibrateRequest): CalibrationRequest {
+function parseDecibels(value: string): number {
+  if (!/^\d+(?:\.\d+)?$/.test(value) || Number(value) > 100) {
+    badValue('least-snr', value, 'give decibels from 0 to 100, e.g. 30');
+  }
+  return Number(value);
+}
+
+export function calibrationOf(request: CalibrateRequest): CalibrationRequest {
+  const { source, files: _files, image, ...settings } = request;
   return source === undefined
     ? {
+        ...settings,
         samples: (inputs) => randomSamples(inputs, RANDOM_SAMPLES),
-        calibrator,
         origin: 'random',
-        ...(correctBias === undefined ? {} : { correctBias }),
       }
-    : {
-        samples: (inputs) => readSamples(source, inputs, image),
-        calibrator,
-        ...(correctBias === undefined ? {} : { correctBias }),
-      };
+    : { ...settings, samples: (inputs) => readSamples(source, inputs, image) };
 }
 
 /** --max-drop and --metric; undefined where precision is not searched. */

@@ -75,6 +75,15 @@ const PRECISION_OPTIONS: readonly OptionSpec[] = [
     doc: 'int8: biases of convolutions take back what rounded weights shift on the samples',
   },
   {
+    flags: '--equalize',
+    doc: 'int8 and auto: channels between convolutions are brought to like ranges first, by exact powers of two',
+  },
+  {
+    flags: '--least-snr <DB>',
+    doc: 'int8: contractions whose own result has less signal to noise on the samples stay wide; 0 narrows everything',
+    fallback: '30',
+  },
+  {
     flags: '--max-drop <SHARE>',
     doc: 'what precision auto may lose on the samples, by --metric: 1%, or 0.01',
     fallback: '1%',

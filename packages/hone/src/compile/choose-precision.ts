@@ -10,11 +10,12 @@ import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import { biasCorrections, correctable } from './calibrate/bias.ts';
 import { int8Plan, int8Scope } from './calibrate/int8-plan.ts';
-import type { CalibrationRecord, InputSpec } from './calibrate/request.ts';
+import { type CalibrationRecord, DEFAULT_LEAST_SNR, type InputSpec } from './calibrate/request.ts';
 import { calibrate, type Sample, type Samples } from './calibrate/run.ts';
 import type { CompileOptions } from './options.ts';
 import { optimizeGraph, targetsOf } from './pipeline.ts';
 import { uncalibrated } from './precision.ts';
+import { NOISE_SAMPLES, widenNoisy } from './precision-search/bounded.ts';
 import { searchPrecision } from './precision-search/index.ts';
 import { DEFAULT_SEARCH } from './precision-search/types.ts';
 
@@ -23,8 +24,8 @@ export async function choosePrecision(
   source: Graph,
   options: CompileOptions,
 ): Promise<CompileOptions> {
-  const { calibration, precision, plan } = options;
-  if ((precision !== 'int8' && precision !== 'auto') || plan !== undefined) return options;
+  const { calibration, precision } = options;
+  if ((precision !== 'int8' && precision !== 'auto') || options.plan !== undefined) return options;
   if (calibration === undefined) return uncalibrated();
   const graph = optimizeGraph(source, options);
   const registry = options.registry ?? standardRegistry;
@@ -39,6 +40,9 @@ export async function choosePrecision(
   }
   checkWeights(graph, scope.contractions);
   const { samples, calibrator = 'mse', origin = 'samples' } = calibration;
+  const { leastSnr: asked = DEFAULT_LEAST_SNR, equalize } = calibration;
+  // Random values say nothing of the noise that real ones meet.
+  const leastSnr = precision === 'int8' && origin === 'samples' ? asked : 0;
   const given = typeof samples === 'function' ? samples(inputsOf(graph)) : samples;
   const observed = scope.values.filter((id) => !scope.shared.has(id));
   const { timeoutMs, onProgress } = options;
@@ -50,7 +54,9 @@ export async function choosePrecision(
   const found = await calibrate(
     graph,
     observed,
-    precision === 'auto' ? keep(given, judged) : given,
+    precision === 'auto' || leastSnr > 0
+      ? keep(given, judged, precision === 'auto' ? Number.POSITIVE_INFINITY : NOISE_SAMPLES)
+      : given,
     {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(onProgress === undefined ? {} : { onProgress }),
@@ -66,14 +72,21 @@ export async function choosePrecision(
     origin,
     samples: found.samples,
     sha256: found.digest,
+    ...(equalize === true ? { equalize } : {}),
+    ...(leastSnr > 0 ? { leastSnr } : {}),
   };
-  if (corrected.length > 0) {
-    const biases = biasCorrections(graph, corrected, full, found.means);
-    return { ...options, plan: full, biases, calibrated: { ...calibrated, correctBias: true } };
-  }
-  if (precision === 'int8') return { ...options, plan: full, calibrated };
-  const settings = options.search ?? DEFAULT_SEARCH;
   const hasBf16 = targets.every(({ features }) => features.includes('bf16'));
+  const { plan, ...why } =
+    leastSnr > 0
+      ? await widenNoisy({ graph, registry, scope, full, samples: judged, hasBf16, leastSnr })
+      : { plan: full };
+  if (corrected.length > 0) {
+    const biases = biasCorrections(graph, corrected, plan, found.means);
+    const record = { ...calibrated, correctBias: true } as const;
+    return { ...options, plan, ...why, biases, calibrated: record };
+  }
+  if (precision === 'int8') return { ...options, plan, ...why, calibrated };
+  const settings = options.search ?? DEFAULT_SEARCH;
   const search = { graph, registry, scope, full, samples: judged, settings, hasBf16, options };
   const { plan: mixed, record, reasons, notes } = await searchPrecision(search);
   for (const note of notes) onProgress?.(note);
@@ -100,11 +113,11 @@ function checkWeights(graph: Graph, contractions: readonly string[]): void {
 /** Samples that a search looks at again: the first ones, as far as memory for them goes. */
 const KEPT_BYTES = 512 * 2 ** 20;
 
-async function* keep(samples: Samples, kept: Sample[]): AsyncGenerator<Sample> {
+async function* keep(samples: Samples, kept: Sample[], most: number): AsyncGenerator<Sample> {
   let bytes = 0;
   for await (const sample of samples) {
     for (const tensor of Object.values(sample.inputs)) bytes += bytesOf(tensor).byteLength;
-    if (bytes <= KEPT_BYTES || kept.length === 0) kept.push(sample);
+    if ((bytes <= KEPT_BYTES && kept.length < most) || kept.length === 0) kept.push(sample);
     yield sample;
   }
 }

@@ -15,6 +15,7 @@ import { assignLayouts } from '../kernels/index.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { applyPrecision } from '../passes/apply-precision.ts';
+import { equalizeChannels } from '../passes/equalize-channels.ts';
 import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
 import { correctBiases } from './calibrate/bias.ts';
@@ -68,9 +69,16 @@ export function targetsOf(options: CompileOptions): readonly Target[] {
 }
 
 /** The graph of core operators that precision is decided for. */
-export function optimizeGraph(source: Graph, options: Pick<CompileOptions, 'registry'>): Graph {
-  return runPasses(source, { registry: options.registry ?? standardRegistry });
+export function optimizeGraph(
+  source: Graph,
+  { registry = standardRegistry, calibration, calibrated }: GraphOptions,
+): Graph {
+  const graph = runPasses(source, { registry });
+  const equalize = calibrated === undefined ? calibration?.equalize : calibrated.equalize;
+  return equalize === true ? equalizeChannels.run(graph, { registry }) : graph;
 }
+
+type GraphOptions = Pick<CompileOptions, 'registry' | 'calibration' | 'calibrated'>;
 
 /** The same with its precisions written out: what is fused and compiled. */
 export function preciseGraph(source: Graph, options: CompileOptions): Graph {

@@ -16,8 +16,17 @@ export interface CalibrationRequest {
   readonly origin?: 'samples' | 'random';
   /** Biases take back what rounded weights shift; int8 only. Default false. */
   readonly correctBias?: boolean;
+  /** Channels between convolutions are brought to like ranges first. Default false. */
+  readonly equalize?: boolean;
+  /**
+   * int8 only, in dB: a contraction whose own result has less signal to noise on the samples stays
+   * wide. Default 30; 0 narrows everything. Random samples measure nothing.
+   */
+  readonly leastSnr?: number;
   readonly threads?: number;
 }
+
+export const DEFAULT_LEAST_SNR = 30;
 
 /** Part of the options that a manifest records. */
 export interface CalibrationRecord {
@@ -28,6 +37,10 @@ export interface CalibrationRecord {
   readonly sha256: string;
   /** Present: biases were corrected. */
   readonly correctBias?: true;
+  /** Present: channels were equalised. */
+  readonly equalize?: true;
+  /** Present: what contractions had to reach, in dB. */
+  readonly leastSnr?: number;
 }
 
 export function readCalibrationRecord(field: Field): CalibrationRecord {
@@ -48,5 +61,7 @@ export function readCalibrationRecord(field: Field): CalibrationRecord {
     samples: count(member(field, 'samples')),
     sha256: text(member(field, 'sha256')),
     ...(hasMember(field, 'correctBias') ? { correctBias: true } : {}),
+    ...(hasMember(field, 'equalize') ? { equalize: true } : {}),
+    ...(hasMember(field, 'leastSnr') ? { leastSnr: Number(member(field, 'leastSnr').value) } : {}),
   };
 }
