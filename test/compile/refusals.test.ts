@@ -65,6 +65,11 @@ test('what fuzzing found: nodes that do not fit their operator are refused', () 
     () => compileNode('DequantizeLinear', [['i8', [3]], scale, ['i8', [3, 1]]]),
     refused('HONE-SHAPE-001', /zero point \[3,1\] does not go with the scale \[\]/),
   );
+  const ratio = fromNumbers('f32', [], [0.5]);
+  assert.throws(
+    () => compileNode('Dropout', [['f32', [3]], ratio, ['bool', [4]]]),
+    refused('HONE-SHAPE-001', /training_mode has shape \[4\]/),
+  );
   const heads = ['f32', [1, 1, 2, 4]] as const;
   assert.throws(
     () => compileNode('Attention', [heads, heads, heads], { qk_matmul_output_mode: 9 }),

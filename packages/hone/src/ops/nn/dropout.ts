@@ -1,7 +1,7 @@
 /** Dropout: the identity in inference; in training mode elements are dropped by the seed (see `random.ts`). */
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { cast, constant } from '../../expr/build.ts';
-import { inputType, requireDType } from '../checks.ts';
+import { inputType, requireDType, shapeError } from '../checks.ts';
 import { defineOp, type OpInput } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { FLOATS } from '../math/dtypes.ts';
@@ -36,6 +36,15 @@ export const dropout = defineOp({
   infer: (ctx) => {
     const x = inputType(ctx, 0);
     requireDType(ctx, x, FLOATS);
+    for (const [input, what] of [
+      [1, 'the ratio'],
+      [2, 'training_mode'],
+    ] as const) {
+      const shape = ctx.inputs[input]?.type.shape ?? [];
+      if (elementCount(shape) !== 1) {
+        shapeError(ctx, `${what} has shape [${shape.join(',')}]; it is one value`);
+      }
+    }
     return ctx.outputCount > 1 ? [x, { dtype: 'bool', shape: x.shape }] : [x];
   },
   lower: (ctx) => {
