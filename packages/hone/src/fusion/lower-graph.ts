@@ -106,7 +106,9 @@ function addNode(
 ): void {
   // Absent inputs keep their place so that operand k stays input k; they are never loaded.
   const first = node.inputs.find((id): id is ValueId => id !== null);
-  const operands = node.inputs.map((id): View => {
+  // A node whose inputs are all absent loads nothing.
+  const inputs = first === undefined ? [] : node.inputs;
+  const operands = inputs.map((id): View => {
     const view = views.get(id ?? first ?? -1);
     invariant(view !== undefined, `node ${node.name} reads a value before it is made`);
     return view;

@@ -115,7 +115,9 @@ function summarise(tensor: Tensor): Summary {
   if (tensor.dtype === 'string') {
     return { min: null, max: null, mean: null, values: [...(tensor.data as readonly string[])] };
   }
-  const values = toNumbers(tensor);
+  // Numbers as they are stored need no copy: outputs may be large.
+  const { dtype, data } = tensor;
+  const values = dtype === 'f32' && data instanceof Float32Array ? data : toNumbers(tensor);
   const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
   let [min, max, sum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
   for (const value of values) {

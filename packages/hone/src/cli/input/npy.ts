@@ -71,8 +71,12 @@ export function parseNpy(bytes: Uint8Array, name: string): Tensor {
   const body = bytes.subarray(begin + headerBytes);
   if (body.length < size)
     bad(name, `is truncated: ${size} bytes of data expected, ${body.length} found`);
-  const exact = body.slice(0, size);
-  if (descr[1] === '>') swapBytes(exact, dtypeBytes(dtype));
+  // The file's own bytes serve where they lie and are as the processor has them.
+  const isSwapped = descr[1] === '>';
+  const isAligned = body.byteOffset % dtypeBytes(dtype) === 0;
+  const exact =
+    isSwapped || !isAligned ? Uint8Array.from(body.subarray(0, size)) : body.subarray(0, size);
+  if (isSwapped) swapBytes(exact, dtypeBytes(dtype));
   const tensor: Tensor = { dtype, shape, data: viewBytes(dtype, exact) };
   return /'fortran_order'\s*:\s*True/.test(header) ? fromColumnMajor(tensor) : tensor;
 }
