@@ -1,7 +1,7 @@
 /**
  * `npm run fuzz -- [--seconds N] [--seed S] [--target T]`: damaged models through the compiler, some
- * of them built with a sanitizer and run, then random graphs and random uses of operators, interpreted
- * and compiled (default 60 s in all). Prints the seed; exit 1 on a fault.
+ * of them built with a sanitizer and run, then random graphs, interpreted and compiled (default 60 s in
+ * all). Prints the seed; exit 1 on a fault.
  *
  * `npm run fuzz -- --models N --sanitized M [--first CASE]`: so many models, for as long as it takes.
  *
