@@ -80,8 +80,6 @@ test('the mix keeps its budget, says why, and rebuilds from its choices', async 
   assert.equal(searched.judged, 6);
   assert.deepEqual([...plan.contractions.keys()], ['c1', 'c2', 'c3', 'dense']);
   for (const name of plan.contractions.keys()) assert.match(reasons.get(name) ?? '', /int8 .* us/);
-  // Which type a layer gets depends on how fast it was here, so only that it has one is certain.
-  for (const type of plan.contractions.values()) assert.ok(['f32', 'bf16', 'int8'].includes(type));
   const directory = path.join(folder, 'auto.hone');
   await writeArtifact(model, directory);
   const { files } = await rebuildArtifact(openArtifact(directory), MODEL);

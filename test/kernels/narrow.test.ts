@@ -112,7 +112,7 @@ for (const [target, precisions] of Object.entries(PRECISIONS)) {
   }
 }
 
-test('7-bit weights take the step that is exact for them', {
+test('weights of 7 and of 8 bits are exact on AVX2', {
   skip: levels.some((name) => name.startsWith('x86-64-v3')) ? false : 'no AVX2 here',
 }, async () => {
   const [item] = GRAPHS;
