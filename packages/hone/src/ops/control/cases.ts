@@ -45,7 +45,70 @@ export function loopCases(): readonly TestCase[] {
     attrs,
     outputs: 2,
   });
-  return [make('three times', 3), make('never', 0)];
+  const bounded = (note: string, trips: number, start: number): TestCase => ({
+    note,
+    inputs: [
+      fromNumbers('i64', [], [trips]),
+      fromNumbers('bool', [], [start]),
+      sample([2], 1),
+      sample([2], 2),
+    ],
+    attrs: { ...attrs, bound: 4 },
+    outputs: 3,
+  });
+  return [
+    make('three times', 3),
+    make('never', 0),
+    bounded('three times of at most four', 3, 1),
+    bounded('four times of at most four', 4, 1),
+    bounded('never, of at most four times', 4, 0),
+    {
+      note: 'while a sum is small, of at most six times',
+      inputs: [fromNumbers('i64', [], [6]), one, fromNumbers('f32', [2], [1, 2]), sample([2], 2)],
+      attrs: { body: whileBody(), captures: 1, bound: 6 },
+      outputs: 3,
+    },
+    {
+      note: 'while a sum is small',
+      inputs: [null, one, fromNumbers('f32', [2], [1, 2])],
+      attrs: { body: doublingBody() },
+      outputs: 1,
+    },
+  ];
+}
+
+/** carried ← carried + carried. */
+function doublingBody(): Graph {
+  const b = new GraphBuilder('body');
+  b.input('iteration', { dtype: 'i64', shape: [] });
+  b.input('condition', { dtype: 'bool', shape: [] });
+  const carried = b.input('carried', PAIR);
+  const doubled = doubleAndTest(b, carried);
+  return b.finish([doubled.goOn, doubled.sum]);
+}
+
+/** carried ← carried + carried; gives out each carried · captured. */
+function whileBody(): Graph {
+  const b = new GraphBuilder('body');
+  b.input('iteration', { dtype: 'i64', shape: [] });
+  b.input('condition', { dtype: 'bool', shape: [] });
+  const carried = b.input('carried', PAIR);
+  const captured = b.input('captured', PAIR);
+  const { goOn, sum } = doubleAndTest(b, carried);
+  const given = b.node({ op: 'Mul', inputs: [carried, captured], attrs: {}, types: [PAIR] });
+  return b.finish([goOn, sum, ...given]);
+}
+
+/** x + x, and whether the first element of it is below 10. */
+function doubleAndTest(b: GraphBuilder, x: number): { goOn: number; sum: number } {
+  const scalar = { dtype: 'f32', shape: [] } as const;
+  const one = (op: string, inputs: readonly number[], type: ValueType, attrs = {}): number =>
+    b.node({ op, inputs, attrs, types: [type] })[0] ?? x;
+  const sum = one('Add', [x, x], PAIR);
+  const zero = b.constant(fromNumbers('i64', [], [0]), 'zero');
+  const ten = b.constant(fromNumbers('f32', [], [10]), 'ten');
+  const first = one('Gather', [sum, zero], scalar, { axis: 0 });
+  return { goOn: one('Less', [first, ten], { dtype: 'bool', shape: [] }), sum };
 }
 
 /** state ← state + slice, given out after every slice. */

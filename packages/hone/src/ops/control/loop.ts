@@ -1,8 +1,23 @@
-/** Loop: a sub-graph repeated a number of times, or while a condition holds. */
+/**
+ * Loop: a sub-graph repeated a number of times, or while a condition holds.
+ *
+ * Beyond ONNX, a node may have a `bound`: the most iterations it can take, for loops that stack results
+ * and whose number of iterations is known only at run time. Stacked results then have that extent, what
+ * lies behind the last iteration is zero, and one more output at the end, `count` (i64, a scalar), says
+ * how many iterations ran.
+ */
 import { at, fail } from 'hone-runtime/base/diagnostics';
-import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
-import type { Graph, ValueType } from '../../graph/types.ts';
-import { intAttr, inputType, shapeError } from '../checks.ts';
+import { dtypeBytes } from 'hone-runtime/base/dtype';
+import {
+  bytesOf,
+  elementCount,
+  fromNumbers,
+  type Tensor,
+  toNumbers,
+  viewBytes,
+} from 'hone-runtime/base/tensor';
+import type { Attrs, Graph, ValueType } from '../../graph/types.ts';
+import { int, intAttr, inputType, shapeError } from '../checks.ts';
 import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
 import { loopCases } from './cases.ts';
 import { stack, stackNodes, withAxis } from './stacks.ts';
@@ -16,6 +31,16 @@ interface LoopParts {
   /** Values carried from one iteration to the next. */
   readonly carried: number;
   readonly captures: number;
+  /** Most iterations; undefined: not stated. */
+  readonly bound: number | undefined;
+}
+
+/** The output behind all others of a loop with a bound. */
+const COUNT: ValueType = { dtype: 'i64', shape: [] };
+
+function boundOf(attrs: Attrs): number | undefined {
+  const bound = intAttr(attrs, 'bound');
+  return bound < 0 ? undefined : bound;
 }
 
 function partsOf(ctx: InferContext): LoopParts {
@@ -28,7 +53,7 @@ function partsOf(ctx: InferContext): LoopParts {
       `the body has ${body.inputs.length} inputs and ${body.outputs.length} outputs, but ${carried} values are carried`,
     );
   }
-  return { body, carried, captures };
+  return { body, carried, captures, bound: boundOf(ctx.attrs) };
 }
 
 /** The number of iterations, where it is known at compile time. */
@@ -46,7 +71,7 @@ function knownTrips(ctx: InferContext, body: Graph): number | undefined {
 }
 
 function inferLoop(ctx: InferContext): readonly ValueType[] {
-  const { body, carried } = partsOf(ctx);
+  const { body, carried, bound } = partsOf(ctx);
   const results = typesOf(body, body.outputs.slice(1));
   for (let i = 0; i < carried; i++) {
     const [start, next] = [inputType(ctx, 2 + i), at(results, i)];
@@ -58,8 +83,8 @@ function inferLoop(ctx: InferContext): readonly ValueType[] {
     }
   }
   const stacked = results.slice(carried);
-  if (stacked.length === 0) return results;
-  const trips = knownTrips(ctx, body);
+  if (stacked.length === 0 && bound === undefined) return results;
+  const trips = bound ?? knownTrips(ctx, body);
   if (trips === undefined) {
     fail(
       'HONE-SHAPE-002',
@@ -71,7 +96,33 @@ function inferLoop(ctx: InferContext): readonly ValueType[] {
   return [
     ...results.slice(0, carried),
     ...stacked.map(({ dtype, shape }) => ({ dtype, shape: withAxis(shape, 0, trips) })),
+    ...(bound === undefined ? [] : [COUNT]),
   ];
+}
+
+function failBound(node: string, bound: number): never {
+  fail(
+    'HONE-RUN-010',
+    `node ${node} (Loop): it goes on after the ${bound} iterations that it is bound to`,
+    node,
+    'check the values of the inputs',
+  );
+}
+
+/** Zeros (empty texts) behind the rows of a stack, up to `bound` rows. */
+function padRows(rows: Tensor, bound: number): Tensor {
+  const shape = [bound, ...rows.shape.slice(1)];
+  if (rows.dtype === 'string') {
+    const missing = elementCount(shape) - rows.data.length;
+    return {
+      dtype: 'string',
+      shape,
+      data: [...(rows.data as readonly string[]), ...new Array<string>(missing).fill('')],
+    };
+  }
+  const out = new Uint8Array(elementCount(shape) * dtypeBytes(rows.dtype));
+  out.set(bytesOf(rows));
+  return { dtype: rows.dtype, shape, data: viewBytes(rows.dtype, out) };
 }
 
 export const loop: CompositeOp = defineOp({
@@ -79,13 +130,14 @@ export const loop: CompositeOp = defineOp({
   name: 'Loop',
   doc: 'A sub-graph repeated; compiled by writing the iterations out where their number is known.',
   since: 25,
-  attrs: { ...CAPTURES, body: { type: 'graph', required: true } },
+  attrs: { ...CAPTURES, body: { type: 'graph', required: true }, bound: int(-1) },
   infer: inferLoop,
   decompose: (b, inputs, ctx) => {
-    const { body, carried } = partsOf(ctx);
+    const { body, carried, bound } = partsOf(ctx);
     const trips = knownTrips(ctx, body);
     if (trips === undefined) return 'the number of iterations depends on input data';
     const nodes = trips * body.nodes.length;
+    if (bound !== undefined && trips > bound) return `it has a bound of ${bound} iterations`;
     if (nodes > UNROLL_LIMIT) return `writing out ${trips} iterations would take ${nodes} nodes`;
     const given = inputs.map((id) => id ?? b.scalar(1, 'bool'));
     const captures = given.slice(2 + carried);
@@ -104,15 +156,21 @@ export const loop: CompositeOp = defineOp({
       });
     }
     const stacked = collected.map((list, k) => {
-      if (list.length > 0) return stackNodes(b, list, 0);
       const { dtype, shape } = at(ctx.outputs, carried + k);
-      return b.constant(fromNumbers(dtype, shape, []));
+      const missing = at(shape, 0) - list.length;
+      const rest = [missing, ...shape.slice(1)];
+      const tail = (): number =>
+        b.constant(fromNumbers(dtype, rest, new Array<number>(elementCount(rest)).fill(0)));
+      if (list.length === 0) return tail();
+      const rows = stackNodes(b, list, 0);
+      return missing === 0 ? rows : b.op('Concat', [rows, tail()], { axis: 0 });
     });
-    return [...state, ...stacked];
+    return [...state, ...stacked, ...(bound === undefined ? [] : [b.scalar(trips, 'i64')])];
   },
   reference: (inputs, attrs, ctx) => {
     const node = { node: ctx.node, op: 'Loop' };
     const body = graphAttr(node, attrs, 'body');
+    const bound = boundOf(attrs);
     const carried = inputs.length - 2 - intAttr(attrs, 'captures');
     const [trips, condition] = inputs;
     const limit =
@@ -121,7 +179,9 @@ export const loop: CompositeOp = defineOp({
     let state = inputs.slice(2, 2 + carried) as readonly Tensor[];
     const captures = inputs.slice(2 + carried) as readonly Tensor[];
     const collected = body.outputs.slice(1 + carried).map((): Tensor[] => []);
+    let count = 0;
     for (let t = 0; goOn && t < limit; t++) {
+      if (t === bound) failBound(ctx.node, bound);
       if (t >= ITERATION_LIMIT) {
         fail(
           'HONE-RUN-011',
@@ -136,6 +196,7 @@ export const loop: CompositeOp = defineOp({
         ...state,
         ...captures,
       ]);
+      count++;
       goOn = next?.data[0] === 1;
       state = results.slice(0, carried);
       collected.forEach((list, k) => {
@@ -146,8 +207,10 @@ export const loop: CompositeOp = defineOp({
       ...state,
       ...collected.map((list, k) => {
         const { dtype, shape } = at(ctx.outputTypes, carried + k);
-        return stack(list, 0, { dtype, shape: [list.length, ...shape.slice(1)] });
+        const rows = stack(list, 0, { dtype, shape: [list.length, ...shape.slice(1)] });
+        return bound === undefined ? rows : padRows(rows, bound);
       }),
+      ...(bound === undefined ? [] : [fromNumbers('i64', [], [count])]),
     ];
   },
   cases: () => loopCases(),
