@@ -38,6 +38,15 @@ test('advice as JSON has the documented keys, and as text a table and the comman
   assert.match(text.stdout, /compile for it: {2}hone compile \S+ --target ml_c5/);
 });
 
+test('a model that fixes its batch is compared at batch 1 alone, and the advice says so', async () => {
+  const { code, stdout, stderr } = await hone(['advise', model, '--hardware', 'g4dn,c5', '--json']);
+  assert.equal(code, 0, stderr);
+  const advice = JSON.parse(stdout) as Advice;
+  assert.ok(advice.rows.length > 0);
+  assert.deepEqual([...new Set(advice.rows.map((row) => row.batch))], [1]);
+  assert.ok(advice.notes.some((note) => note.includes('fixes its first dimension')));
+});
+
 test('nothing that meets the demand is exit code 1, with the nearest that does', async () => {
   const { code, stdout } = await hone(['advise', model, '--budget', '0.0001/h']);
   assert.equal(code, 1);

@@ -183,7 +183,10 @@ export function priorsOf(observations: readonly Observation[]): ReadonlyMap<stri
     }
     if (scope !== 'kernel') {
       add(`copy ${scope}`, COPY_PRIOR[scope] ?? 4.6, 0.5);
-      add(`call ${scope}`, 4, 1.5);
+      if (scope === 'server-dynamic') {
+        add('call server', 4, 1.5);
+        add('call server-dynamic', 0, 0.5);
+      } else add(`call ${scope}`, 4, 1.5);
     }
   }
   return priors;

@@ -108,7 +108,7 @@ export function candidatesOf(
   const engine: EngineClass = device.kind === 'cpu' || demand.offline ? 'compiled' : 'server';
   return lanesOf(instance).flatMap((lanes) =>
     precisionsOf(device, demand).flatMap((precision) =>
-      BATCHES.map((batch) =>
+      (workload.fixedBatch === true ? [1] : BATCHES).map((batch) =>
         makeCandidate({ workload, instance, engine, precision, batch, lanes, model, paid }),
       ),
     ),

@@ -37,6 +37,8 @@ export interface Workload {
   readonly parameterBytes: number;
   /** Largest live set of activations at batch 1, fp32. */
   readonly liveBytes: number;
+  /** The model's file fixes its batch at 1: no other can be run. */
+  readonly fixedBatch?: true;
   /** Operators of the model by name. */
   readonly operators: Readonly<Record<string, OperatorWork>>;
   /** Operators node by node, as they run; not kept of stored workloads. */

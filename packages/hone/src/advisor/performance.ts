@@ -174,8 +174,13 @@ export function ratesOf(device: Accelerator, run: Omit<Run, 'batch'>): RunRates 
     fixedUs: rate(0, `fixed ${family}`, `fixed ${engine}`, `fixed chip ${chip}`),
     dispatchUs: isEager(engine) ? rate(0, `dispatch ${engine}`, `dispatch ${version}`) : null,
     copy: scope === 'kernel' ? null : rate(0, `copy ${scope}`),
-    callUs: scope === 'kernel' ? null : rate(0, `call ${scope}`),
+    callUs: scope === 'kernel' ? null : rate(0, ...callTerms(scope)),
   };
+}
+
+/** A server that gathers requests is a server first. */
+function callTerms(scope: Scope): readonly string[] {
+  return scope === 'server-dynamic' ? ['call server', 'call server-dynamic'] : [`call ${scope}`];
 }
 
 /** Watts for a TFLOPS beyond which more do not help: as much as any measured chip has (V100). */

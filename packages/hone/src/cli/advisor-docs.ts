@@ -153,8 +153,9 @@ export function renderAdvisorDocs(model: FittedModel): string {
     '- Processors for rent, A10G, K80 and Elastic Inference have no public rows at all: their figures are',
     '  marked "extrapolated", with an interval half as wide again as that of left-out accelerators. Only',
     "  Hone's own fp32 is proposed on processors.",
-    "- Hone's own rows are of the kernels of 2026-11-23; later ones are quicker, so predictions for processors",
-    '  are on the slow side: on a quiet machine `npm run bench:advisor -- --save` and `npm run fit` renew them.',
+    "- Hone's own rows are of one machine on one day (`measured-hone.csv`); after changes of kernels",
+    '  `npm run bench:advisor -- --save` and `npm run fit` renew them.',
+    '- A model whose file fixes its first dimension is compared at batch 1 alone.',
     '- The interval holds 80 % of the left-out predictions: a factor of',
     `  ${Math.exp(model.spread.known.latency).toFixed(2)} for chips with rows, ${Math.exp(model.spread.processor.latency).toFixed(2)} for Hone on the machine of its bench.`,
   ].join('\n')}\n`;

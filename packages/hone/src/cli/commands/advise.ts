@@ -11,7 +11,7 @@ import { readDemand } from '../../advisor/demand.ts';
 import { isWanted } from '../../advisor/search.ts';
 import { workloadOf } from '../../advisor/workload.ts';
 import type { Workload } from '../../advisor/model-types.ts';
-import { importOnnx, openOnnx } from '../../frontends/onnx/index.ts';
+import { importOnnx, openOnnx, takesBatch } from '../../frontends/onnx/index.ts';
 import { adviceText } from '../advice-text.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { type CompileRequest, readCompileRequest } from '../compile-request.ts';
@@ -143,7 +143,11 @@ function readWorkload(
   const model = openOnnx(path);
   try {
     const { graph, notes } = importOnnx(model, sizes);
-    return { workload: workloadOf(graph, sizes.batch ?? 1), notes };
+    const workload = workloadOf(graph, sizes.batch ?? 1);
+    if (takesBatch(model.graph, {})) return { workload, notes };
+    const fixed =
+      'the model fixes its first dimension: only batch 1 is compared; exported with an open one, others are too';
+    return { workload: { ...workload, fixedBatch: true }, notes: [...notes, fixed] };
   } finally {
     model.close();
   }
