@@ -10,7 +10,9 @@ import type { Tensor } from 'hone-runtime/base/tensor';
 import { faceInput, findFaces } from '../../bench/demo/blazeface.js';
 import { upsideDown } from '../../bench/demo/drawing.js';
 import { lineInput, readDirection } from '../../bench/demo/text-direction.js';
-import { npmModel, npmPicture, ocrCharacters } from '../../bench/npm-files.js';
+import { npmModel, npmPicture } from '../../bench/npm-files.js';
+import { readCharacters, textOf } from '../../bench/ocr/ctc.js';
+import { detectionInput } from '../../bench/ocr/text-boxes.js';
 import { openPair, type Pair, type Tensors } from '../support/against-onnxruntime.js';
 
 const read = (file: string): Picture => decodePicture(readFileSync(file), file);
@@ -85,17 +87,7 @@ function textPicture(height: number, width: number): Tensor {
     Math.min(TEXT.width, width),
     Math.min(TEXT.height, height),
   );
-  const { rgb } = resizePicture(text, width, height);
-  const mean = [0.485, 0.456, 0.406];
-  const std = [0.229, 0.224, 0.225];
-  const data = new Float32Array(3 * height * width);
-  for (let i = 0; i < height * width; i++) {
-    for (let channel = 0; channel < 3; channel++) {
-      const value = (rgb[i * 3 + channel] ?? 0) / 255;
-      data[channel * height * width + i] = (value - (mean[channel] ?? 0)) / (std[channel] ?? 1);
-    }
-  }
-  return { dtype: 'f32', shape: [1, 3, height, width], data };
+  return detectionInput(text, height, width);
 }
 
 for (const [height, width] of [
@@ -133,25 +125,9 @@ for (const width of [320, 408]) {
     const shapes = { x: [1, 3, 48, width] };
     return using(openPair(npmModel('ppocr-rec'), { shapes }), async (pair) => {
       const out = await pair.check({ x: lineInput(textLine(), width) });
-      assert.equal(readText(Object.values(out)[0]), LINE.text);
+      const output = Object.values(out)[0] as Tensor;
+      const characters = readCharacters(output.shape.at(-1) ?? 0);
+      assert.equal(textOf(output, characters).text, LINE.text);
     });
   });
-}
-
-/** The surest class of each column, repetitions and "none" left out. */
-function readText(probabilities: Tensor | undefined): string {
-  const [, columns = 0, classes = 0] = probabilities?.shape ?? [];
-  const data = probabilities?.data as Float32Array;
-  const characters = readFileSync(ocrCharacters(), 'utf8')
-    .split(/\r?\n/)
-    .slice(0, classes - 2);
-  let text = '';
-  let last = 0;
-  for (let column = 0; column < columns; column++) {
-    const row = data.subarray(column * classes, (column + 1) * classes);
-    const best = row.indexOf(row.reduce((most, value) => Math.max(most, value), 0));
-    if (best !== 0 && best !== last) text += characters[best - 1] ?? ' ';
-    last = best;
-  }
-  return text;
 }

@@ -34,6 +34,8 @@ export interface Pair {
    * further off, for models whose answers jump with the last bit (default 0).
    */
   check(inputs: Tensors, what?: string, strays?: number): Promise<Tensors>;
+  /** What onnxruntime gives. */
+  peer(inputs: Tensors): Promise<Tensors>;
   close(): Promise<void>;
 }
 
@@ -62,9 +64,19 @@ export async function openPair(file: string, options: CompileOptions = {}): Prom
         assert.ok(Buffer.compare(bytesOf(got), bytesOf(again)) === 0, `${label}: threads differ`);
         assert.equal(theirs.type, TYPES[dtype], `${label}: dtype`);
         assert.deepEqual([...theirs.dims], [...shape], `${label}: shape`);
-        assertNear(toNumbers(got), numbersOf(theirs, dtype), label, strays);
+        assertNear(toNumbers(got), toNumbers(tensorOf(theirs, dtype)), label, strays);
       }
       return one;
+    },
+    async peer(inputs) {
+      const outputs = await peer.run(feedsOf(inputs));
+      return Object.fromEntries(
+        (sessions[0]?.signature.outputs ?? []).map(({ name, dtype }) => {
+          const theirs = outputs[name];
+          assert.ok(theirs !== undefined, name);
+          return [name, tensorOf(theirs, dtype)];
+        }),
+      );
     },
     async close() {
       for (const session of sessions) session.close();
@@ -84,10 +96,10 @@ function feedsOf(inputs: Tensors): Record<string, ort.Tensor> {
   );
 }
 
-function numbersOf(tensor: ort.Tensor, dtype: Tensor['dtype']): ArrayLike<number> {
+function tensorOf(tensor: ort.Tensor, dtype: Tensor['dtype']): Tensor {
   const { buffer, byteOffset, byteLength } = tensor.data as Float32Array;
   const data = viewBytes(dtype, new Uint8Array(buffer, byteOffset, byteLength));
-  return toNumbers({ dtype, shape: tensor.dims, data });
+  return { dtype, shape: tensor.dims, data };
 }
 
 function assertNear(
