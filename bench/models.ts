@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
-import { buildNetwork, DECODE, NETWORKS } from './networks/index.ts';
+import { buildNetwork, DECODE, GENERATORS, NETWORKS } from './networks/index.ts';
 import { quantizedForm, type StoredType } from './networks/quantized-form.ts';
 import { type NpmModel, npmModel } from './npm-files.ts';
 
@@ -53,6 +53,7 @@ const NETWORK_VALUES: Readonly<Record<string, Readonly<Record<string, InputValue
     input_ids: { low: 0, high: 30_000 },
     attention_mask: { low: 1, high: 2 },
   },
+  'seq2seq-greedy': { source: { low: 3, high: 1000 } },
 };
 
 export interface NamedModel {
@@ -82,12 +83,14 @@ export function expandNames(names: readonly string[]): string[] {
     networks: Object.keys(NETWORKS),
     trained: Object.keys(TRAINED),
     decode: Object.keys(DECODE),
+    generators: Object.keys(GENERATORS),
     all: [...Object.keys(NETWORKS), ...Object.keys(TRAINED)],
   };
   const expanded = names.flatMap((name) => groups[name] ?? [name]);
   for (const name of expanded) {
     if (Object.hasOwn(NETWORKS, name) || Object.hasOwn(TRAINED, name)) continue;
-    if (Object.hasOwn(DECODE, name) || quantizedName(name) !== undefined) continue;
+    if (Object.hasOwn(DECODE, name) || Object.hasOwn(GENERATORS, name)) continue;
+    if (quantizedName(name) !== undefined) continue;
     const known = [...Object.keys(groups), ...(groups['all'] ?? [])].join(', ');
     fail('HONE-BENCH-001', `no benchmark model ${name}`, name, `choose from ${known}`);
   }

@@ -4,6 +4,7 @@ import type { Graph } from 'hone/graph/types';
 import * as classifiers from './classifiers.ts';
 import { DECODE } from './decode.ts';
 import { ssdMobilenet, yolo } from './detectors.ts';
+import { translator } from './seq2seq.ts';
 import { bertBase128, vitSmall } from './transformers.ts';
 
 export const NETWORKS: Readonly<Record<string, () => Graph>> = {
@@ -22,9 +23,14 @@ export const NETWORKS: Readonly<Record<string, () => Graph>> = {
 
 export { DECODE } from './decode.ts';
 
+/** Models that call themselves until they are done. */
+export const GENERATORS: Readonly<Record<string, () => Graph>> = {
+  'seq2seq-greedy': () => translator('seq2seq-greedy'),
+};
+
 /** Builds a network; throws HONE-BENCH-001 for a name that is not there. */
 export function buildNetwork(name: string): Graph {
-  const make = NETWORKS[name] ?? DECODE[name];
+  const make = NETWORKS[name] ?? DECODE[name] ?? GENERATORS[name];
   if (make === undefined) {
     fail(
       'HONE-BENCH-001',

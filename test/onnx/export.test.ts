@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { GraphBuilder } from 'hone/graph/build';
 import type { Graph } from 'hone/graph/types';
+import { opBuilder } from 'hone/ops/registry';
+import { HoneError } from 'hone-runtime/base/diagnostics';
 import { fromNumbers } from 'hone-runtime/base/tensor';
 import * as ort from 'onnxruntime-node';
 
@@ -54,4 +56,27 @@ test('onnxruntime-node loads and runs an exported graph', async () => {
 
 test('the same graph gives the same bytes', () => {
   assert.deepEqual(exportOnnx(smallGraph()), exportOnnx(smallGraph()));
+});
+
+test('what ONNX cannot say of a bounded loop is refused', () => {
+  const body = opBuilder('body');
+  const state = [
+    body.graph.input('i', { dtype: 'i64', shape: [] }),
+    body.graph.input('go_on', { dtype: 'bool', shape: [] }),
+    body.graph.input('x', { dtype: 'f32', shape: [2] }),
+  ] as const;
+  const twice = body.op('Add', [state[2], state[2]]);
+  const b = opBuilder('bounded');
+  const trips = b.graph.input('trips', { dtype: 'i64', shape: [] });
+  const x = b.graph.input('x', { dtype: 'f32', shape: [2] });
+  const attrs = { body: body.graph.finish([state[1], twice, twice]), bound: 4 };
+  const [carried = 0, stacked = 0, count = 0] = b.ops('Loop', [trips, null, x], attrs, {
+    outputs: 3,
+  });
+  assert.ok(exportOnnx(b.graph.finish([carried, stacked])).length > 0);
+  const isRefused = (error: unknown): boolean =>
+    error instanceof HoneError && error.code === 'HONE-ONNX-031';
+  assert.throws(() => exportOnnx(b.graph.finish([count])), isRefused);
+  const sum = b.op('ReduceSum', [stacked]);
+  assert.throws(() => exportOnnx(b.graph.finish([sum])), isRefused);
 });

@@ -105,7 +105,41 @@ function putGraph(
   }
   const typeOf = (id: ValueId): ValueType => valueById(graph, id).type;
   for (const id of inputs) putValueInfo(writer, GRAPH.input, name(id), typeOf(id));
-  for (const id of graph.outputs) putValueInfo(writer, GRAPH.output, name(id), typeOf(id));
+  const open = openResults(graph);
+  for (const id of graph.outputs) {
+    putValueInfo(writer, GRAPH.output, name(id), typeOf(id), open.has(id));
+  }
+}
+
+/**
+ * What loops with a `bound` stack: in ONNX their first extent is the number of iterations, and there is
+ * no output that counts them. So they may be outputs of the graph only, and the count not even that.
+ */
+function openResults(graph: Graph): ReadonlySet<ValueId> {
+  const open = new Set<ValueId>();
+  const counts = new Set<ValueId>();
+  const loops = graph.nodes.filter(isBoundedLoop);
+  for (const { outputs, inputs, attrs } of loops) {
+    const carried = inputs.length - 2 - Number(attrs['captures']);
+    for (const id of outputs.slice(carried, -1)) open.add(id);
+    for (const id of outputs.slice(-1)) counts.add(id);
+  }
+  const read = graph.nodes.flatMap((node) => node.inputs.map((id) => ({ node, id })));
+  const wrong = read.find(({ id }) => id !== null && (open.has(id) || counts.has(id)));
+  if (wrong !== undefined || graph.outputs.some((id) => counts.has(id))) {
+    const node = wrong?.node.name ?? graph.name;
+    fail(
+      'HONE-ONNX-031',
+      `${node}: ONNX has no way to pad what a loop stacks, or to count its iterations`,
+      node,
+      'leave out the bound of the loop, or read nothing that it bounds',
+    );
+  }
+  return open;
+}
+
+function isBoundedLoop({ op, domain, attrs }: Node): boolean {
+  return op === 'Loop' && domain === '' && Number(attrs['bound'] ?? -1) >= 0;
 }
 
 function usedConstants(graph: Graph): readonly Value[] {
@@ -114,12 +148,13 @@ function usedConstants(graph: Graph): readonly Value[] {
   return graph.values.filter((value) => value.constant !== undefined && used.has(value.id));
 }
 
-/** Appends a ValueInfoProto; without a type where none is known. */
+/** Appends a ValueInfoProto; without a type where none is known, the first extent open where it is. */
 export function putValueInfo(
   writer: WireWriter,
   field: number,
   name: string,
   known: ValueType | undefined,
+  isOpen = false,
 ): void {
   writer.message(field, (info) => {
     info.string(VALUE_INFO.name, name);
@@ -128,9 +163,11 @@ export function putValueInfo(
       type.message(TYPE.tensor, (tensor) => {
         tensor.int(TENSOR_TYPE.elemType, dtypeCode(known.dtype));
         tensor.message(TENSOR_TYPE.shape, (shape) => {
-          for (const extent of known.shape) {
-            shape.message(SHAPE.dim, (dim) => dim.int(DIM.value, extent));
-          }
+          known.shape.forEach((extent, axis) => {
+            shape.message(SHAPE.dim, (dim) => {
+              if (!isOpen || axis > 0) dim.int(DIM.value, extent);
+            });
+          });
         });
       });
     });
@@ -144,11 +181,14 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
   const captured = node.inputs.slice(formal.length);
   while (formal.length > 0 && formal.at(-1) === null) formal.pop();
   for (const id of formal) writer.string(NODE.input, id === null ? '' : name(id));
-  for (const id of node.outputs) writer.string(NODE.output, name(id));
+  const isBounded = isBoundedLoop(node);
+  const outputs = isBounded ? node.outputs.slice(0, -1) : node.outputs;
+  for (const id of outputs) writer.string(NODE.output, name(id));
   writer.string(NODE.name, node.name);
   writer.string(NODE.op, node.op);
   for (const [key, value] of Object.entries(fullAttrs(node))) {
     if (key === 'captures' && graphsIn(node).length > 0) continue;
+    if (key === 'bound' && isBounded) continue;
     if (isDefault(value, specs[key])) continue;
     const type = specs[key]?.type ?? guessType(key, value, node);
     writer.message(NODE.attribute, (w) =>
