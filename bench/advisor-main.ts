@@ -1,5 +1,5 @@
 /**
- * `npm run bench:advisor [NAME…] [--threads N] [--duration 1s] [--json] [--save]`: what the advisor predicts
+ * `npm run bench:advisor [NAME…] [--precision P] [--threads N] [--duration 1s] [--json] [--save]`: what the advisor predicts
  * for this machine, from a probe of its peaks alone, beside what the bench measures. Prints the
  * median error over the networks. `--save` keeps what was measured undisturbed as rows that
  * `npm run fit` fits our own engine to.
@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { fail } from 'hone-runtime/base/diagnostics';
 import { probeMachine } from 'hone-runtime/target/native';
 import { loadModel } from 'hone/advisor/data-files';
 import { predict } from 'hone/advisor/predict';
@@ -22,6 +23,7 @@ import { optionReader } from 'hone/cli/option-reader';
 import { formatTable } from 'hone/cli/table';
 import { compileModel, writeArtifact } from 'hone/compile/index';
 import { modelByName } from './models.ts';
+import { randomCalibration } from './random-calibration.ts';
 import { buildNetwork, NETWORKS } from './networks/index.ts';
 
 interface Row {
@@ -51,9 +53,11 @@ async function main(): Promise<void> {
       threads: { type: 'string' },
       duration: { type: 'string' },
       json: { type: 'boolean' },
+      precision: { type: 'string', default: 'fp32' },
       save: { type: 'boolean' },
     },
   });
+  const precision = precisionOf(values.precision);
   const options = optionReader(values);
   const machine = probeMachine();
   const threads = options.integer('threads', 1, 256) ?? machine.cores;
@@ -65,7 +69,7 @@ async function main(): Promise<void> {
   const measured = new Map<string, Measured>();
   for (const name of names) {
     process.stderr.write(`${name}\n`);
-    measured.set(name, await measure(name, threads, durationMs));
+    measured.set(name, await measure(name, precision, { threads, durationMs }));
     peaks = bestPeak(peaks, await measurePeak(meter, threads));
   }
   meter.close();
@@ -75,7 +79,7 @@ async function main(): Promise<void> {
     const { latencyMs } = predict(
       workloadOf(buildNetwork(name)),
       device,
-      { engine: 'compiled', precision: 'fp32', batch: 1 },
+      { engine: 'compiled', precision, batch: 1 },
       model,
     );
     return {
@@ -86,7 +90,7 @@ async function main(): Promise<void> {
       disturbed,
     };
   });
-  if (values.save === true) save(rows, peaks);
+  if (values.save === true) save(rows, precision, peaks);
   const errors = rows.map((row) => Math.abs(row.error));
   const median = errors.length === 0 ? null : quantile(errors, 0.5);
   if (values.json === true) {
@@ -109,16 +113,22 @@ async function main(): Promise<void> {
 }
 
 /** Rows of networks that were measured now replace theirs; the machine's row keeps the best of the peaks. */
-function save(rows: readonly Row[], peaks: MachinePeak): void {
+function save(rows: readonly Row[], precision: Timed, peaks: MachinePeak): void {
   const day = new Date().toISOString().slice(0, 10);
   const table = path.join(DATA, 'measured-hone.csv');
   const [header = '', ...old] = readFileSync(table, 'utf8').trimEnd().split('\n');
-  const lines = new Map(old.map((line) => [line.split(',')[0] ?? '', line]));
+  const keyOf = (model: string, of: string): string => `${model} ${of}`;
+  const lines = new Map(
+    old.map((line) => {
+      const cells = line.split(',');
+      return [keyOf(cells[0] ?? '', cells[7] ?? ''), line];
+    }),
+  );
   for (const { model, measured_ms: ms, disturbed } of rows) {
     if (disturbed) continue;
-    const cells = [model, model, 'bench-machine', 1, 'hone', 'kernel', '0.1', 'fp32', 1, 1];
+    const cells = [model, model, 'bench-machine', 1, 'hone', 'kernel', '0.1', precision, 1, 1];
     const figures = [(1000 / ms).toFixed(3), 1, ms.toFixed(3), 'p50', '', 'hone-bench', day, ''];
-    lines.set(model, [...cells, ...figures].join(','));
+    lines.set(keyOf(model, precision), [...cells, ...figures].join(','));
   }
   writeFileSync(table, `${[header, ...lines.values()].join('\n')}\n`);
   const devices = path.join(DATA, 'accelerators.csv');
@@ -142,12 +152,25 @@ interface Measured {
   readonly disturbed: boolean;
 }
 
-async function measure(name: string, threads: number, durationMs: number): Promise<Measured> {
+/** Precisions of processors that the bench can compile for. */
+type Timed = 'fp32' | 'bf16' | 'int8';
+
+function precisionOf(word: string): Timed {
+  if (word === 'fp32' || word === 'bf16' || word === 'int8') return word;
+  return fail('HONE-BENCH-009', `--precision ${word}`, '--precision', 'one of fp32, bf16, int8');
+}
+
+async function measure(
+  name: string,
+  precision: Timed,
+  { threads, durationMs }: { readonly threads: number; readonly durationMs: number },
+): Promise<Measured> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-advisor-'));
   try {
     const { onnx, values } = await modelByName(name, folder);
     const artifact = path.join(folder, 'model.hone');
-    await writeArtifact(await compileModel(onnx, {}), artifact);
+    const calibration = precision === 'int8' ? { calibration: randomCalibration(values) } : {};
+    await writeArtifact(await compileModel(onnx, { precision, ...calibration }), artifact);
     const given = values === undefined ? {} : { values };
     const job = { model: name, prepare: async () => ({ model: name, artifact, onnx, ...given }) };
     const report = await runBench([job], { threads, durationMs, sessions: 1 });

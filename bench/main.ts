@@ -8,8 +8,6 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { type BenchJob, type BenchSettings, runBench } from 'hone/bench/bench';
-import { makeInputs } from 'hone/bench/engine-inputs';
-import type { InputValues } from 'hone/bench/engine-protocol';
 import { type BenchReport, isGood } from 'hone/bench/report';
 import { reportHtml } from 'hone/bench/report-html';
 import { reportTable } from 'hone/bench/report-table';
@@ -17,11 +15,11 @@ import { optionReader } from 'hone/cli/option-reader';
 import { asHoneError, errorText } from 'hone/cli/errors';
 import { formatTable } from 'hone/cli/table';
 import { runAccuracy } from './accuracy/main.ts';
-import type { CalibrationRequest } from 'hone/compile/calibrate/request';
 import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/index';
 import { PRECISIONS } from 'hone/compile/options';
 import { AUTOCAST_POLICIES } from 'hone/passes/autocast';
 import { expandNames, modelByName } from './models.ts';
+import { randomCalibration } from './random-calibration.ts';
 
 const USAGE = `npm run bench -- NAME… [--baseline onnxruntime] [--threads N] [--concurrency 1,2]
                  [--duration 3s] [--sessions 3] [--quick] [--json] [--html FILE] [--save]
@@ -44,8 +42,6 @@ const OPTIONS = {
   save: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
-
-const CALIBRATION_SAMPLES = 4;
 
 /** Folders of jobs that were not released yet. */
 const folders = new Set<string>();
@@ -133,20 +129,6 @@ function wordOf<T extends string>(
   return found ?? fail('HONE-BENCH-009', `${option} ${word}`, option, `one of ${words.join(', ')}`);
 }
 
-/** int8 is calibrated on inputs as the measurement has them: it shows speed, not accuracy. */
-function calibrationOf(values: Readonly<Record<string, InputValues>> = {}): CalibrationRequest {
-  return {
-    origin: 'random',
-    samples: (inputs) => {
-      const plans = inputs.map((input) => ({ ...input, ...values[input.name] }));
-      return Array.from({ length: CALIBRATION_SAMPLES }, (_, seed) => ({
-        name: `seed ${seed}`,
-        inputs: makeInputs(plans, seed),
-      }));
-    },
-  };
-}
-
 /** Everything of a job lies in a folder that goes with it. */
 function jobOf(model: string, options: Wanted): BenchJob {
   let folder: string | undefined;
@@ -164,7 +146,7 @@ function jobOf(model: string, options: Wanted): BenchJob {
       const compiled = await compileModel(onnx, {
         ...(shapes === undefined ? {} : { shapes }),
         ...options,
-        ...(options.precision === 'int8' ? { calibration: calibrationOf(values) } : {}),
+        ...(options.precision === 'int8' ? { calibration: randomCalibration(values) } : {}),
       });
       await writeArtifact(compiled, artifact);
       const compileSeconds = (performance.now() - begin) / 1000;
