@@ -76,6 +76,60 @@ HONE_RT_DET(f64, double, HONE_RT_SAME, HONE_RT_SAME)
 HONE_RT_DET(f16, uint16_t, hone_f16_to_f32, HONE_RT_TO_F16)
 HONE_RT_DET(bf16, uint16_t, hone_bf16_to_f32, HONE_RT_TO_BF16)
 
+// --- Inverse ------------------------------------------------------------------------------------
+// inverse_<dtype>: operand matrices; output their inverses. dim: matrices, rows (at most
+// HONE_RT_DET_MAX). Gauss-Jordan elimination in place, in double, with the largest pivot of a column;
+// a singular matrix gives infinities or NaN.
+
+HONE_RT void hone_rt_invert(double *m, int64_t n) {
+  int64_t swapped[HONE_RT_DET_MAX];
+  for (int64_t c = 0; c < n; c++) {
+    int64_t pivot = c;
+    for (int64_t r = c + 1; r < n; r++) {
+      const double a = m[r * n + c], b = m[pivot * n + c];
+      if ((a < 0 ? -a : a) > (b < 0 ? -b : b)) pivot = r;
+    }
+    swapped[c] = pivot;
+    for (int64_t k = 0; k < n; k++) {
+      const double kept = m[c * n + k];
+      m[c * n + k] = m[pivot * n + k];
+      m[pivot * n + k] = kept;
+    }
+    const double top = m[c * n + c];
+    m[c * n + c] = 1;
+    for (int64_t k = 0; k < n; k++) m[c * n + k] /= top;
+    for (int64_t r = 0; r < n; r++) {
+      if (r == c) continue;
+      const double factor = m[r * n + c];
+      m[r * n + c] = 0;
+      for (int64_t k = 0; k < n; k++) m[r * n + k] -= factor * m[c * n + k];
+    }
+  }
+  for (int64_t c = n - 1; c >= 0; c--) {
+    for (int64_t r = 0; r < n; r++) {
+      const double kept = m[r * n + c];
+      m[r * n + c] = m[r * n + swapped[c]];
+      m[r * n + swapped[c]] = kept;
+    }
+  }
+}
+
+#define HONE_RT_INVERSE(N, T, READ, WRITE)                                                         \
+  HONE_RT void hone_rt_inverse_##N(HONE_RT_ARGS) {                                                 \
+    const int64_t n = dim[1], hi = hone_rt_hi(dim[0], w);                                          \
+    double m[HONE_RT_DET_MAX * HONE_RT_DET_MAX];                                                   \
+    (void)scalar;                                                                                  \
+    for (int64_t b = hone_rt_lo(dim[0], w); b < hi; b++) {                                         \
+      for (int64_t i = 0; i < n * n; i++) m[i] = READ(((const T *)buf[0])[b * n * n + i]);         \
+      hone_rt_invert(m, n);                                                                        \
+      for (int64_t i = 0; i < n * n; i++) ((T *)buf[1])[b * n * n + i] = WRITE(m[i]);              \
+    }                                                                                              \
+  }
+HONE_RT_INVERSE(f32, float, HONE_RT_SAME, (float))
+HONE_RT_INVERSE(f64, double, HONE_RT_SAME, HONE_RT_SAME)
+HONE_RT_INVERSE(f16, uint16_t, hone_f16_to_f32, HONE_RT_TO_F16)
+HONE_RT_INVERSE(bf16, uint16_t, hone_bf16_to_f32, HONE_RT_TO_BF16)
+
 // --- TopK ---------------------------------------------------------------------------------------
 // topk_<dtype>: operands x, k (not read); outputs values, positions (i64).
 // dim: outer, extent, inner, k (at most extent), largest (0 or 1).

@@ -2,6 +2,7 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import { GraphBuilder } from '../graph/build.ts';
 import { OpBuilder } from './builder.ts';
+import { CONTRIB_OPS } from './contrib/index.ts';
 import { CONTROL_OPS } from './control/index.ts';
 import type { OpDef } from './define-op.ts';
 import { MATH_OPS } from './math/index.ts';
@@ -38,6 +39,7 @@ export const standardRegistry: Registry = makeRegistry([
   ...SIGNAL_OPS,
   ...ML_OPS,
   ...TEXT_OPS,
+  ...CONTRIB_OPS,
 ]);
 
 /** A registry and more operators; a record replaces one of its name. */
