@@ -125,51 +125,56 @@ test('silero-v5: a rate whose branch does not fit the window is an error of the 
   }
 });
 
-test('silero-v5 in int8: at least 99 % of the decisions agree, calibrated on the other half', {
-  skip,
-}, async () => {
-  const window = 512;
-  const samples = readSpeech();
-  const half = Math.floor(samples.length / 2 / window) * window;
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-silero-'));
-  const shapes = { input: [1, window], state: [2, 1, 128] };
-  /** Chances of speech, each window with the state that the one before left. */
-  const hear = async (name: string, options: CompileOptions, parts: Sample[]) => {
-    const artifact = path.join(folder, name);
-    const model = await compileModel(npmModel('silero-v5'), { shapes, ...options });
-    await writeArtifact(model, artifact);
-    const session = load(artifact);
-    let state = zeros([2, 1, 128]);
-    const run = (at: number): number => {
-      const data = samples.slice(at, at + window);
-      const input: Tensor = { dtype: 'f32', shape: [1, window], data };
-      const inputs = { input, sr: rate(RATE), state };
-      parts.push({ name: `sample ${at}`, inputs });
-      const out = session.runSync(inputs);
-      state = out['stateN'] as Tensor;
-      return Number(out['output']?.data[0]);
-    };
+for (const { model, window, state: first, next } of DETECTORS) {
+  test(`${model} in int8: at least 99 % of the decisions agree, calibrated on the other half`, {
+    skip,
+  }, async () => {
+    const samples = readSpeech();
     const windows = Math.floor(samples.length / window);
-    const chances = Array.from({ length: windows }, (_, i) => run(i * window));
-    session.close();
-    return chances;
-  };
-  try {
-    const parts: Sample[] = [];
-    const chances = await hear('wide.hone', {}, parts);
-    const count = half / window;
-    const calibration = parts.slice(0, count).filter((_, i) => i % Math.floor(count / 100) === 0);
-    // The state carries noise on: contractions below 38 dB stay wide.
-    const options: CompileOptions = {
-      precision: 'int8',
-      calibration: { samples: calibration, leastSnr: 38 },
+    const half = windows >> 1;
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-silero-'));
+    const states = Object.entries(first).map(([name, { shape }]) => [name, shape] as const);
+    const shapes = { input: [1, window], ...Object.fromEntries(states) };
+    const inputOf = (i: number): Tensors => {
+      const data = samples.slice(i * window, (i + 1) * window);
+      return { input: { dtype: 'f32', shape: [1, window], data }, sr: rate(RATE) };
     };
-    const narrow = (await hear('int8.hone', options, [])).slice(count);
-    const speech = chances.slice(count).map((chance) => chance > 0.5);
-    const agree = narrow.filter((chance, i) => chance > 0.5 === speech[i]).length;
-    const share = agree / narrow.length;
-    assert.ok(share >= 0.99, `${agree} of ${narrow.length} agree`);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
+    /** Chances of speech, each window with the state that the one before left. */
+    const hear = async (name: string, options: CompileOptions) => {
+      const artifact = path.join(folder, name);
+      const compiled = await compileModel(npmModel(model), { shapes, ...options });
+      await writeArtifact(compiled, artifact);
+      const session = load(artifact);
+      let state = first;
+      const chances = Array.from({ length: windows }, (_, i) => {
+        const out = session.runSync({ ...inputOf(i), ...state });
+        state = next(out);
+        return Number(out['output']?.data[0]);
+      });
+      session.close();
+      return { compiled, chances: chances.slice(half) };
+    };
+    try {
+      const wide = await hear('wide.hone', {});
+      const calibration = Array.from({ length: half }, (_, i): Sample => {
+        return { name: `window ${i}`, inputs: inputOf(i) };
+      });
+      const options: CompileOptions = {
+        precision: 'int8',
+        calibration: { samples: calibration },
+      };
+      const narrow = await hear('int8.hone', options);
+      const { calibrated, plan, reasons } = narrow.compiled;
+      assert.deepEqual(Object.keys(calibrated?.carried ?? {}), Object.keys(first));
+      const kinds = [...(plan?.contractions.values() ?? [])];
+      assert.ok(kinds.filter((kind) => kind === 'int8').length >= 2, kinds.join());
+      assert.ok([...(reasons?.values() ?? [])].some((why) => /^stays f32: alone in/.test(why)));
+      const speech = wide.chances.map((chance) => chance > 0.5);
+      const agree = narrow.chances.filter((chance, i) => chance > 0.5 === speech[i]).length;
+      const share = agree / narrow.chances.length;
+      assert.ok(share >= 0.99, `${agree} of ${narrow.chances.length} agree`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}

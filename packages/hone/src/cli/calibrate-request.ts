@@ -1,5 +1,6 @@
 /** --calibrate, --calibrator and --image of commands that compile. */
 import { statSync } from 'node:fs';
+import type { CarriedRequest } from '../compile/calibrate/carried.ts';
 import { CALIBRATORS, type Calibrator } from '../compile/calibrate/calibrators.ts';
 import type { CalibrationRequest } from '../compile/calibrate/request.ts';
 import type { Precision } from '../compile/options.ts';
@@ -21,6 +22,7 @@ export interface CalibrateRequest {
   readonly equalize?: boolean;
   /** In dB. */
   readonly leastSnr?: number;
+  readonly carried?: CarriedRequest;
 }
 
 const RANDOM_SAMPLES = 4;
@@ -49,10 +51,14 @@ export function readCalibrate(
     const cure = 'only --precision int8 and auto are calibrated: add one, or leave this out';
     if (source !== undefined) badValue('calibrate', source, cure);
     if (named !== undefined) badValue('calibrator', named, cure);
+    const carry = options.text('carry');
+    if (carry !== undefined) badValue('carry', carry, cure);
     return undefined;
   }
   const image = options.text('image') ?? '';
+  const carry = options.text('carry');
   const settings = {
+    ...(carry === undefined ? {} : { carried: parseCarry(carry) }),
     ...(options.flag('correct-bias') ? { correctBias: true } : {}),
     ...(options.flag('equalize') ? { equalize: true } : {}),
     ...(leastSnr === undefined ? {} : { leastSnr: parseDecibels(leastSnr) }),
@@ -72,6 +78,18 @@ function parseDecibels(value: string): number {
     badValue('least-snr', value, 'give decibels from 0 to 100, e.g. 30');
   }
   return Number(value);
+}
+
+function parseCarry(value: string): CarriedRequest {
+  if (value === 'none') return {};
+  const pairs = value.split(',').map((pair) => {
+    const [input = '', output = '', ...more] = pair.split('=');
+    if (input === '' || output === '' || more.length > 0) {
+      badValue('carry', value, 'give pairs INPUT=OUTPUT with commas between, e.g. h=hn,c=cn');
+    }
+    return [input, output] as const;
+  });
+  return Object.fromEntries(pairs);
 }
 
 export function calibrationOf(request: CalibrateRequest): CalibrationRequest {

@@ -84,6 +84,10 @@ const PRECISION_OPTIONS: readonly OptionSpec[] = [
     fallback: '30',
   },
   {
+    flags: '--carry <PAIRS>',
+    doc: 'int8 and auto: state that runs hand on, as INPUT=OUTPUT,…: samples are then one sequence and may leave it out; none: nothing is carried. Default: found by names, as h and hn',
+  },
+  {
     flags: '--max-drop <SHARE>',
     doc: 'what precision auto may lose on the samples, by --metric: 1%, or 0.01',
     fallback: '1%',
@@ -202,7 +206,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       signed_by: 'id of the key (null without --sign)',
       precision: 'precision asked for',
       calibration:
-        '{calibrator, origin, samples, sha256}: what int8 was calibrated with (null without)',
+        '{calibrator, origin, samples, sha256}: what int8 was calibrated with (null without); for models with carried state also {carried, answers: {snr, samples}}',
       search:
         '{metric, maxDrop, drop, meanKl, klBound, judged}: what precision auto came to on the samples (null without); klBound is what to expect of others like them',
       layers: 'with precision auto: list of {node, precision, why}, else null',

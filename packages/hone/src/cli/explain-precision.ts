@@ -1,4 +1,5 @@
 /** Precision of kernels, for `hone explain`: what they multiply and write, with scales, and why. */
+import type { CalibrationRecord } from '../compile/calibrate/request.ts';
 import type { CompileOptions } from '../compile/options.ts';
 import type { StageOutput, StageReport } from '../compile/report.ts';
 import { CONTRACTIONS, type PrecisionPlan } from '../passes/precision-plan.ts';
@@ -68,6 +69,7 @@ export function precisionLines(
       ? []
       : [
           `calibrated by ${calibrated.calibrator} over ${calibrated.samples} samples (SHA-256 ${calibrated.sha256.slice(0, 12)}…)`,
+          ...carriedLines(calibrated),
         ]),
     ...(searched === undefined
       ? []
@@ -76,6 +78,17 @@ export function precisionLines(
         ]),
     '',
   ];
+}
+
+/** State that samples were fed back with, and what the answers kept. */
+export function carriedLines({ carried, answers }: CalibrationRecord): string[] {
+  if (carried === undefined) return [];
+  const pairs = Object.entries(carried).map(([input, output]) => `${output} to ${input}`);
+  const measured =
+    answers === undefined
+      ? ''
+      : `: over ${answers.samples} samples the answers keep ${answers.snr.toFixed(0)} dB signal to noise`;
+  return [`state carried from run to run, ${pairs.join(', ')}${measured}`];
 }
 
 function writtenText({ dtype, scale, zeroPoint }: StageOutput): string {

@@ -26,6 +26,7 @@ export async function prepareArtifact(
       'autocast',
       'calibrate',
       'calibrator',
+      'carry',
       'max-drop',
       'metric',
       'memory',

@@ -1,7 +1,8 @@
 /**
  * How much answers of one model differ from another's on the same inputs: agreement of classes,
  * divergence of distributions, signal to noise. An answer is an output with its elements in rows of
- * the last axis; rows that are no distribution are taken through softmax first.
+ * the last axis; rows that are no distribution are taken through softmax first. A row of one chance
+ * decides by whether it is above a half.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 
@@ -28,11 +29,12 @@ export function compareAnswers(
   let [rows, same, near, sumKl, maxKl, signal, noise] = [0, 0, 0, 0, 0, 0, 0];
   reference.forEach((wanted, run) => {
     const got = at(other, run);
+    const chances = classes === 1 && [...wanted].every((value) => value >= 0 && value <= 1);
     for (let begin = 0; begin + classes <= wanted.length; begin += classes) {
-      const [a, b] = [wanted, got].map((all) => all.subarray(begin, begin + classes)) as [
-        Float64Array,
-        Float64Array,
-      ];
+      const [a, b] = [wanted, got].map((all) => {
+        const row = all.subarray(begin, begin + classes);
+        return chances ? twoWays(row[0] as number) : row;
+      }) as [Float64Array, Float64Array];
       const best = highest(a);
       rows++;
       if (highest(b) === best) same++;
@@ -54,6 +56,12 @@ export function compareAnswers(
     maxKl,
     snr: decibels(signal, noise),
   };
+}
+
+/** A chance beside that of the opposite, which wins a tie. */
+function twoWays(chance: number): Float64Array {
+  const kept = Math.min(1, Math.max(0, chance));
+  return Float64Array.of(1 - kept, kept);
 }
 
 /** Entries of a row of answers: the last extent that is not 1, so that [1, 1000, 1, 1] has 1000. */

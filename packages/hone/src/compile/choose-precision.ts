@@ -8,14 +8,17 @@ import type { Target } from 'hone-runtime/target/types';
 import type { Graph, ValueId } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
+import type { PrecisionPlan } from '../passes/precision-plan.ts';
+import { type Carried, findCarried } from './calibrate/carried.ts';
 import { biasCorrections, correctable } from './calibrate/bias.ts';
 import { int8Plan, int8Scope } from './calibrate/int8-plan.ts';
-import { type CalibrationRecord, DEFAULT_LEAST_SNR, type InputSpec } from './calibrate/request.ts';
-import { calibrate, type Sample, type Samples } from './calibrate/run.ts';
+import { type CalibrationRecord, DEFAULT_LEAST_SNR, type SampleSpec } from './calibrate/request.ts';
+import { calibrate, type CompleteSample } from './calibrate/run.ts';
 import type { CompileOptions } from './options.ts';
 import { optimizeGraph, targetsOf } from './pipeline.ts';
 import { uncalibrated } from './precision.ts';
 import { NOISE_SAMPLES, widenNoisy } from './precision-search/bounded.ts';
+import { type CarriedPlan, SEQUENCE_SAMPLES, widenCarried } from './precision-search/carried.ts';
 import { searchPrecision } from './precision-search/index.ts';
 import { DEFAULT_SEARCH } from './precision-search/types.ts';
 
@@ -43,30 +46,37 @@ export async function choosePrecision(
   const { leastSnr: asked = DEFAULT_LEAST_SNR, equalize } = calibration;
   // Random values say nothing of the noise that real ones meet.
   const leastSnr = precision === 'int8' && origin === 'samples' ? asked : 0;
-  const given = typeof samples === 'function' ? samples(inputsOf(graph)) : samples;
+  const carried = findCarried(graph, calibration.carried);
+  const given = typeof samples === 'function' ? samples(inputsOf(graph, carried)) : samples;
   const observed = scope.values.filter((id) => !scope.shared.has(id));
   const { timeoutMs, onProgress } = options;
-  const judged: Sample[] = [];
   const corrected =
     precision === 'int8' && calibration.correctBias === true
       ? correctable(graph, scope.contractions)
       : [];
-  const found = await calibrate(
-    graph,
-    observed,
-    precision === 'auto' || leastSnr > 0
-      ? keep(given, judged, precision === 'auto' ? Number.POSITIVE_INFINITY : NOISE_SAMPLES)
-      : given,
-    {
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-      ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
-      registry,
-      channels: corrected.map(({ inputs }) => inputs[0] as ValueId),
-    },
-  );
+  const few = carried.size > 0 ? SEQUENCE_SAMPLES : NOISE_SAMPLES;
+  const judged = new KeptSamples(precision === 'auto' ? Number.POSITIVE_INFINITY : few);
+  const found = await calibrate(graph, observed, given, {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
+    registry,
+    channels: corrected.map(({ inputs }) => inputs[0] as ValueId),
+    carried,
+    ...(precision === 'auto' || leastSnr > 0
+      ? { onSample: (sample: CompleteSample) => judged.add(sample) }
+      : {}),
+  });
   const targets = targetsOf(options);
   const full = int8Plan(graph, scope, found.histograms, calibrator, weightBits(targets));
+  const hasBf16 = targets.every(({ features }) => features.includes('bf16'));
+  const bound = { graph, registry, scope, full, samples: judged.samples, leastSnr };
+  const { plan, answers, ...why }: Partial<CarriedPlan> & { readonly plan: PrecisionPlan } =
+    leastSnr === 0
+      ? { plan: full }
+      : carried.size > 0
+        ? await widenCarried({ ...bound, carried, options })
+        : await widenNoisy({ ...bound, hasBf16 });
   const calibrated: CalibrationRecord = {
     calibrator,
     origin,
@@ -74,12 +84,9 @@ export async function choosePrecision(
     sha256: found.digest,
     ...(equalize === true ? { equalize } : {}),
     ...(leastSnr > 0 ? { leastSnr } : {}),
+    ...(carried.size > 0 ? { carried: Object.fromEntries(carried) } : {}),
+    ...(answers === undefined ? {} : { answers }),
   };
-  const hasBf16 = targets.every(({ features }) => features.includes('bf16'));
-  const { plan, ...why } =
-    leastSnr > 0
-      ? await widenNoisy({ graph, registry, scope, full, samples: judged, hasBf16, leastSnr })
-      : { plan: full };
   if (corrected.length > 0) {
     const biases = biasCorrections(graph, corrected, plan, found.means);
     const record = { ...calibrated, correctBias: true } as const;
@@ -87,7 +94,7 @@ export async function choosePrecision(
   }
   if (precision === 'int8') return { ...options, plan, ...why, calibrated };
   const settings = options.search ?? DEFAULT_SEARCH;
-  const search = { graph, registry, scope, full, samples: judged, settings, hasBf16, options };
+  const search = { ...bound, carried, settings, hasBf16, options };
   const { plan: mixed, record, reasons, notes } = await searchPrecision(search);
   for (const note of notes) onProgress?.(note);
   return { ...options, plan: mixed, calibrated, searched: record, reasons };
@@ -113,12 +120,19 @@ function checkWeights(graph: Graph, contractions: readonly string[]): void {
 /** Samples that a search looks at again: the first ones, as far as memory for them goes. */
 const KEPT_BYTES = 512 * 2 ** 20;
 
-async function* keep(samples: Samples, kept: Sample[], most: number): AsyncGenerator<Sample> {
-  let bytes = 0;
-  for await (const sample of samples) {
-    for (const tensor of Object.values(sample.inputs)) bytes += bytesOf(tensor).byteLength;
-    if ((bytes <= KEPT_BYTES && kept.length < most) || kept.length === 0) kept.push(sample);
-    yield sample;
+class KeptSamples {
+  readonly samples: CompleteSample[] = [];
+  readonly #most: number;
+  #bytes = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(sample: CompleteSample): void {
+    for (const tensor of Object.values(sample.inputs)) this.#bytes += bytesOf(tensor).byteLength;
+    const fits = this.#bytes <= KEPT_BYTES && this.samples.length < this.#most;
+    if (fits || this.samples.length === 0) this.samples.push(sample);
   }
 }
 
@@ -132,9 +146,9 @@ export function weightBits(targets: readonly Target[]): 8 | 7 {
   return targets.some(narrow) ? 7 : 8;
 }
 
-function inputsOf(graph: Graph): readonly InputSpec[] {
+function inputsOf(graph: Graph, carried: Carried): readonly SampleSpec[] {
   return graph.inputs.map((id) => {
     const { name, type } = valueById(graph, id);
-    return { name, ...type };
+    return { name, ...type, ...(carried.has(name) ? { optional: true } : {}) };
   });
 }

@@ -10,7 +10,7 @@ import {
   type Json,
   type JsonObject,
   list,
-  object,
+  members,
   text,
 } from 'hone-runtime/artifact/json';
 import { fail } from 'hone-runtime/base/diagnostics';
@@ -159,13 +159,6 @@ function unknown(subject: string, option: string): never {
     option,
     'use the version of hone that compiled it',
   );
-}
-
-function members(field: Field): { readonly name: string; readonly field: Field }[] {
-  return Object.entries(object(field)).map(([name, value]) => ({
-    name,
-    field: { value, path: `${field.path}: ${name}` },
-  }));
 }
 
 function record<T>(field: Field, read: (field: Field) => T): Readonly<Record<string, T>> {

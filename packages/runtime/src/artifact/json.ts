@@ -80,3 +80,11 @@ export function object(field: Field): JsonObject {
   }
   return value as JsonObject;
 }
+
+/** Members of an object, each as a field of its own. */
+export function members(field: Field): { readonly name: string; readonly field: Field }[] {
+  return Object.entries(object(field)).map(([name, value]) => ({
+    name,
+    field: { value, path: `${field.path}: ${name}` },
+  }));
+}

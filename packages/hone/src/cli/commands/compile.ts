@@ -11,6 +11,7 @@ import {
 } from '../../compile/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, readOperators, toCompileOptions } from '../compile-request.ts';
+import { carriedLines } from '../explain-precision.ts';
 import { requireModel } from '../model-path.ts';
 import { formatBytes, formatCount } from '../table.ts';
 import { specJson, specLine } from '../specs.ts';
@@ -63,6 +64,9 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       ...notes.map((note) => `note: ${note}`),
       `wrote ${output} for ${variants.map((variant) => variant.target.name).join(', ')} in ${seconds.toFixed(1)} s`,
       ...(key === undefined ? [] : [`  signed with key ${shortId(key.id)}`]),
+      ...(model.calibrated === undefined
+        ? []
+        : carriedLines(model.calibrated).map((line) => `  ${line}`)),
       ...searchLines(model),
       ...program.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...program.outputs.map((spec) => `  output  ${specLine(spec)}`),

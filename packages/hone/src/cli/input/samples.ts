@@ -1,13 +1,15 @@
 /**
  * Samples for calibration and comparison from the command line: a folder of pictures, .npy and .npz
  * files (searched through, in order of their paths), or one such file. Pictures become tensors as in
- * `hone run`. An array with more entries than an input takes is cut along its first axis.
+ * `hone run`. An array with more entries than an input takes is cut along its first axis; an array
+ * with one entry serves all samples of its file. Optional inputs may be left out.
  */
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import { seededRandom } from 'hone-runtime/base/random';
 import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
+import type { SampleSpec } from '../../compile/calibrate/request.ts';
 import type { Sample } from '../../compile/calibrate/run.ts';
 import { randomTensor, readBytes } from './assemble.ts';
 import { parseImageOptions } from './image-options.ts';
@@ -39,21 +41,22 @@ export function sampleFiles(source: string): readonly string[] {
 /** Reads samples one after the other; `image` is the value of --image, '' without one. */
 export function* readSamples(
   source: string,
-  inputs: readonly InputSpec[],
+  inputs: readonly SampleSpec[],
   image: string,
 ): Generator<Sample> {
   let batch: { readonly picture: Picture; readonly file: string }[] = [];
-  const only = inputs.length === 1 ? inputs[0] : undefined;
+  const needed = inputs.filter(({ optional }) => optional !== true);
+  const only = needed.length === 1 ? needed[0] : undefined;
   for (const file of sampleFiles(source)) {
     const bytes = readBytes(file);
     if (pictureFormat(bytes) !== undefined) {
-      const spec = only ?? severalInputs(file, inputs);
+      const spec = only ?? severalInputs(file, needed);
       batch.push({ picture: decodePicture(bytes, file), file });
       if (batch.length < (pictureLayout(spec.shape)?.batch ?? 1)) continue;
       yield pictureSample(batch, spec, image);
       batch = [];
     } else if (isNpy(bytes)) {
-      const spec = only ?? severalInputs(file, inputs);
+      const spec = only ?? severalInputs(file, needed);
       yield* cut(file, [[spec, parseNpy(bytes, file)]]);
     } else if (isZip(bytes)) {
       yield* cut(file, byInput(file, inputs, parseNpz(bytes, file)));
@@ -113,13 +116,14 @@ type Arrays = readonly (readonly [InputSpec, Tensor])[];
 
 function byInput(
   file: string,
-  inputs: readonly InputSpec[],
+  inputs: readonly SampleSpec[],
   arrays: ReadonlyMap<string, Tensor>,
 ): Arrays {
   const [only] = arrays.values();
-  return inputs.map((spec) => {
+  return inputs.flatMap((spec): Arrays => {
     const array = arrays.get(spec.name) ?? (inputs.length === 1 && arrays.size === 1 ? only : null);
-    if (array !== null && array !== undefined) return [spec, array];
+    if (array !== null && array !== undefined) return [[spec, array]];
+    if (spec.optional === true) return [];
     return fail(
       'HONE-CALIBRATE-002',
       `${file} has no array "${spec.name}"`,
@@ -132,17 +136,18 @@ function byInput(
 /** Arrays as samples: as they are where they fit, else cut along their first axis. */
 function* cut(file: string, arrays: Arrays): Generator<Sample> {
   const counts = arrays.map(([spec, array]) => samplesIn(file, spec, array));
-  const count = Math.min(...counts);
-  if (counts.some((other) => other !== count)) {
+  const count = counts.includes(0) ? 0 : Math.max(...counts);
+  if (counts.some((other) => other !== count && other !== 1)) {
     fail(
       'HONE-CALIBRATE-003',
       `${file} has arrays for ${counts.join(' and ')} samples`,
       file,
-      'give as many entries for every input',
+      'give as many entries for every input, or one for all samples',
     );
   }
   for (let i = 0; i < count; i++) {
-    const inputs = arrays.map(([spec, array]): readonly [string, Tensor] => {
+    const inputs = arrays.map(([spec, array], k): readonly [string, Tensor] => {
+      if (at(counts, k) === 1) return [spec.name, { ...array, shape: spec.shape }];
       const size = elementCount(spec.shape);
       const { data, dtype } = array;
       if (!ArrayBuffer.isView(data)) return [spec.name, array];

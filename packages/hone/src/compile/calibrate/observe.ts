@@ -78,17 +78,18 @@ export interface WatchedGraph {
 }
 
 /**
- * The graph with observations of the values as its only outputs. `channels`: values of rank 4 whose
- * means per channel (axis 1) are wanted too.
+ * The graph with observations of the values as its only outputs, but for those in `kept`. `channels`:
+ * values of rank 4 whose means per channel (axis 1) are wanted too.
  */
 export function watchValues(
   graph: Graph,
   values: readonly ValueId[],
   channels: readonly ValueId[] = [],
+  kept: ReadonlySet<string> = new Set(),
 ): WatchedGraph {
   const nodes = [...graph.nodes];
   const all = [...graph.values];
-  const outputs: ValueId[] = [];
+  const outputs = graph.outputs.filter((id) => kept.has(valueById(graph, id).name));
   const names = values.map((id, i) => {
     const { type } = valueById(graph, id);
     invariant(type.dtype === 'f32', 'only f32 values are observed');

@@ -10,12 +10,13 @@ import { isFloat } from 'hone-runtime/base/dtype';
 import { bytesOf, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import path from 'node:path';
 import { withScratch } from '../../backends/c/toolchain-run.ts';
-import type { Graph, ValueId } from '../../graph/types.ts';
+import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { valueById } from '../../graph/walk.ts';
 import { withOps } from '../../ops/registry.ts';
 import { writeArtifact } from '../build-artifact.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { CompileOptions } from '../options.ts';
+import { type Carried, withCarried } from './carried.ts';
 import { Histogram } from './histogram.ts';
 import { observe, type WatchedGraph, watchValues } from './observe.ts';
 
@@ -24,6 +25,12 @@ export interface Sample {
   readonly inputs: Readonly<Record<string, Tensor>>;
   /** How errors call it, e.g. a path. */
   readonly name: string;
+}
+
+/** A sample with all its inputs. */
+export interface CompleteSample extends Sample {
+  /** Its state is what the sample before left. */
+  readonly continues: boolean;
 }
 
 /** Anything that gives samples once; arrays do. */
@@ -44,6 +51,10 @@ export interface CalibrationOptions
   readonly threads?: number;
   /** Values whose means per channel are wanted. */
   readonly channels?: readonly ValueId[];
+  /** State to be fed back; samples may leave it out. */
+  readonly carried?: Carried;
+  /** Is told of each sample that ran. */
+  readonly onSample?: (sample: CompleteSample) => void;
 }
 
 /** Runs all samples on this machine. The graph is one after the standard passes. */
@@ -53,8 +64,9 @@ export async function calibrate(
   samples: Samples,
   options: CalibrationOptions = {},
 ): Promise<Calibration> {
-  const watched = watchValues(graph, values, options.channels);
-  const { onProgress, timeoutMs, threads } = options;
+  const { onProgress, timeoutMs, threads, carried = new Map<string, string>() } = options;
+  const kept = new Set(carried.values());
+  const watched = watchValues(graph, values, options.channels, kept);
   return withScratch(async (directory) => {
     const model = await compileBuiltGraph(watched.graph, {
       registry: withOps([observe], options.registry),
@@ -65,7 +77,7 @@ export async function calibrate(
     await writeArtifact(model, folder);
     const session = load(folder, threads === undefined ? {} : { threads });
     try {
-      return await observeAll(session, graph, values, watched, samples, onProgress);
+      return await observeAll(session, graph, values, watched, samples, { ...options, carried });
     } finally {
       session.close();
     }
@@ -78,7 +90,7 @@ async function observeAll(
   values: readonly ValueId[],
   watched: WatchedGraph,
   samples: Samples,
-  onProgress: CalibrationOptions['onProgress'],
+  { onProgress, onSample, carried }: CalibrationOptions & { readonly carried: Carried },
 ): Promise<Calibration> {
   const histograms = values.map(() => new Histogram());
   const signature = graph.inputs.map((id): Spec => {
@@ -87,16 +99,26 @@ async function observeAll(
   });
   const sums = new Map<ValueId, Float64Array>();
   const hasher = sha256Hasher();
+  const types = new Map<string, ValueType>(signature.map((spec) => [spec.name, spec]));
   let count = 0;
-  for await (const sample of samples) {
+  let found: Readonly<Record<string, Tensor>> | undefined;
+  for await (const given of samples) {
+    const { inputs, continues } = withCarried(carried, given.inputs, types, found);
+    const sample = { ...given, inputs, continues };
     checkSample(signature, sample);
-    for (const { name } of signature) hasher.update(bytesOf(sample.inputs[name] as Tensor));
-    const found = await session.run(sample.inputs);
+    // What is fed back depends on the machine's rounding: the digest is of what was given.
+    for (const { name } of signature) {
+      const tensor = given.inputs[name];
+      if (tensor !== undefined) hasher.update(bytesOf(tensor));
+    }
+    found = await session.run(inputs);
+    onSample?.(sample);
+    const outputs = found;
     watched.outputs.forEach(({ facts, counts }, i) => {
-      const numbers = (name: string) => found[name]?.data as Float32Array | Int32Array;
+      const numbers = (name: string) => outputs[name]?.data as Float32Array | Int32Array;
       at(histograms, i).add(numbers(facts), numbers(counts));
     });
-    for (const [id, name] of watched.means) addTo(sums, id, toNumbers(found[name] as Tensor));
+    for (const [id, name] of watched.means) addTo(sums, id, toNumbers(outputs[name] as Tensor));
     count++;
     onProgress?.(`calibrating: ${count} samples`);
   }

@@ -9,13 +9,14 @@
 import { load } from 'hone-runtime';
 import { openArtifact } from 'hone-runtime/artifact/read';
 import { at, fail } from 'hone-runtime/base/diagnostics';
-import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { withScratch } from '../../backends/c/toolchain-run.ts';
 import { importOnnx, openOnnx } from '../../frontends/onnx/index.ts';
 import type { Graph } from '../../graph/types.ts';
 import { valueById } from '../../graph/walk.ts';
 import { type Answers, classesOf, compareAnswers } from '../answers.ts';
-import type { InputSpec } from '../calibrate/request.ts';
+import { type Carried, findCarried, withCarried } from '../calibrate/carried.ts';
+import type { SampleSpec } from '../calibrate/request.ts';
 import { checkSample, type Samples } from '../calibrate/run.ts';
 import { readChoices } from '../choices.ts';
 import type { CustomOperators } from '../load-operators.ts';
@@ -74,7 +75,7 @@ export type StagesOf = (target: string) => readonly StageReport[];
 export async function compareModel(
   directory: string,
   modelFile: string,
-  samples: (inputs: readonly InputSpec[]) => Samples,
+  samples: (inputs: readonly SampleSpec[]) => Samples,
   stagesOf: StagesOf,
   options: CompareOptions = {},
 ): Promise<Comparison> {
@@ -102,7 +103,7 @@ async function compareGraphs(
   source: Graph,
   chosen: CompileOptions,
   folder: string,
-  samples: (inputs: readonly InputSpec[]) => Samples,
+  samples: (inputs: readonly SampleSpec[]) => Samples,
   stagesOf: StagesOf,
   { threads, onProgress, timeoutMs }: CompareOptions,
 ): Promise<Comparison> {
@@ -116,6 +117,11 @@ async function compareGraphs(
     ...(chosen.registry === undefined ? {} : { registry: chosen.registry }),
   };
   const outputs = source.outputs.map((id) => valueById(source, id).name);
+  const carried = findCarried(source, chosen.calibrated?.carried);
+  const inputs = session.signature.inputs.map((spec): SampleSpec => {
+    return carried.has(spec.name) ? { ...spec, optional: true } : spec;
+  });
+  const types = new Map(inputs.map((spec) => [spec.name, spec]));
   onProgress?.('compiling the model in fp32');
   const original = await compileValues(source, [...names, ...outputs], folder, compileOptions);
   const rest = [...names].filter((name) => !original.names.has(name));
@@ -136,13 +142,16 @@ async function compareGraphs(
   }));
   let count = 0;
   try {
-    for await (const sample of samples(session.signature.inputs)) {
-      checkSample(session.signature.inputs, sample);
+    let before: Readonly<Record<string, Tensor>> | undefined;
+    for await (const given of samples(inputs)) {
+      const sample = { ...given, inputs: withCarried(carried, given.inputs, types, before).inputs };
+      checkSample(inputs, sample);
       const ours = run(sample.inputs);
       const wanted = new Map([
         ...inner.evaluate(sample.inputs),
         ...original.evaluate(sample.inputs),
       ]);
+      before = statesOf(carried, types, wanted);
       const noisy = emulated.evaluate(sample.inputs);
       for (const { stage, output, values, saturated } of ours.written) {
         const reference = wanted.get(output.value);
@@ -289,11 +298,11 @@ function worstOf(layers: readonly LayerComparison[]): string[] {
 
 function checkSignature(
   source: Graph,
-  inputs: readonly InputSpec[],
+  inputs: readonly SampleSpec[],
   directory: string,
   modelFile: string,
 ): void {
-  const text = (specs: readonly InputSpec[]): string =>
+  const text = (specs: readonly SampleSpec[]): string =>
     specs.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.join('x')}`).join(', ');
   const own = text(
     source.inputs.map((id) => {
@@ -308,4 +317,20 @@ function checkSignature(
     modelFile,
     'give the model that the artifact was compiled from',
   );
+}
+
+/** What the model in fp32 leaves for the next sample. */
+function statesOf(
+  carried: Carried,
+  types: ReadonlyMap<string, SampleSpec>,
+  values: ReadonlyMap<string, Float64Array>,
+): Readonly<Record<string, Tensor>> {
+  const states = [...carried].flatMap(([input, output]) => {
+    const { shape } = types.get(input) ?? {};
+    const left = values.get(output);
+    return shape === undefined || left === undefined
+      ? []
+      : [[output, fromNumbers('f32', shape, left)] as const];
+  });
+  return Object.fromEntries(states);
 }

@@ -36,13 +36,18 @@ export interface BoundedPlan {
   readonly reasons: ReadonlyMap<string, string>;
 }
 
+/** Signal to noise in dB of a share of noise (power); 120 where there is none. */
+export function decibelsOf(noise: number): number {
+  return -10 * Math.log10(Math.max(noise, 1e-12));
+}
+
 export async function widenNoisy(bounded: Bounded): Promise<BoundedPlan> {
   const { graph, registry, scope, full, samples, hasBf16, leastSnr } = bounded;
   const groups = layerGroups(graph, scope);
   const noise = await withScratch((folder) =>
     groupNoise(graph, registry, full, groups, samples.slice(0, NOISE_SAMPLES), folder),
   );
-  const decibels = noise.map((share) => -10 * Math.log10(Math.max(share, 1e-12)));
+  const decibels = noise.map(decibelsOf);
   const wide: GroupPrecision = hasBf16 ? 'bf16' : 'f32';
   const decisions = decibels.map((snr) => (snr < leastSnr ? wide : 'int8'));
   const reasons = new Map<string, string>();

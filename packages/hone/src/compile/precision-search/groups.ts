@@ -1,10 +1,11 @@
 /**
  * What a precision search decides about: groups of contractions that read the same value, so that one
- * quantised form of it serves them all. And the plan that decisions come to.
+ * quantised form of it serves them all; what one node of the model became, as the steps of an LSTM,
+ * has one name and is one group. And the plan that decisions come to.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { fuseGraph } from '../../fusion/index.ts';
-import type { Graph, ValueId } from '../../graph/types.ts';
+import type { Graph } from '../../graph/types.ts';
 import { valueById } from '../../graph/walk.ts';
 import type { Registry } from '../../ops/registry.ts';
 import { autocastPlan } from '../../passes/autocast.ts';
@@ -18,29 +19,35 @@ import { type Int8Scope, int8Scope } from '../calibrate/int8-plan.ts';
 export type GroupPrecision = 'f32' | 'bf16' | 'int8';
 
 export interface LayerGroup {
-  /** Names of its contractions. */
+  /** Names of its contractions, each once. */
   readonly nodes: readonly string[];
-  /** The value they read. */
-  readonly value: ValueId;
-  readonly valueName: string;
+  /** Names of the values they read. */
+  readonly values: readonly string[];
 }
 
 /** Groups in order of the graph. */
 export function layerGroups(graph: Graph, scope: Int8Scope): readonly LayerGroup[] {
   const names = new Set(scope.contractions);
-  const byValue = new Map<ValueId, string[]>();
-  for (const node of graph.nodes) {
-    const [data] = node.inputs;
-    if (!names.has(node.name) || data === null || data === undefined) continue;
-    const have = byValue.get(data);
-    if (have === undefined) byValue.set(data, [node.name]);
-    else if (!have.includes(node.name)) have.push(node.name);
+  const groups = new Set<{ readonly nodes: Set<string>; readonly values: Set<string> }>();
+  for (const { name, inputs } of graph.nodes) {
+    const [data] = inputs;
+    if (!names.has(name) || data === null || data === undefined) continue;
+    const value = valueById(graph, data).name;
+    const [first, second] = [...groups].filter(
+      ({ nodes, values }) => nodes.has(name) || values.has(value),
+    );
+    if (first === undefined) {
+      groups.add({ nodes: new Set([name]), values: new Set([value]) });
+      continue;
+    }
+    first.nodes.add(name);
+    first.values.add(value);
+    if (second === undefined) continue;
+    for (const other of second.nodes) first.nodes.add(other);
+    for (const other of second.values) first.values.add(other);
+    groups.delete(second);
   }
-  return [...byValue].map(([value, nodes]) => ({
-    nodes,
-    value,
-    valueName: valueById(graph, value).name,
-  }));
+  return [...groups].map(({ nodes, values }) => ({ nodes: [...nodes], values: [...values] }));
 }
 
 /** The plan of one precision per group; `full` is the int8 plan of all of them. */
@@ -65,10 +72,11 @@ export function planOf(
   }
   if (decisions.includes('bf16')) {
     const half = autocastPlan(graph, fuseGraph(graph, { registry }), 'bf16', 'all');
-    groups.forEach(({ valueName }, i) => {
-      const kept = half.values.get(valueName);
-      if (at(decisions, i) === 'bf16' && kept !== undefined && !values.has(valueName)) {
-        values.set(valueName, kept);
+    groups.forEach((group, i) => {
+      if (at(decisions, i) !== 'bf16') return;
+      for (const name of group.values) {
+        const kept = half.values.get(name);
+        if (kept !== undefined && !values.has(name)) values.set(name, kept);
       }
     });
   }

@@ -13,13 +13,17 @@ import type { Registry } from '../../ops/registry.ts';
 import type { PrecisionPlan } from '../../passes/precision-plan.ts';
 import { writeArtifact } from '../build-artifact.ts';
 import type { Int8Scope } from '../calibrate/int8-plan.ts';
-import type { Sample } from '../calibrate/run.ts';
+import type { Carried } from '../calibrate/carried.ts';
+import type { CompleteSample, Sample } from '../calibrate/run.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { CompileOptions } from '../options.ts';
 import type { Report } from '../report.ts';
+import { NOISE_SAMPLES } from './bounded.ts';
+import { SEQUENCE_SAMPLES } from './carried.ts';
 import { type GroupPrecision, type LayerGroup, layerGroups, planOf } from './groups.ts';
 import { findMetric, firstOutput, type Outputs } from './metric.ts';
 import { groupNoise } from './sensitivity.ts';
+import { runInSequence, sequenceNoise, switchedModel } from './switched.ts';
 import { groupTimes, raceModels } from './timing.ts';
 import type { SearchRecord, SearchSettings } from './types.ts';
 
@@ -36,7 +40,8 @@ interface Task {
   readonly registry: Registry;
   readonly full: PrecisionPlan;
   readonly groups: readonly LayerGroup[];
-  readonly samples: readonly Sample[];
+  readonly samples: readonly CompleteSample[];
+  readonly carried: Carried;
   readonly folder: string;
   readonly say: (message: string) => void;
   readonly options: CompileOptions;
@@ -56,7 +61,9 @@ export interface Search {
   /** The int8 plan of the whole scope. */
   readonly full: PrecisionPlan;
   /** Those the search may look at. */
-  readonly samples: readonly Sample[];
+  readonly samples: readonly CompleteSample[];
+  /** State that is fed back from one to the next. */
+  readonly carried: Carried;
   readonly settings: SearchSettings;
   /** The targets multiply bf16. */
   readonly hasBf16: boolean;
@@ -64,14 +71,14 @@ export interface Search {
 }
 
 export async function searchPrecision(search: Search): Promise<Found> {
-  const { graph, registry, scope, full, samples, settings, hasBf16, options } = search;
+  const { graph, registry, scope, full, samples, carried, settings, hasBf16, options } = search;
   const metric = await findMetric(settings.metric);
   return withScratch(async (folder) => {
     const say = options.onProgress ?? ((): void => {});
     const groups = layerGroups(graph, scope);
-    const task: Task = { graph, registry, full, groups, samples, folder, say, options };
+    const task: Task = { graph, registry, full, groups, samples, carried, folder, say, options };
     const wide = await build(task, uniform(task, 'f32'), 'fp32');
-    const reference = runAll(wide.artifact, samples);
+    const reference = runAll(wide.artifact, task);
     const kinds: GroupPrecision[] = hasBf16 ? ['f32', 'bf16', 'int8'] : ['f32', 'int8'];
     const times = new Map<GroupPrecision, readonly number[]>();
     for (const kind of kinds) {
@@ -88,7 +95,10 @@ export async function searchPrecision(search: Search): Promise<Found> {
       ),
     );
     say('ranking layers by what int8 costs them');
-    const noise = await groupNoise(graph, registry, full, groups, samples.slice(0, 16), folder);
+    const noise =
+      carried.size > 0
+        ? await answerNoise(task)
+        : await groupNoise(graph, registry, full, groups, samples.slice(0, NOISE_SAMPLES), folder);
     const order = groups
       .map((_, i) => i)
       .filter((i) => at(fastest, i) === 'int8')
@@ -112,7 +122,7 @@ export async function searchPrecision(search: Search): Promise<Found> {
     };
     const judge = async (decisions: readonly GroupPrecision[], name: string): Promise<Judged> => {
       const built = await build(task, decisions, name);
-      const outputs = runAll(built.artifact, samples);
+      const outputs = runAll(built.artifact, task);
       const drop = metric(reference, outputs);
       const { meanKl, rows } = firstOutput(reference, outputs);
       // Few samples say little: of changed answers one fewer than the budget is taken.
@@ -210,6 +220,19 @@ async function renarrow(
   return best;
 }
 
+/** With carried state: what each group in int8 does to the answers over the samples. */
+async function answerNoise(task: Task): Promise<readonly number[]> {
+  const { graph, registry, full, groups, carried, folder } = task;
+  const samples = task.samples.slice(0, SEQUENCE_SAMPLES);
+  const switched = await switchedModel(graph, registry, full, groups, { samples, carried }, folder);
+  try {
+    const reference = switched.run(new Set());
+    return groups.map((_, i) => sequenceNoise(reference, switched.run(new Set([i])), carried));
+  } finally {
+    switched.close();
+  }
+}
+
 function uniform({ groups }: Task, kind: GroupPrecision): GroupPrecision[] {
   return groups.map(() => kind);
 }
@@ -238,10 +261,10 @@ async function build(
   return { artifact, report: model.report, plan };
 }
 
-function runAll(artifact: string, samples: readonly Sample[]): readonly Outputs[] {
+function runAll(artifact: string, { samples, carried }: Task): readonly Outputs[] {
   const session = load(artifact);
   try {
-    return samples.map(({ inputs }) => session.runSync(inputs));
+    return runInSequence(session, samples, carried);
   } finally {
     session.close();
   }

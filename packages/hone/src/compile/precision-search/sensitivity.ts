@@ -139,7 +139,7 @@ function doubleContractions(
 }
 
 /** Weights after their way through int8. */
-function roundWeights(tensor: Tensor, node: Node, bits: 8 | 7): Tensor {
+export function roundWeights(tensor: Tensor, node: Node, bits: 8 | 7): Tensor {
   const axis = channelAxis(node, tensor.shape.length);
   const { weights, scales } = quantizeWeights(tensor, axis, bits === 8 ? 127 : 63);
   const inner = tensor.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);

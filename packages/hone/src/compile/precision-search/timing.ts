@@ -37,10 +37,10 @@ export function groupTimes(
   }
 }
 
-function belongs(stage: StageReport, { nodes, valueName }: LayerGroup): boolean {
+function belongs(stage: StageReport, { nodes, values }: LayerGroup): boolean {
   const contraction = stage.ops.findIndex((op) => CONTRACTIONS.has(op));
   if (contraction >= 0) return nodes.includes(at(stage.nodes, contraction));
-  return stage.writes.some(({ value }) => value === valueName);
+  return stage.writes.some(({ value }) => values.includes(value));
 }
 
 /** Least and median time of whole runs, two models in turns. */
