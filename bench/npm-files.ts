@@ -33,11 +33,14 @@ export const NPM_MODELS = {
   'blazeface-front': [BLAZEFACE, 'ONNX/face_detection_front_128x128_barracuda.onnx'],
   'blazeface-back': [BLAZEFACE, 'ONNX/face_detection_back_256x256_barracuda.onnx'],
   'mlsd-320-tiny': [MLSD, 'ONNX/mlsd_320x320_tiny.onnx'],
+  'mlsd-320-large': [MLSD, 'ONNX/mlsd_320x320_large.onnx'],
+  'mlsd-512-tiny': [MLSD, 'ONNX/mlsd_512x512_tiny.onnx'],
   'mlsd-512-large': [MLSD, 'ONNX/mlsd_512x512_large.onnx'],
   'ppocr-det': [OCR, 'assets/ch_PP-OCRv4_det_infer.onnx'],
   'ppocr-rec': [OCR, 'assets/ch_PP-OCRv4_rec_infer.onnx'],
   'ppocr-cls': [OCR, 'assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'],
   'silero-v5': [VAD, 'dist/silero_vad_v5.onnx'],
+  'silero-v6': [VAD, 'dist/silero_vad_v6.onnx'],
   'silero-legacy': [VAD, 'dist/silero_vad_legacy.onnx'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 

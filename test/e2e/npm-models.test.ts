@@ -56,10 +56,12 @@ for (const target of ['x86-64-v3', 'x86-64']) {
   );
 }
 
-// M-LSD keeps local maxima only, and the large model lets rounding errors grow: onnxruntime's own
-// answers with and without graph optimisations differ in as many elements, and an f64 run from both.
+// M-LSD keeps local maxima only, and lets rounding errors grow: onnxruntime's own answers with and
+// without graph optimisations differ in as many elements, and an f64 run from both.
 for (const { model, size, photo, strays } of [
   { model: 'mlsd-320-tiny', size: 320, photo: 5, strays: 0 },
+  { model: 'mlsd-512-tiny', size: 512, photo: 6, strays: 4e-5 },
+  { model: 'mlsd-320-large', size: 320, photo: 5, strays: 4e-5 },
   { model: 'mlsd-512-large', size: 512, photo: 6, strays: 2e-4 },
 ] as const) {
   test(`${model}: finds lines`, () =>

@@ -50,8 +50,10 @@ const zeros = (shape: readonly number[]): Tensor =>
 const rate = (value: number): Tensor => fromNumbers('i64', [], [value]);
 
 interface Detector {
-  readonly model: 'silero-v5' | 'silero-legacy';
+  readonly model: 'silero-v5' | 'silero-v6' | 'silero-legacy';
   readonly window: number;
+  /** Samples before the window that the model is given too. */
+  readonly context: number;
   /**
    * Part of the state's elements that may be further off, as the logarithm of quiet parts grows
    * rounding; the answer itself, one element, may not.
@@ -66,6 +68,15 @@ const DETECTORS: readonly Detector[] = [
   {
     model: 'silero-v5',
     window: 512,
+    context: 0,
+    strays: 0.02,
+    state: { state: zeros([2, 1, 128]) },
+    next: (outputs) => ({ state: outputs['stateN'] as Tensor }),
+  },
+  {
+    model: 'silero-v6',
+    window: 512,
+    context: 64,
     strays: 0.02,
     state: { state: zeros([2, 1, 128]) },
     next: (outputs) => ({ state: outputs['stateN'] as Tensor }),
@@ -73,28 +84,27 @@ const DETECTORS: readonly Detector[] = [
   {
     model: 'silero-legacy',
     window: 1536,
+    context: 0,
     strays: 0.5,
     state: { h: zeros([2, 1, 64]), c: zeros([2, 1, 64]) },
     next: (outputs) => ({ h: outputs['hn'] as Tensor, c: outputs['cn'] as Tensor }),
   },
 ];
 
-for (const { model, window, strays, state: first, next } of DETECTORS) {
+for (const { model, window, context, strays, state: first, next } of DETECTORS) {
   test(`${model}: hears speech as onnxruntime does`, { skip }, async () => {
     const shapes = Object.fromEntries(
       Object.entries(first).map(([name, { shape }]) => [name, shape]),
     );
-    const pair = await openPair(npmModel(model), { shapes: { input: [1, window], ...shapes } });
+    const length = context + window;
+    const pair = await openPair(npmModel(model), { shapes: { input: [1, length], ...shapes } });
     try {
       const samples = readSpeech();
       let state = first;
       const heard: boolean[] = [];
-      for (let at = 0; at + window <= samples.length && heard.length < 600; at += window) {
-        const input = {
-          dtype: 'f32',
-          shape: [1, window],
-          data: samples.slice(at, at + window),
-        } as const;
+      for (let at = context; at + window <= samples.length && heard.length < 600; at += window) {
+        const data = samples.slice(at - context, at + window);
+        const input = { dtype: 'f32', shape: [1, length], data } as const;
         const label = `window ${heard.length}`;
         const out = await pair.check({ input, sr: rate(RATE), ...state }, label, strays);
         state = next(out);
