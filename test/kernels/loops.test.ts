@@ -79,6 +79,8 @@ function bufferOf(memory: Memory, ref: BufferRef): TypedArray {
       return at(memory.inputs, ref.index);
     case 'output':
       return at(memory.outputs, ref.index);
+    case 'moved':
+      throw new TypeError('there are no loops');
     default:
       return ref satisfies never;
   }
@@ -102,6 +104,7 @@ for (const target of ['x86-64-v4-linux-gnu', 'x86-64-v3-linux-gnu', 'arm64-linux
       assert.deepEqual(parseLoop(printLoop(fn)), fn, `${fn.name} survives print and parse`);
     }
     for (const step of program.steps) {
+      assert.ok(step.kind === 'kernel');
       const fn = at(
         kernels.filter((kernel) => kernel.name === step.kernel),
         0,

@@ -9,6 +9,7 @@ import { equalizeChannels } from 'hone/passes/equalize-channels';
 import { exposeQuantization } from 'hone/passes/expose-quantization';
 import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
+import { optimizeBodies } from 'hone/passes/index';
 import { moveQuantization } from 'hone/passes/move-quantization';
 import { packWeights } from 'hone/passes/pack-weights';
 import { recognize } from 'hone/passes/recognize';
@@ -31,6 +32,7 @@ const PASSES = [
   foldBatchnorm,
   foldConstants,
   moveQuantization,
+  optimizeBodies,
   packWeights,
   recognize,
   separateDequantization,

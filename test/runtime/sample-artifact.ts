@@ -64,6 +64,7 @@ const spec = (name: string): TensorSpec => ({
 export function sampleProgram(repeats = 1): Program {
   const once: Program['steps'] = [
     {
+      kind: 'kernel',
       kernel: 'k_add',
       buffers: [
         { space: 'input', index: 0 },
@@ -75,6 +76,7 @@ export function sampleProgram(repeats = 1): Program {
       label: 'add',
     },
     {
+      kind: 'kernel',
       kernel: 'k_reverse',
       buffers: [
         { space: 'arena', offset: 0 },
@@ -85,7 +87,13 @@ export function sampleProgram(repeats = 1): Program {
       dims: [COUNT],
       label: 'reverse + scale "é"',
     },
-    { kernel: 'k_check', buffers: [{ space: 'input', index: 1 }], dims: [], label: 'check' },
+    {
+      kind: 'kernel',
+      kernel: 'k_check',
+      buffers: [{ space: 'input', index: 1 }],
+      dims: [],
+      label: 'check',
+    },
   ];
   return {
     name: 'sample',

@@ -37,15 +37,24 @@ static void k_copy(void *const *buf, const int64_t *dim, const hone_worker *w) {
 }
 
 static const hone_spec in[] = {{"a", 256, {64}, HONE_F32, 1}}, out[] = {{"y", 256, {64}, HONE_F32, 1}};
-static const hone_ref refs[] = {{0, HONE_ARENA}, {0, HONE_INPUT}, {0, HONE_OUTPUT}};
+/* The last two are those of the loop: its number, and what changes sides with it. */
+static const hone_ref refs[] = {{0, HONE_ARENA}, {0, HONE_INPUT}, {0, HONE_OUTPUT},
+  {256, HONE_ARENA}, {512, HONE_ARENA}, {768, HONE_ARENA},
+  {0, HONE_MOVED}, {0, HONE_INPUT}, {0, HONE_MOVED}};
 static const int64_t dims[] = {64};
+static const hone_loop loops[] = {{9, 9, HONE_FAULT_RANGE, 3, HONE_NO_REF, HONE_NO_REF, HONE_NO_REF, 0, 2}};
+static const hone_move moves[] = {{0, 6, 4, 5}, {0, 8, 5, 4}};
+#define KERNEL(k, label, parts) {k, label, 0, 0, parts, 0, 0, 0}
 static const hone_step steps[] = {
-  {k_copy, "a", 0, 0, 1}, {k_turn, "b", 0, 0, 0}, {k_copy, "c", 0, 0, 7}, {k_copy, "d", 0, 0, 64},
-  {k_turn, "e", 0, 0, 0}};
+  KERNEL(k_copy, "a", 1),
+  {0, "loop", 0, 0, 0, HONE_ENTER, 6, 0},
+  {k_copy, "two parts", 6, 0, 2, 0, 0, 0}, {k_turn, "turn", 6, 0, 0, 0, 0, 0}, {k_copy, "one", 6, 0, 1, 0, 0, 0},
+  {0, "loop", 0, 0, 0, HONE_REPEAT, 2, 0},
+  KERNEL(k_turn, "b", 0), KERNEL(k_copy, "c", 7), KERNEL(k_copy, "d", 64), KERNEL(k_turn, "e", 0)};
 const hone_program hone_compiled = {
-  .describe = "{}", .weights_file = "w", .arena_bytes = 256, .inputs = in, .outputs = out,
-  .steps = steps, .refs = refs, .dims = dims,
-  .input_count = 1, .output_count = 1, .step_count = 5, .ref_count = 3};
+  .describe = "{}", .weights_file = "w", .arena_bytes = 1024, .inputs = in, .outputs = out,
+  .steps = steps, .refs = refs, .dims = dims, .loops = loops, .moves = moves,
+  .input_count = 1, .output_count = 1, .step_count = 10, .ref_count = 9, .loop_count = 1};
 
 static void *work(void *context) {
   float a[64] = {0}, y[64];

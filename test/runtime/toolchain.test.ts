@@ -184,7 +184,7 @@ test('program tables: any text is a C string, wrong programs are refused', () =>
   const deep = [{ ...input, shape: new Array<number>(9).fill(1) }];
   assert.throws(() => table({ inputs: deep }), code('HONE-COMPILE-041'));
   assert.throws(() => table({ arenaBytes: 100 }), code('HONE-INTERNAL-001'));
-  const steps = [{ kernel: 'a; b', buffers: [], dims: [], label: '' }];
+  const steps = [{ kind: 'kernel', kernel: 'a; b', buffers: [], dims: [], label: '' }] as const;
   assert.throws(() => table({ steps }), code('HONE-INTERNAL-001'));
   const description = parseDescription(describeProgram(program, target.name), 'sample');
   assert.equal(description.steps[1]?.label, 'reverse + scale "é"');

@@ -72,6 +72,7 @@ export function evaluateBody(
   out: ValueType,
 ): Tensor | undefined {
   if (body.kind === 'routine') return undefined;
+  if (body.kind === 'control') throw new TypeError('bodies of control flow are graphs');
   if (body.kind === 'alias') return { ...inputAt(inputs, 0), shape: out.shape };
   const values = new Array<Scalar>(elementCount(out.shape)).fill(isBig(out.dtype) ? 0n : 0);
   const written = new Uint8Array(values.length);

@@ -18,7 +18,13 @@ import type { CompiledGraph } from 'hone/compile/index';
 import { exactJson, loopKey } from 'hone/loop/key';
 import type { LoopFn } from 'hone/loop/types';
 import { describeProgram } from 'hone-runtime/artifact/describe';
-import type { BufferRef, Program, Step, TensorSpec } from 'hone-runtime/artifact/program';
+import type {
+  BufferRef,
+  Program,
+  ProgramLoop,
+  Step,
+  TensorSpec,
+} from 'hone-runtime/artifact/program';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { bytesOf, type Tensor, viewBytes } from 'hone-runtime/base/tensor';
 import {
@@ -101,12 +107,14 @@ function merge(graphs: readonly CompiledGraph[]): Merged {
   const kernels = new Map<string, LoopFn>();
   const routines = new Map<string, RoutineCall>();
   const steps: Step[] = [];
+  const loops: ProgramLoop[] = [];
   const inputs: TensorSpec[] = [];
   const outputs: TensorSpec[] = [];
   let arenaBytes = 0;
   let weightsBytes = 0;
   for (const [g, graph] of graphs.entries()) {
     const symbols = new Map<string, string>();
+    const firstLoop = loops.length;
     for (const fn of graph.kernels) {
       const key = loopKey(fn);
       const have = kernels.get(key) ?? { ...fn, name: `k${kernels.size}_${fn.name}` };
@@ -122,20 +130,42 @@ function merge(graphs: readonly CompiledGraph[]): Merged {
     const move = (ref: BufferRef): BufferRef => {
       if (ref.space === 'arena') return { ...ref, offset: ref.offset + arenaBytes };
       if (ref.space === 'weights') return { ...ref, offset: ref.offset + weightsBytes };
+      if (ref.space === 'moved') {
+        const loop = ref.loop + firstLoop;
+        return { ...ref, loop, even: move(ref.even), odd: move(ref.odd) };
+      }
       return { ...ref, index: ref.index + (ref.space === 'input' ? inputs : outputs).length };
     };
+    const firstStep = steps.length;
     for (const step of graph.program.steps) {
-      const kernel = symbols.get(step.kernel);
-      assert.ok(kernel, `${step.kernel} is not among the kernels`);
       const label = `${stepPrefix(g)}${step.label}`;
-      steps.push({ ...step, kernel, label, buffers: step.buffers.map(move) });
+      if (step.kind === 'kernel') {
+        const kernel = symbols.get(step.kernel);
+        assert.ok(kernel, `${step.kernel} is not among the kernels`);
+        steps.push({ ...step, kernel, label, buffers: step.buffers.map(move) });
+        continue;
+      }
+      const target = step.target + firstStep;
+      if (step.kind === 'unless') {
+        steps.push({ ...step, label, target, condition: move(step.condition) });
+      } else if (step.kind === 'jump') steps.push({ ...step, label, target });
+      else steps.push({ ...step, label, target, loop: step.loop + firstLoop });
+    }
+    for (const { iteration, trips, start, again, ...rest } of graph.program.loops ?? []) {
+      loops.push({
+        ...rest,
+        iteration: move(iteration),
+        ...(trips && { trips: move(trips) }),
+        ...(start && { start: move(start) }),
+        ...(again && { again: move(again) }),
+      });
     }
     inputs.push(...graph.program.inputs.map((spec) => ({ ...spec, name: `${g}/${spec.name}` })));
     outputs.push(...graph.program.outputs.map((spec) => ({ ...spec, name: `${g}/${spec.name}` })));
     arenaBytes += align(graph.program.arenaBytes);
     weightsBytes += align(graph.program.weightsBytes);
   }
-  const program = { name: 'merged', inputs, outputs, steps, arenaBytes, weightsBytes };
+  const program = { name: 'merged', inputs, outputs, steps, loops, arenaBytes, weightsBytes };
   return { program, kernels: [...kernels.values()], routines: [...routines.values()] };
 }
 

@@ -65,7 +65,7 @@ enum {
   HONE_ERROR_MEMORY = 4,   /* HONE-RUN-004 */
   HONE_ERROR_THREADS = 5,  /* HONE-RUN-005 */
   HONE_ERROR_TEXTS = 6,    /* HONE-RUN-006: the model works on texts, which only Node runs */
-  HONE_ERROR_DATA = 10     /* HONE-RUN-010: data broke a rule of an operator */
+  HONE_ERROR_DATA = 10     /* HONE-RUN-010: data broke a rule of an operator; HONE-RUN-014: a loop without end */
 };
 
 /* Row-major elements. Data need not be aligned beyond its element type. */

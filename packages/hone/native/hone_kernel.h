@@ -40,7 +40,8 @@ enum {
   HONE_FAULT_INDEX = 1,  /* an index outside its axis */
   HONE_FAULT_DIVIDE = 2, /* an integer division by zero */
   HONE_FAULT_RANGE = 3,  /* a size, length or count outside its bounds */
-  HONE_FAULT_DATA = 4    /* other data the operator does not accept */
+  HONE_FAULT_DATA = 4,   /* other data the operator does not accept */
+  HONE_FAULT_ENDLESS = 5 /* a loop that goes on beyond all reason */
 };
 
 /*

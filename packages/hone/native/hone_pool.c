@@ -1,10 +1,12 @@
 /*
  * Workers, the ticket they follow, and the barrier.
  *
- * The ticket is one word: run, step, parts of the step, parts taken. A worker takes a part by
+ * The ticket is one word: its number, parts of the step, parts taken. A worker takes a part by
  * counting the word up; that fails when anything of it has changed, so a worker that was held up can
- * never take a part of a run or step that is not the current one. Who finishes the last part of a step
- * writes the ticket of the next. A ticket without parts means that there is nothing to do.
+ * never take a part of a step that is over. Who finishes the last part of a step writes the ticket of
+ * the next. A ticket without parts means that there is nothing to do. Numbers count all steps that the
+ * pool ever began, so that a step of a loop has another ticket each time; which step it is, is told
+ * beside the ticket: that changes only when all who took parts are done.
  *
  * The barrier inside of kernels counts arrivals since the pool began: the n-th waits until the count
  * reaches the next multiple of the number of workers, so there is no sense to reverse.
@@ -30,8 +32,9 @@ struct hone_pool {
   hone_mutex sleep_lock;
   hone_condition wake;
   LINE hone_mutex run_lock;
-  hone_job job; /* of the current run: read only by who holds a part of it */
-  uint64_t run;
+  hone_job job; /* of the current run: read only by who holds a part of it, like the next two */
+  uint32_t step;
+  uint64_t begun; /* steps */
   int quit;
   int count;
   uint64_t spin_ns;
@@ -42,7 +45,7 @@ struct hone_pool {
   } members[HONE_MAX_THREADS];
 };
 
-/* ---- The ticket: run (20 bits), step (20), parts (12), parts taken (12) ----
+/* ---- The ticket: number (40 bits), parts (12), parts taken (12) ----
  *
  * Up to MOST_ENDS parts are taken from both ends (6 bits each): workers of even number from the first
  * on, the others from the last on. What a worker computes in one step it then mostly reads in the next.
@@ -50,10 +53,9 @@ struct hone_pool {
 
 #define MOST_ENDS 63
 
-static inline uint64_t make_ticket(uint64_t run, uint64_t step, uint64_t parts) {
-  return run << 44 | step << 24 | parts << 12;
+static inline uint64_t make_ticket(uint64_t number, uint64_t parts) {
+  return number << 24 | parts << 12;
 }
-static inline uint32_t step_of(uint64_t ticket) { return (uint32_t)(ticket >> 24) & 0xfffff; }
 static inline uint32_t parts_of(uint64_t ticket) { return (uint32_t)(ticket >> 12) & 0xfff; }
 static inline uint32_t taken_of(uint64_t ticket) {
   const uint32_t taken = (uint32_t)ticket & 0xfff;
@@ -165,9 +167,10 @@ static void publish(hone_pool *pool, uint64_t ticket) {
 }
 
 /* Begins a step of the current run, or ends the run. */
-static void begin_step(hone_pool *pool, uint32_t step, int ended) {
-  const uint32_t parts = ended ? 0 : pool->job.parts(step, (uint32_t)pool->count);
-  publish(pool, make_ticket(pool->run, step, parts));
+static void begin_step(hone_pool *pool, uint32_t step) {
+  const uint32_t parts = step == HONE_END ? 0 : pool->job.parts(step, (uint32_t)pool->count);
+  pool->step = step;
+  publish(pool, make_ticket(++pool->begun, parts));
 }
 
 /* Takes parts while there are any; returns the ticket that has none left. */
@@ -177,13 +180,11 @@ static uint64_t take_parts(hone_pool *pool, int worker) {
     if (!__atomic_compare_exchange_n(&pool->ticket, &ticket, take_next(ticket, worker), 0,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
       continue;
-    const uint32_t step = step_of(ticket), parts = parts_of(ticket);
+    const uint32_t step = pool->step, parts = parts_of(ticket);
     hone_worker w = {(int)next_of(ticket, worker), (int)parts, 0, pool};
     pool->job.part(pool->job.data, step, &w);
-    if (__atomic_add_fetch(&pool->done, 1, __ATOMIC_ACQ_REL) == parts) {
-      const int stop = pool->job.finish(pool->job.data, step);
-      begin_step(pool, step + 1, stop || step + 1 == pool->job.steps);
-    }
+    if (__atomic_add_fetch(&pool->done, 1, __ATOMIC_ACQ_REL) == parts)
+      begin_step(pool, pool->job.finish(pool->job.data, step));
     ticket = __atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE);
   }
   return ticket;
@@ -203,7 +204,7 @@ static void *worker_main(void *argument) {
 /* Ends the threads 1 to started - 1. */
 static void end_threads(hone_pool *pool, int started) {
   __atomic_store_n(&pool->quit, 1, __ATOMIC_RELEASE);
-  publish(pool, make_ticket(++pool->run, 0, 0));
+  publish(pool, make_ticket(++pool->begun, 0));
   for (int id = 1; id < started; id++) hone_thread_join(pool->members[id].thread);
   hone_condition_destroy(&pool->wake);
   hone_mutex_destroy(&pool->run_lock);
@@ -234,12 +235,11 @@ void hone_pool_destroy(hone_pool *pool) { end_threads(pool, pool->count); }
 int hone_pool_count(const hone_pool *pool) { return pool->count; }
 
 void hone_pool_run(hone_pool *pool, const hone_job *job) {
-  if (job->steps == 0) return;
+  if (job->first == HONE_END) return;
   hone_mutex_lock(&pool->run_lock);
   pool->job = *job;
-  pool->run++;
   const uint64_t saved = flush_subnormals();
-  begin_step(pool, 0, 0);
+  begin_step(pool, job->first);
   for (;;) {
     const uint64_t ticket = take_parts(pool, 0);
     if (parts_of(ticket) == 0) break;

@@ -1,9 +1,10 @@
 /*
  * A pool of workers. The caller of hone_pool_run is one of them; the others are threads of the pool.
  *
- * A job is a row of steps; a step is cut into parts, and every worker takes the next part that
+ * A job is one step after another; a step is cut into parts, and every worker takes the next part that
  * nobody has taken. So a worker that the system holds up delays the part it has, never the step:
- * the others take the rest. A step begins when all parts of the one before are done.
+ * the others take the rest. When all parts of a step are done, the job says which step is next; the
+ * same one may come again.
  */
 #ifndef HONE_POOL_H
 #define HONE_POOL_H
@@ -13,18 +14,19 @@
 typedef struct hone_pool hone_pool;
 
 #define HONE_MAX_THREADS 256
-/* Steps of a job, and parts of a step: what fits the pool's ticket. */
-#define HONE_MAX_STEPS (1u << 20)
+/* Parts of a step: what fits the pool's ticket. */
 #define HONE_MAX_PARTS ((1u << 12) - 1)
+/* In place of a step: there is none left. */
+#define HONE_END UINT32_MAX
 
 typedef struct {
-  uint32_t steps;
+  uint32_t first; /* step */
   /* Parts of a step for so many workers, 1 to HONE_MAX_PARTS. */
   uint32_t (*parts)(uint32_t step, uint32_t workers);
   /* Part w->id of w->count. Parts that pass barriers must be as many as there are workers. */
   void (*part)(void *data, uint32_t step, hone_worker *w);
-  /* Called once after the last part of a step, by any worker; other than 0 ends the job. */
-  int (*finish)(void *data, uint32_t step);
+  /* Called once after the last part of a step, by any worker: gives the next step or HONE_END. */
+  uint32_t (*finish)(void *data, uint32_t step);
   void *data;
 } hone_job;
 

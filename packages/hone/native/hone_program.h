@@ -7,13 +7,23 @@
 #include "hone.h"
 #include "hone_kernel.h"
 
-enum { HONE_ARENA = 0, HONE_WEIGHTS = 1, HONE_INPUT = 2, HONE_OUTPUT = 3 };
+enum { HONE_ARENA = 0, HONE_WEIGHTS = 1, HONE_INPUT = 2, HONE_OUTPUT = 3, HONE_MOVED = 4 };
 
-/* A buffer of a step: `offset` bytes into arena or weights, or the input or output `offset`. */
+/* A buffer of a step: `offset` bytes into arena or weights, or the input, output or move `offset`. */
 typedef struct {
   uint64_t offset;
   uint64_t space;
 } hone_ref;
+
+/* Steps without a kernel say which step is next. */
+enum {
+  HONE_KERNEL = 0,
+  HONE_JUMP = 1,   /* `target` is next */
+  HONE_UNLESS = 2, /* where the bool at first_ref is false */
+  HONE_ENTER = 3,  /* `loop` begins; `target` is behind it */
+  HONE_REPEAT = 4, /* the next iteration begins at `target`, or the loop is done */
+  HONE_IF_EVEN = 5 /* where the loop ran an even number of iterations */
+};
 
 typedef struct {
   hone_kernel *kernel;
@@ -21,7 +31,33 @@ typedef struct {
   uint32_t first_ref;
   uint32_t first_dim;
   uint32_t parts; /* most parts worth cutting it into; 0: one for every worker, as it has barriers */
+  uint32_t control;
+  uint32_t target;
+  uint32_t loop;
 } hone_step;
+
+#define HONE_NO_REF UINT32_MAX
+
+/* A loop goes on while iterations are left and conditions hold, those of both that there are. */
+typedef struct {
+  int64_t count;      /* iterations, INT64_MAX where data says how many */
+  int64_t limit;      /* most iterations; going on after them is `fault` */
+  uint32_t fault;
+  uint32_t iteration; /* ref of an int64_t: the iteration's number, behind the loop how many there were */
+  uint32_t trips;     /* ref of an int64_t: how many */
+  uint32_t start;     /* ref of a bool: is there a first one? */
+  uint32_t again;     /* ref of a bool: is there another? */
+  uint32_t first_move; /* of those that move with it */
+  uint32_t move_count;
+} hone_loop;
+
+/* A buffer that is at `even` or `odd` (refs) as the iteration of a loop is, and `stride` bytes times it on. */
+typedef struct {
+  uint64_t stride;
+  uint32_t ref; /* its own */
+  uint32_t even;
+  uint32_t odd;
+} hone_move;
 
 typedef struct {
   const char *name;
@@ -42,10 +78,13 @@ typedef struct {
   const hone_step *steps;
   const hone_ref *refs;
   const int64_t *dims;
+  const hone_loop *loops;
+  const hone_move *moves; /* by loop, outer loops first */
   uint32_t input_count;
   uint32_t output_count;
   uint32_t step_count;
   uint32_t ref_count;
+  uint32_t loop_count;
   uint32_t texts; /* 1: steps on texts belong around the compiled part */
   uint32_t worker_limit; /* more would wait more than they work; 0: no limit */
 } hone_program;

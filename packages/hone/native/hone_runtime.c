@@ -43,7 +43,8 @@ struct hone_context {
   int fault;
   uint32_t fault_step;
   char error[ERROR_BYTES];
-  void *pointers[]; /* of each step's buffers, one after the other: the refs of the program */
+  void **pointers; /* of each step's buffers, one after the other: the refs of the program */
+  int64_t iterations[]; /* of each loop; the pointers come after them */
 };
 
 static __thread char open_error[ERROR_BYTES];
@@ -130,8 +131,11 @@ static int create_context(model *m, const hone_options *options, hone_context **
   if (hone_compiled.texts && !(wanted.flags & HONE_COMPILED_PART))
     return report(error, HONE_ERROR_TEXTS,
                   "HONE-RUN-006: this model has steps on texts, which only the Node runtime runs");
-  hone_context *c = calloc(1, sizeof *c + hone_compiled.ref_count * sizeof(void *));
+  const size_t pointer_bytes = hone_compiled.ref_count * sizeof(void *);
+  const size_t loop_bytes = hone_compiled.loop_count * sizeof(int64_t);
+  hone_context *c = calloc(1, sizeof *c + pointer_bytes + loop_bytes);
   if (!c) return report(error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
+  c->pointers = (void **)(c->iterations + hone_compiled.loop_count);
   hone_mutex_init(&c->lock);
   c->model = m;
   c->flags = wanted.flags;
@@ -230,8 +234,70 @@ static void run_part(void *data, uint32_t s, hone_worker *w) {
   step->kernel(c->pointers + step->first_ref, hone_compiled.dims + step->first_dim, w);
 }
 
+/* ---- Control steps ---- */
+
+static int holds(const hone_context *c, uint32_t ref) {
+  return ref == HONE_NO_REF || *(const uint8_t *)c->pointers[ref] != 0;
+}
+
+/* Sets the number of a loop's iteration, and the pointers that move with it. */
+static void set_iteration(hone_context *c, uint32_t l, int64_t iteration) {
+  const hone_loop *loop = &hone_compiled.loops[l];
+  c->iterations[l] = iteration;
+  memcpy(c->pointers[loop->iteration], &iteration, sizeof iteration);
+  for (uint32_t i = 0; i < loop->move_count; i++) {
+    const hone_move *move = &hone_compiled.moves[loop->first_move + i];
+    uint8_t *base = c->pointers[iteration % 2 ? move->odd : move->even];
+    c->pointers[move->ref] = base + (uint64_t)iteration * move->stride;
+  }
+}
+
+static int64_t trips_of(const hone_context *c, const hone_loop *loop) {
+  int64_t trips = loop->count;
+  if (loop->trips != HONE_NO_REF) memcpy(&trips, c->pointers[loop->trips], sizeof trips);
+  return trips;
+}
+
+static uint32_t stop_at(hone_context *c, uint32_t s, int fault) {
+  c->fault = fault;
+  c->fault_step = s;
+  return HONE_END;
+}
+
+/* What follows a control step. */
+static uint32_t decide(hone_context *c, uint32_t s) {
+  const hone_step *step = &hone_compiled.steps[s];
+  const hone_loop *loop = &hone_compiled.loops[step->loop];
+  switch (step->control) {
+    case HONE_UNLESS:
+      return holds(c, step->first_ref) ? s + 1 : step->target;
+    case HONE_ENTER:
+      set_iteration(c, step->loop, 0);
+      if (trips_of(c, loop) <= 0 || !holds(c, loop->start)) return step->target;
+      return loop->limit > 0 ? s + 1 : stop_at(c, s, (int)loop->fault);
+    case HONE_REPEAT: {
+      const int64_t next = c->iterations[step->loop] + 1;
+      const int again = holds(c, loop->again); /* before pointers move */
+      const int more = again && next < trips_of(c, loop);
+      if (more && next >= loop->limit) return stop_at(c, s, (int)loop->fault);
+      set_iteration(c, step->loop, next);
+      return more ? step->target : s + 1;
+    }
+    case HONE_IF_EVEN:
+      return c->iterations[step->loop] % 2 == 0 ? step->target : s + 1;
+    default:
+      return step->target;
+  }
+}
+
+/* The first step with a kernel from `s` on, as control steps lead; HONE_END when there is none. */
+static uint32_t next_kernel(hone_context *c, uint32_t s) {
+  while (s < hone_compiled.step_count && hone_compiled.steps[s].control != HONE_KERNEL) s = decide(c, s);
+  return s < hone_compiled.step_count ? s : HONE_END;
+}
+
 /* A fault ends the run after its step. */
-static int finish_step(void *data, uint32_t s) {
+static uint32_t finish_step(void *data, uint32_t s) {
   hone_context *c = data;
   for (uint32_t i = 0; i < c->watch_count; i++) {
     const hone_watch *watch = &c->watches[i];
@@ -243,7 +309,7 @@ static int finish_step(void *data, uint32_t s) {
     c->step_began = now;
   }
   c->fault_step = s;
-  return __atomic_load_n(&c->fault, __ATOMIC_RELAXED);
+  return __atomic_load_n(&c->fault, __ATOMIC_RELAXED) ? HONE_END : next_kernel(c, s + 1);
 }
 
 static int check_tensor(hone_context *c, const hone_spec *spec, const char *role,
@@ -306,6 +372,8 @@ static const char *fault_text(int what) {
       return "an integer is divided by zero";
     case HONE_FAULT_RANGE:
       return "a size or count lies outside its bounds";
+    case HONE_FAULT_ENDLESS:
+      return "a loop goes on without end";
     default:
       return "the data is not what the operator accepts";
   }
@@ -323,12 +391,12 @@ static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *o
   if (c->flags & HONE_POISON) memset(c->arena, 0xff, hone_compiled.arena_bytes);
   c->fault = 0;
   if (c->profile) c->step_began = hone_now_ns();
-  const hone_job job = {hone_compiled.step_count, parts_of_step, run_part, finish_step, c};
+  const hone_job job = {next_kernel(c, 0), parts_of_step, run_part, finish_step, c};
   hone_pool_run(c->crew->pool, &job);
   const int fault = c->fault;
   if (!fault) return HONE_OK;
-  return report(c->error, HONE_ERROR_DATA, "HONE-RUN-010: %s in step %u (%.200s)",
-                fault_text(fault), (unsigned)c->fault_step,
+  return report(c->error, HONE_ERROR_DATA, "HONE-RUN-%s: %s in step %u (%.200s)",
+                fault == HONE_FAULT_ENDLESS ? "014" : "010", fault_text(fault), (unsigned)c->fault_step,
                 hone_compiled.steps[c->fault_step].label);
 }
 

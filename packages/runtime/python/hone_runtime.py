@@ -715,6 +715,7 @@ _CURES = {
     "HONE-RUN-004": "free some memory, or compile with a smaller --batch or --shape",
     "HONE-RUN-005": "ask for fewer threads, or raise the limit of processes",
     "HONE-RUN-010": "check the values of the inputs",
+    "HONE-RUN-014": "check the values that the condition of the loop depends on",
 }
 
 

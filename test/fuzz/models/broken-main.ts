@@ -24,6 +24,7 @@ const program: Program = {
   outputs: [{ name: 'y', dtype: 'i32', shape: [1], bytes: 4 }],
   steps: [
     {
+      kind: 'kernel',
       kernel: 'k_sum',
       buffers: [
         { space: 'input', index: 0 },

@@ -77,7 +77,8 @@ export function runOddly(
         try {
           library.run(context, inputs, outputs);
         } catch (error) {
-          if (!(error instanceof HoneError) || error.code !== 'HONE-RUN-010') throw error;
+          const isOfData = error instanceof HoneError && /^HONE-RUN-01[04]$/.test(error.code);
+          if (!isOfData) throw error;
         }
         const changed = inputs.find(({ whole }, i) =>
           Buffer.compare(whole, before[i] as Uint8Array),

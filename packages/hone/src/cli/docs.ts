@@ -78,6 +78,7 @@ function escapeText(text: string): string {
 const KINDS: Readonly<Record<OpDef['kind'], string>> = {
   core: 'compiled',
   composite: 'compiled, from other operators',
+  control: 'compiled, with its bodies',
   host: 'folded on constants only',
 };
 

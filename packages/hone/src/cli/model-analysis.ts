@@ -15,7 +15,8 @@ import type { Graph } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { runPasses } from '../passes/index.ts';
-import { stageCost } from '../stages/cost.ts';
+import { graphCost } from '../stages/cost.ts';
+import { allStages } from '../stages/types.ts';
 import type { CompileRequest } from './compile-request.ts';
 import { asHoneError } from './errors.ts';
 import { type OperatorWork, operatorWork } from './operator-work.ts';
@@ -97,13 +98,14 @@ export function analyzeModel(
     const bound = boundSpecs(imported);
     if (fallback.length > 0) return { ...base, fallback, notes, bound, nodeOnly };
     const fused = fuseGraph(graph, { registry });
-    const costs = fused.stages.map((stage) => stageCost(stage, fused.buffers));
+    const stages = allStages(fused);
+    const { flops, bytesRead, bytesWritten } = graphCost(fused);
     const lowered: Lowered = {
-      stages: fused.stages.length,
-      flops: costs.reduce((sum, cost) => sum + cost.flops, 0),
-      bytes: costs.reduce((sum, cost) => sum + cost.bytesRead + cost.bytesWritten, 0),
+      stages: stages.filter(({ body }) => body.kind !== 'control').length,
+      flops,
+      bytes: bytesRead + bytesWritten,
     };
-    const routines = fused.stages.flatMap(({ nodes, body }) =>
+    const routines = stages.flatMap(({ nodes, body }) =>
       body.kind === 'routine' ? [{ node: nodes.join(' + '), routine: body.routine }] : [],
     );
     const work = operatorWork(imported, graph, registry);

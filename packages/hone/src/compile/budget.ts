@@ -4,11 +4,12 @@
  * possible; where even that is too much, the error names the largest needs. Without a budget packed
  * weights may be little more than the parameters.
  */
-import { at, fail } from 'hone-runtime/base/diagnostics';
+import { fail } from 'hone-runtime/base/diagnostics';
 import type { Graph } from '../graph/types.ts';
 import type { StageGraph } from '../stages/types.ts';
 import { type Generated, type GenerateOptions, generate } from './generate.ts';
 import { fullestMoment, type Need } from './memory-plan.ts';
+import type { GreedyStage } from './plan-stages.ts';
 import type { Report } from './report.ts';
 
 /** Without a budget: more than this is surely a mistake in a shape. */
@@ -52,7 +53,7 @@ function leaner(
   fastest: Generated,
   fits: (report: Report) => boolean,
 ): Generated {
-  const greedy = greedyPositions(stages, fastest.report);
+  const greedy = greedyPaths(fastest.plan.greedy);
   if (greedy.length === 0) return fastest;
   const without = (count: number): Generated =>
     generate(graph, stages, { ...options, lean: new Set(greedy.slice(0, count)) });
@@ -71,27 +72,19 @@ function leaner(
   return best;
 }
 
-/** Stages whose kernels have workspaces: first those with the most weights for the least work. */
-function greedyPositions(stages: StageGraph, report: Report): readonly number[] {
-  const weightOf = (position: number): number =>
-    Math.max(
-      0,
-      ...at(stages.stages, position).operands.map((view) =>
-        at(stages.buffers, view.buffer).constant === undefined ? 0 : product(view.shape),
-      ),
-    );
-  const flopsOf = (position: number): number => at(report.stages, position).flops;
-  return report.stages
-    .flatMap((stage, position) => (stage.workspaceBytes > 0 ? [position] : []))
-    .sort((a, b) => weightOf(b) - weightOf(a) || flopsOf(a) - flopsOf(b) || a - b);
+/** First those with the most weights for the least work. */
+function greedyPaths(stages: readonly GreedyStage[]): readonly string[] {
+  return [...stages]
+    .sort((a, b) => b.weights - a.weights || a.flops - b.flops)
+    .map(({ path }) => path);
 }
 
 function product(shape: readonly number[]): number {
   return shape.reduce((all, extent) => all * extent, 1);
 }
 
-function refuse(stages: StageGraph, { report, workspaces }: Generated, budget: number): never {
-  const { position, needs } = fullestMoment(stages, workspaces);
+function refuse(stages: StageGraph, { report, plan }: Generated, budget: number): never {
+  const { position, needs } = fullestMoment(stages, plan.workspaces);
   const constants = stages.buffers
     .filter((buffer) => buffer.constant !== undefined)
     .map(({ name, shape }): Need => ({ name, bytes: product(shape) }));
@@ -101,7 +94,7 @@ function refuse(stages: StageGraph, { report, workspaces }: Generated, budget: n
       .slice(0, NAMED)
       .map(format)
       .join(', ');
-  const step = report.stages[position]?.label ?? '';
+  const step = stages.stages[position]?.nodes.join(' + ') ?? '';
   const weights = list(constants, ({ name, bytes }) => `${name} (${bytes} elements)`);
   const buffers = list(needs, ({ name, bytes }) => `${name} (${bytes} bytes)`);
   fail(

@@ -10,7 +10,7 @@ export interface StageReport {
   readonly ops: readonly string[];
   /** C symbol. */
   readonly kernel: string;
-  /** Row of the kernel table. */
+  /** Row of the kernel table; "control" for a step that decides on the next one. */
   readonly row: string;
   /** Why this row. */
   readonly why: string;
@@ -22,6 +22,8 @@ export interface StageReport {
   /** Values it reads, without constants, by their names in the model. */
   readonly reads: readonly string[];
   readonly writes: readonly StageOutput[];
+  /** How often it runs where that is not once; null: that depends on data. Figures are of one time. */
+  readonly runs?: number | null;
 }
 
 /** What a kernel writes, and where that lies when its step is done. */
@@ -47,6 +49,11 @@ export interface StageOutput {
     /** Borders around height and width: top, left, bottom, right. */
     readonly halo: readonly number[];
   };
+}
+
+/** Steps that are kernels: all but those that decide on the next one. */
+export function kernelCount({ stages }: Report): number {
+  return stages.filter(({ row }) => row !== 'control').length;
 }
 
 /** A report of an artifact for several targets: of its first one, and of the others. */

@@ -18,13 +18,23 @@ interface Wide {
   readonly zeroPoint?: number;
 }
 
+/** Of which graph the stages are: that of a body of control flow has its values under its own names. */
+export interface DescribedGraph {
+  /** Absent in bodies, which nothing keeps narrow. */
+  readonly graph?: Graph;
+  /** Where the graph's working memory begins. */
+  readonly base: number;
+  /** What names of values begin with. */
+  readonly prefix: string;
+}
+
 export function stageDescriber(
-  graph: Graph,
   { buffers }: StageGraph,
   memory: MemoryPlan,
+  { graph, base, prefix }: DescribedGraph,
 ): (stage: Stage) => Pick<StageReport, 'reads' | 'writes'> {
-  const wide = wideValues(graph);
-  const storedName = ({ name }: Buffer): string => name.replace(/\/reordered\.\d+$/, '');
+  const wide = graph === undefined ? new Map<string, Wide>() : wideValues(graph);
+  const storedName = ({ name }: Buffer): string => prefix + name.replace(/\/reordered\.\d+$/, '');
   const nameOf = (buffer: Buffer): string =>
     wide.get(storedName(buffer))?.name ?? storedName(buffer);
   const write = (view: View): StageOutput => {
@@ -42,7 +52,7 @@ export function stageDescriber(
       ...(view.offset === undefined ? {} : { part: { from: view.offset, shape: view.shape } }),
       ...(buffer.role !== 'temp' || offset === undefined
         ? {}
-        : { memory: { offset, bytes: bufferBytes(buffer), ...layout } }),
+        : { memory: { offset: base + offset, bytes: bufferBytes(buffer), ...layout } }),
     };
   };
   return (stage) => {

@@ -29,13 +29,16 @@ const KEEP_BYTES = 512 * 1024 * 1024;
 
 export class WeightCollector {
   readonly #offsets = new Map<string, number>();
+  /** Numbers of constants by what they are, for graphs inside of others have the same ones. */
+  readonly #constants = new Map<object, Map<number, number>>();
   readonly #parts: WeightPart[] = [];
   #end = 0;
+  #next = 0;
   #left = KEEP_BYTES;
 
   /** Offset of a constant in the kernel's packing, adding it when it is new. */
   packed(buffer: Buffer, item: Extract<KernelBuffer, { kind: 'packed' }>): number {
-    return this.#place(`${buffer.id}:${item.packing}`, () => {
+    return this.#place(`${this.#keyOf(buffer)}:${item.packing}`, () => {
       const data = item.pack();
       return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     });
@@ -45,13 +48,25 @@ export class WeightCollector {
   plain(buffer: Buffer): number {
     const { constant, name, dtype, shape } = buffer;
     invariant(constant !== undefined, `${name} is not a constant`);
-    return this.#place(`${buffer.id}:plain`, () =>
+    return this.#place(`${this.#keyOf(buffer)}:plain`, () =>
       bytesOf(constantTensor({ id: 0, name, type: { dtype, shape }, constant })),
     );
   }
 
   finish(): WeightBlob {
     return { bytes: this.#end, parts: this.#parts };
+  }
+
+  /** Equal for buffers that hold the same constant in the same shape. */
+  #keyOf({ constant, name, dtype, shape }: Buffer): string {
+    invariant(constant !== undefined, `${name} is not a constant`);
+    const [source, offset] =
+      constant.kind === 'inline' ? [constant.tensor, 0] : [constant.source, constant.offset];
+    const places = this.#constants.get(source) ?? new Map<number, number>();
+    this.#constants.set(source, places);
+    const number = places.get(offset) ?? this.#next++;
+    places.set(offset, number);
+    return `${number} ${dtype}[${shape.join()}]`;
   }
 
   #place(key: string, make: () => Uint8Array): number {

@@ -4,7 +4,7 @@
  * is copied by a map.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import type { View } from '../stages/types.ts';
+import { isOpaque, type View } from '../stages/types.ts';
 import { bufferOf, type Draft, sameList, type Work } from './draft.ts';
 import { copyBody } from './lower-graph.ts';
 
@@ -63,11 +63,11 @@ function whyNotInPlace(work: Work, part: View, position: number): string | null 
         return 'it is read under another shape';
       }
     }
-    if (draft.body.kind === 'routine' && draft.outputs.some((v) => v.buffer === buffer.id)) {
-      return 'a routine writes it';
+    if (isOpaque(draft.body) && draft.outputs.some((v) => v.buffer === buffer.id)) {
+      return `a ${draft.body.kind} stage writes it`;
     }
-    if (draft.body.kind === 'routine' && draft.operands.some((v) => v.buffer === buffer.id)) {
-      return 'a routine reads it';
+    if (isOpaque(draft.body) && draft.operands.some((v) => v.buffer === buffer.id)) {
+      return `a ${draft.body.kind} stage reads it`;
     }
     if (
       i > position &&

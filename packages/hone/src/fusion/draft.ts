@@ -6,7 +6,14 @@ import { at, invariant } from 'hone-runtime/base/diagnostics';
 import { load } from '../expr/build.ts';
 import { rewriteExpr, visitExpr } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
-import type { Buffer, BufferId, FusionNote, StageBody, View } from '../stages/types.ts';
+import {
+  type Buffer,
+  type BufferId,
+  type FusionNote,
+  isOpaque,
+  type StageBody,
+  type View,
+} from '../stages/types.ts';
 
 export type DraftBody = Exclude<StageBody, { kind: 'alias' }>;
 
@@ -54,6 +61,7 @@ export function mapBodyValues(body: DraftBody, rewrite: (expr: Expr) => Expr): D
         epilogue: rewrite(body.epilogue),
       };
     case 'routine':
+    case 'control':
     case 'concat':
       return body;
     default:
@@ -115,7 +123,7 @@ export function mergeOperands(
 
 /** Drops operands that no expression loads any more; a contraction keeps its first two. */
 export function dropUnusedOperands(draft: Draft): Draft {
-  if (draft.body.kind === 'routine' || draft.body.kind === 'concat') return draft;
+  if (isOpaque(draft.body) || draft.body.kind === 'concat') return draft;
   const used = new Set<number>(draft.body.kind === 'contract' ? [0, 1] : []);
   for (const expr of bodyValues(draft.body)) {
     for (const node of loadsOf(expr)) used.add(Number(node.source));

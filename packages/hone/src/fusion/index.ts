@@ -1,6 +1,7 @@
 /**
  * Fusion: Graph (core operators) → StageGraph. Lower every node, inline maps into their readers,
- * let contractions and reductions absorb the maps behind them, place concatenations, tidy up.
+ * let contractions and reductions absorb the maps behind them, place concatenations, tidy up. The
+ * sub-graphs of control flow are fused by themselves; nothing fuses across their borders.
  *
  * Guarantees: stages are in execution order; every buffer is plain; every pair of neighbours that
  * stayed apart has a note that says why.
@@ -28,7 +29,8 @@ export interface FusionOptions {
 }
 
 export function fuseGraph(graph: Graph, options: FusionOptions = {}): StageGraph {
-  const { work, views } = lowerGraph(graph, options.registry ?? standardRegistry);
+  const registry = options.registry ?? standardRegistry;
+  const { work, views } = lowerGraph(graph, registry, (body) => fuseGraph(body, options));
   const outputs = bindOutputs(work, graph, views);
   if (options.fuse !== false) {
     narrowContractions(work);

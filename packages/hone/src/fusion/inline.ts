@@ -9,7 +9,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { substituteAxes, visitExpr } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
-import type { MapBody, View } from '../stages/types.ts';
+import { isOpaque, type MapBody, type View } from '../stages/types.ts';
 import {
   bodyValues,
   type Draft,
@@ -72,7 +72,7 @@ export function whyNotInlined(
   if (map.body.kind !== 'map') return 'its producer is not element-wise';
   if (isNarrowing(map.body.value)) return 'the narrow value is what lies in memory';
   if (!isIdentityWrite(map.body.outIndex)) return 'its producer writes a part of a buffer';
-  if (reader.body.kind === 'routine' || reader.body.kind === 'concat') {
+  if (isOpaque(reader.body) || reader.body.kind === 'concat') {
     return `${reader.body.kind} stages read finished buffers`;
   }
   const numbers = operandNumbers(reader, output);

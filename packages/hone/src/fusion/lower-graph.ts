@@ -7,7 +7,15 @@ import type { Graph, Node, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { inputOf } from '../ops/builder.ts';
 import type { Registry } from '../ops/registry.ts';
-import { type MapBody, PLAIN, type StageBody, type View } from '../stages/types.ts';
+import type { ControlForm } from '../ops/define-op.ts';
+import {
+  type ControlBody,
+  type MapBody,
+  PLAIN,
+  type StageBody,
+  type StageGraph,
+  type View,
+} from '../stages/types.ts';
 import { outAxes } from '../ops/lower.ts';
 import { load } from '../expr/build.ts';
 import { addBuffer, bufferOf, dropUnusedOperands, type Work } from './draft.ts';
@@ -22,13 +30,23 @@ export interface LoweredGraph {
 export function uncompiledNodes(graph: Graph, registry: Registry): ReadonlyMap<string, string> {
   const reasons = new Map<string, string>();
   for (const node of graph.nodes) {
-    const bodies = lowerNode(graph, node, registry);
-    if (typeof bodies === 'string') reasons.set(node.name, bodies);
+    const lowered = lowerNode(graph, node, registry);
+    if (typeof lowered === 'string') reasons.set(node.name, lowered);
+    else if (lowered.kind !== 'bodies') {
+      for (const inner of graphsOf(lowered)) {
+        for (const [name, reason] of uncompiledNodes(inner, registry)) reasons.set(name, reason);
+      }
+    }
   }
   return reasons;
 }
 
-export function lowerGraph(graph: Graph, registry: Registry): LoweredGraph {
+/** `fuse` makes the stages of a sub-graph. */
+export function lowerGraph(
+  graph: Graph,
+  registry: Registry,
+  fuse: (graph: Graph) => StageGraph,
+): LoweredGraph {
   checkEnds(graph);
   const work: Work = { buffers: [], drafts: [], notes: [] };
   const views = new Map<ValueId, View>();
@@ -47,10 +65,12 @@ export function lowerGraph(graph: Graph, registry: Registry): LoweredGraph {
     views.set(value.id, { buffer: buffer.id, shape: value.type.shape });
   }
   for (const node of graph.nodes) {
-    const bodies = lowerNode(graph, node, registry);
-    if (typeof bodies === 'string') reasons.set(node.name, `${node.op}: ${bodies}`);
+    const lowered = lowerNode(graph, node, registry);
+    if (typeof lowered === 'string') reasons.set(node.name, `${node.op}: ${lowered}`);
     // Behind a node without a form there is nothing to read.
-    else if (reasons.size === 0) addNode(work, views, graph, node, bodies);
+    else if (reasons.size > 0) continue;
+    else if (lowered.kind === 'bodies') addNode(work, views, graph, node, lowered.bodies);
+    else addControl(work, views, graph, node, lowered, fuse);
   }
   if (reasons.size > 0) {
     const list = [...reasons].slice(0, 8).map(([name, reason]) => `${name} (${reason})`);
@@ -77,7 +97,13 @@ function checkEnds(graph: Graph): void {
   }
 }
 
-function lowerNode(graph: Graph, node: Node, registry: Registry): readonly StageBody[] | string {
+type Lowered = { readonly kind: 'bodies'; readonly bodies: readonly StageBody[] } | ControlForm;
+
+function graphsOf(form: ControlForm): readonly Graph[] {
+  return form.kind === 'if' ? [form.then, form.else] : [form.body];
+}
+
+function lowerNode(graph: Graph, node: Node, registry: Registry): Lowered | string {
   const def = registry.find(node.op, node.domain);
   if (def === undefined) return 'operator is not known';
   if (def.kind === 'host') return def.reason;
@@ -87,14 +113,51 @@ function lowerNode(graph: Graph, node: Node, registry: Registry): readonly Stage
   if ([...inputs.map((input) => input?.type), ...outputs].some((t) => t?.dtype === 'string')) {
     return 'strings have no compiled form';
   }
-  return def.lower({
-    node: node.name,
-    op: node.op,
-    attrs: node.attrs,
-    inputs,
-    outputs,
-    outputCount: node.outputs.length,
+  const { name, op, attrs } = node;
+  const context = { node: name, op, attrs, inputs, outputs, outputCount: outputs.length };
+  if (def.kind === 'control') return def.control(context);
+  const bodies = def.lower(context);
+  return typeof bodies === 'string' ? bodies : { kind: 'bodies', bodies };
+}
+
+/** One stage, whose bodies are the stages of the node's sub-graphs. */
+function addControl(
+  work: Work,
+  views: Map<ValueId, View>,
+  graph: Graph,
+  node: Node,
+  form: ControlForm,
+  fuse: (graph: Graph) => StageGraph,
+): void {
+  const operands = form.operands.map((position): View => {
+    const view = views.get(node.inputs[position] ?? -1);
+    invariant(view !== undefined, `node ${node.name} reads a value before it is made`);
+    if (view.offset === undefined) return view;
+    return addCopy(work, view, `${node.name}/copy`, node.name);
   });
+  const outputs = node.outputs.map((id) => newOutput(work, views, graph, id));
+  const { operands: _, ...rest } = form;
+  const made: ControlBody['form'] =
+    rest.kind === 'if'
+      ? { ...rest, then: fuse(rest.then), else: fuse(rest.else) }
+      : { ...rest, body: fuse(rest.body) };
+  work.drafts.push({
+    nodes: [node.name],
+    ops: [node.op],
+    operands,
+    outputs,
+    body: { kind: 'control', form: made },
+  });
+}
+
+/** A buffer for what a node gives. */
+function newOutput(work: Work, views: Map<ValueId, View>, graph: Graph, id: ValueId): View {
+  const { name, type } = valueById(graph, id);
+  const { dtype, shape } = type;
+  const buffer = addBuffer(work, { name, dtype, shape, layout: PLAIN, role: 'temp' });
+  const view = { buffer: buffer.id, shape };
+  views.set(id, view);
+  return view;
 }
 
 function addNode(
@@ -113,27 +176,10 @@ function addNode(
     invariant(view !== undefined, `node ${node.name} reads a value before it is made`);
     return view;
   });
-  const outputs = node.outputs.map((id): View => {
-    const value = valueById(graph, id);
-    return { buffer: -1, shape: value.type.shape };
-  });
-  const newOutput = (index: number): View => {
-    const value = valueById(graph, at(node.outputs, index));
-    const buffer = addBuffer(work, {
-      name: value.name,
-      dtype: value.type.dtype,
-      shape: value.type.shape,
-      layout: PLAIN,
-      role: 'temp',
-    });
-    const view = { buffer: buffer.id, shape: value.type.shape };
-    views.set(value.id, view);
-    return view;
-  };
   const common = { nodes: [node.name], ops: [node.op], operands };
   const routine = bodies.find((body) => body.kind === 'routine');
   if (routine?.kind === 'routine') {
-    const made = outputs.map((_, i) => newOutput(i));
+    const made = node.outputs.map((id) => newOutput(work, views, graph, id));
     work.drafts.push({ ...common, outputs: made, body: routine });
     return;
   }
@@ -145,7 +191,7 @@ function addNode(
       views.set(value.id, aliasView(work, source, value.type.shape, node));
       return;
     }
-    const view = newOutput(i);
+    const view = newOutput(work, views, graph, at(node.outputs, i));
     work.drafts.push(dropUnusedOperands({ ...common, outputs: [view], body }));
   });
 }

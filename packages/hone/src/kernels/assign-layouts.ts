@@ -10,15 +10,17 @@ import { at } from 'hone-runtime/base/diagnostics';
 import type { Target } from 'hone-runtime/target/types';
 import { axis, load } from '../expr/build.ts';
 import { visitExpr } from '../expr/rewrite.ts';
-import type {
-  Buffer,
-  BufferId,
-  ContractBody,
-  ConvSpec,
-  Layout,
-  Stage,
-  StageGraph,
-  View,
+import {
+  type Buffer,
+  type BufferId,
+  type ContractBody,
+  type ConvSpec,
+  isOpaque,
+  type Layout,
+  mapBodies,
+  type Stage,
+  type StageGraph,
+  type View,
 } from '../stages/types.ts';
 import { haloNeeded, outsideOf, readsPlanar, whyNotBlocked } from './contract/index.ts';
 
@@ -46,7 +48,8 @@ interface Conv {
   readonly fill: number;
 }
 
-export function assignLayouts(graph: StageGraph, target: Target): StageGraph {
+export function assignLayouts(source: StageGraph, target: Target): StageGraph {
+  const graph = inBodies(source, target);
   const convs = new Map<number, Conv>();
   for (const stage of graph.stages) {
     const conv = asBlockedConv(stage, graph, target);
@@ -64,6 +67,17 @@ export function assignLayouts(graph: StageGraph, target: Target): StageGraph {
     return buffer;
   });
   return insertReorders({ ...graph, buffers }, convs, target.lanes);
+}
+
+/** The bodies of control flow have layouts of their own. */
+function inBodies(graph: StageGraph, target: Target): StageGraph {
+  if (!graph.stages.some(({ body }) => body.kind === 'control')) return graph;
+  const stages = graph.stages.map((stage): Stage => {
+    const { body } = stage;
+    if (body.kind !== 'control') return stage;
+    return { ...stage, body: mapBodies(body, (inner) => assignLayouts(inner, target)) };
+  });
+  return { ...graph, stages };
 }
 
 function asBlockedConv(stage: Stage, graph: StageGraph, target: Target): Conv | null {
@@ -99,7 +113,7 @@ function blockable(
       const sameShape = view.shape.every((extent, i) => extent === buffer.shape[i]);
       const reshaped = view.offset === undefined && !sameShape;
       const isReshaped = reshaped && !isVector(buffer, block);
-      if (isReshaped || stage.body.kind === 'routine') can.delete(buffer.id);
+      if (isReshaped || isOpaque(stage.body)) can.delete(buffer.id);
     }
     for (const view of stage.operands) if (unaligned(view)) can.delete(view.buffer);
     for (const view of stage.outputs) {
@@ -145,7 +159,7 @@ function spread(
   }
   // Forward: an element-wise result of blocked operands is blocked.
   for (const stage of graph.stages) {
-    if (convs.has(stage.id) || stage.body.kind === 'contract' || stage.body.kind === 'routine') {
+    if (convs.has(stage.id) || stage.body.kind === 'contract' || isOpaque(stage.body)) {
       continue;
     }
     if (!keepsChannels(stage)) continue;

@@ -11,7 +11,7 @@ export { assignLayouts } from './assign-layouts.ts';
 export type { ContractOptions } from './contract/index.ts';
 export type { Kernel, KernelBuffer } from './types.ts';
 
-/** The kernel of a stage; null for routines. */
+/** The kernel of a stage; null for routines and control flow. */
 export function lowerStage(
   stage: Stage,
   buffers: readonly Buffer[],
@@ -27,6 +27,7 @@ export function lowerStage(
     case 'contract':
       return lowerContract(ctx, stage.body, options);
     case 'routine':
+    case 'control':
       return null;
     default:
       return stage.body satisfies never;

@@ -1,7 +1,7 @@
 /** A graph builder that knows operators: attributes get defaults, output types are inferred. */
 import { fail } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import type { GraphBuilder } from '../graph/build.ts';
+import { GraphBuilder } from '../graph/build.ts';
 import type { Attrs, AttrValue, Value, ValueId, ValueType } from '../graph/types.ts';
 import { constantTensor } from '../graph/walk.ts';
 import type { OpDef, OpInput } from './define-op.ts';
@@ -23,6 +23,11 @@ export class OpBuilder {
   constructor(graph: GraphBuilder, find: FindOp) {
     this.graph = graph;
     this.#find = find;
+  }
+
+  /** A builder of another graph, for the body of a control operator. */
+  nested(name: string): OpBuilder {
+    return new OpBuilder(new GraphBuilder(name), this.#find);
   }
 
   typeOf(id: ValueId): ValueType {

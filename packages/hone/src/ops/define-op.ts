@@ -3,13 +3,14 @@
  * the interpreter (reference), the compiler (lower or decompose), the support table and the tests.
  *
  * An operator is exactly one of: `core` (lowers to stages), `composite` (decomposes into other
- * operators), `host` (interpreter only: it folds on constants but has no compiled form yet).
+ * operators), `control` (runs sub-graphs, which are compiled as bodies), `host` (interpreter only: it
+ * folds on constants but has no compiled form yet).
  */
 import type { DType } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { HostAttrs } from 'hone-runtime/host/program';
 import type { Attrs, Graph, ValueId, ValueType } from '../graph/types.ts';
-import type { StageBody } from '../stages/types.ts';
+import type { LoopForm, StageBody } from '../stages/types.ts';
 import type { OpBuilder } from './builder.ts';
 
 export type AttrType =
@@ -147,13 +148,41 @@ export interface CompositeOp extends OpCommon {
   ) => readonly ValueId[] | string;
 }
 
+/**
+ * How a control operator runs its sub-graphs. `operands` are positions among the node's inputs, in the order
+ * that stages of control flow have theirs (see stages/types.ts).
+ */
+export type ControlForm =
+  | {
+      readonly kind: 'if';
+      readonly operands: readonly number[];
+      readonly then: Graph;
+      readonly else: Graph;
+    }
+  | (Omit<LoopForm, 'body'> & { readonly operands: readonly number[]; readonly body: Graph });
+
+export interface ControlOp extends OpCommon {
+  readonly kind: 'control';
+  /**
+   * The same outputs without this operator, where that is better than running its sub-graphs, or the
+   * only way; undefined where the node stays. Returns a reason where there is no way.
+   */
+  readonly decompose: (
+    b: OpBuilder,
+    inputs: readonly (ValueId | null)[],
+    ctx: LowerContext,
+  ) => readonly ValueId[] | string | undefined;
+  /** How the node runs. */
+  readonly control: (ctx: LowerContext) => ControlForm;
+}
+
 export interface HostOp extends OpCommon {
   readonly kind: 'host';
   /** Why it has no compiled form. */
   readonly reason: string;
 }
 
-export type OpDef = CoreOp | CompositeOp | HostOp;
+export type OpDef = CoreOp | CompositeOp | ControlOp | HostOp;
 
 /** Identity that freezes the record. */
 export function defineOp<T extends OpDef>(def: T): T {

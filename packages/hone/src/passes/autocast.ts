@@ -8,7 +8,7 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { visitExpr } from '../expr/rewrite.ts';
 import type { Graph } from '../graph/types.ts';
-import type { Stage, StageGraph } from '../stages/types.ts';
+import { isOpaque, type Stage, type StageGraph } from '../stages/types.ts';
 import {
   type ContractionPrecision,
   CONTRACTIONS,
@@ -57,7 +57,7 @@ function keptWide(fused: StageGraph): ReadonlySet<string> {
 }
 
 function isDelicate({ body }: Stage): boolean {
-  if (body.kind === 'routine') return true;
+  if (isOpaque(body)) return true;
   if (body.kind === 'contract') return false;
   if (body.kind === 'reduce' && body.spans === 'all') return true;
   const exprs =

@@ -2,6 +2,8 @@
  * Replaces composite operators by what they decompose into, until only core operators are left.
  * New nodes carry the origin's name, so that reports speak of the user's model.
  *
+ * Control flow stays where its bodies are better run than written out.
+ *
  * Refuses (HONE-COMPILE-001, naming every such node) composites whose record says that this use
  * has no compiled form. Guarantees that no composite is left.
  */
@@ -42,7 +44,7 @@ function decomposeAll(graph: Graph, ctx: PassContext): Graph {
 
 function expand(node: Node, r: Rebuild, ctx: PassContext): readonly ValueId[] | string | undefined {
   const def = ctx.registry.find(node.op, node.domain);
-  if (def?.kind !== 'composite') return undefined;
+  if (def?.kind !== 'composite' && def?.kind !== 'control') return undefined;
   const inputs = node.inputs.map((id) => (id === null ? null : r.map(id)));
   const made = def.decompose(r.b, inputs, {
     node: node.name,

@@ -10,6 +10,7 @@ import { exposeQuantization } from './expose-quantization.ts';
 import { foldBatchnorm } from './fold-batchnorm.ts';
 import { foldConstants } from './fold-constants.ts';
 import { moveQuantization } from './move-quantization.ts';
+import { optimizeBodiesWith } from './optimize-bodies.ts';
 import { packWeights } from './pack-weights.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { recognize } from './recognize.ts';
@@ -22,10 +23,14 @@ import { widenHalf } from './widen-half.ts';
 
 export type { Pass, PassContext } from './pass.ts';
 
+/** All passes on the bodies of control flow, which may have such bodies again. */
+export const optimizeBodies: Pass = optimizeBodiesWith((graph, ctx) => runPasses(graph, ctx));
+
 /**
  * Graph of any operators → Graph of core operators, simplified. Operators are recognised before
  * decomposition takes others apart; quantisation is brought into one form (exposed, signed, moved)
- * before constants fold again; weights are folded last, when nothing stands in between.
+ * before constants fold again; weights are folded last, when nothing stands in between. The bodies of
+ * control flow come at the end, for they take over what has become constant around them.
  */
 export const STANDARD_PASSES: readonly Pass[] = [
   eliminateDead,
@@ -53,6 +58,9 @@ export const STANDARD_PASSES: readonly Pass[] = [
   eliminateCommon,
   eliminateDead,
   separateDequantization,
+  optimizeBodies,
+  // Bodies may read less than they did.
+  eliminateDead,
 ];
 
 export function runPasses(

@@ -4,13 +4,14 @@
  * A contraction is 2 · points · reduction extent (its epilogue, a few operations a point, is not
  * counted). Elsewhere every arithmetic node that depends on data counts one per evaluation;
  * casts, selects and index arithmetic count nothing, and neither do routines. Each buffer that is
- * read or written counts once, without padding lanes and halos.
+ * read or written counts once, without padding lanes and halos. Control flow costs what its bodies do:
+ * the dearer branch, and as many iterations as are known of, or one.
  */
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
 import { children } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
-import type { Buffer, Stage, StageBody, View } from './types.ts';
+import type { Buffer, ControlBody, LoopForm, Stage, StageBody, StageGraph, View } from './types.ts';
 
 export interface StageCost {
   readonly flops: number;
@@ -19,10 +20,44 @@ export interface StageCost {
 }
 
 export function stageCost(stage: Stage, buffers: readonly Buffer[]): StageCost {
+  if (stage.body.kind === 'control') return controlCost(stage.body.form);
   return {
     flops: bodyFlops(stage.body),
     bytesRead: bytesOf(stage.operands, buffers),
     bytesWritten: bytesOf(stage.outputs, buffers),
+  };
+}
+
+/** Of all stages of a graph. */
+export function graphCost({ stages, buffers }: StageGraph): StageCost {
+  return stages
+    .map((stage) => stageCost(stage, buffers))
+    .reduce(
+      (sum, cost) => ({
+        flops: sum.flops + cost.flops,
+        bytesRead: sum.bytesRead + cost.bytesRead,
+        bytesWritten: sum.bytesWritten + cost.bytesWritten,
+      }),
+      { flops: 0, bytesRead: 0, bytesWritten: 0 },
+    );
+}
+
+/** Iterations to count with; a guard says nothing of them. */
+export function expectedTrips({ limit, limitIs }: LoopForm): number {
+  return limitIs === 'guard' ? 1 : limit;
+}
+
+function controlCost(form: ControlBody['form']): StageCost {
+  if (form.kind === 'if') {
+    const [yes, no] = [graphCost(form.then), graphCost(form.else)];
+    return yes.flops + yes.bytesRead >= no.flops + no.bytesRead ? yes : no;
+  }
+  const { flops, bytesRead, bytesWritten } = graphCost(form.body);
+  const trips = expectedTrips(form);
+  return {
+    flops: flops * trips,
+    bytesRead: bytesRead * trips,
+    bytesWritten: bytesWritten * trips,
   };
 }
 
@@ -40,6 +75,7 @@ function bodyFlops(body: StageBody): number {
     case 'contract':
       return 2 * elementCount(body.axes) * elementCount(body.reduceAxes);
     case 'routine':
+    case 'control':
     case 'concat':
     case 'alias':
       return 0;

@@ -11,6 +11,7 @@ import type {
   BlockwiseSpec,
   ConvSpec,
   FusionNote,
+  LoopForm,
   MatMulSpec,
   ReduceOp,
   ReduceStep,
@@ -39,6 +40,12 @@ const ROLES: readonly Buffer['role'][] = ['input', 'output', 'constant', 'temp']
 /** A whole text that is one stage graph. */
 export function parseStages(text: string, options: StagesReadOptions = {}): StageGraph {
   const scanner = new Scanner(text);
+  const graph = readGraph(scanner, options);
+  if (!scanner.atEnd) scanner.fail('unexpected text after the stages');
+  return graph;
+}
+
+function readGraph(scanner: Scanner, options: StagesReadOptions): StageGraph {
   scanner.expect('stages');
   const name = scanner.name();
   scanner.expect('(');
@@ -51,12 +58,11 @@ export function parseStages(text: string, options: StagesReadOptions = {}): Stag
   const stages: Stage[] = [];
   const notes: FusionNote[] = [];
   while (!scanner.accept('}')) {
-    if (scanner.accept('stage')) stages.push(readStage(scanner, buffers));
+    if (scanner.accept('stage')) stages.push(readStage(scanner, buffers, options));
     else if (scanner.accept('note')) {
       notes.push(Object.freeze({ node: scanner.string(), reason: scanner.string() }));
     } else buffers.push(readBuffer(scanner, options));
   }
-  if (!scanner.atEnd) scanner.fail('unexpected text after the stages');
   return Object.freeze({ name, inputs, outputs, buffers, stages, notes });
 }
 
@@ -96,7 +102,11 @@ function readBuffer(scanner: Scanner, options: StagesReadOptions): Buffer {
   return Object.freeze({ ...common, constant });
 }
 
-function readStage(scanner: Scanner, buffers: readonly Buffer[]): Stage {
+function readStage(
+  scanner: Scanner,
+  buffers: readonly Buffer[],
+  options: StagesReadOptions,
+): Stage {
   const id = scanner.integer();
   const ops: string[] = [];
   const nodes: string[] = [];
@@ -113,7 +123,7 @@ function readStage(scanner: Scanner, buffers: readonly Buffer[]): Stage {
   const operands = readViews();
   scanner.expect('->');
   const outputs = readViews();
-  return Object.freeze({ id, nodes, ops, operands, outputs, body: readBody(scanner) });
+  return Object.freeze({ id, nodes, ops, operands, outputs, body: readBody(scanner, options) });
 }
 
 function readView(scanner: Scanner, buffers: readonly Buffer[]): View {
@@ -123,8 +133,13 @@ function readView(scanner: Scanner, buffers: readonly Buffer[]): View {
   return scanner.accept('at') ? { buffer, shape, offset: scanner.shape() } : { buffer, shape };
 }
 
-function readBody(scanner: Scanner): Stage['body'] {
+function readBody(scanner: Scanner, options: StagesReadOptions): Stage['body'] {
   const kind = scanner.identifier();
+  if (kind === 'if') {
+    const [yes, no] = [readGraph(scanner, options), readGraph(scanner, options)];
+    return { kind: 'control', form: { kind, then: yes, else: no } };
+  }
+  if (kind === 'loop') return { kind: 'control', form: readLoop(scanner, options) };
   if (kind === 'map') {
     const axes = scanner.shape();
     return { kind, axes, ...readOut(scanner) };
@@ -165,6 +180,22 @@ function readBody(scanner: Scanner): Stage['body'] {
     return { kind, routine, dims, scalars };
   }
   return scanner.fail(`${kind} is not a kind of stage`);
+}
+
+function readLoop(scanner: Scanner, options: StagesReadOptions): LoopForm {
+  scanner.expect('carried');
+  const carried = scanner.integer();
+  const from: ('trips' | 'start')[] = [];
+  if (scanner.accept('from')) {
+    if (scanner.accept('trips')) from.push('trips');
+    if (scanner.accept('start')) from.push('start');
+  }
+  const again = scanner.accept('again');
+  const counts = scanner.accept('counts');
+  const limitIs = oneOf(scanner, ['exactly', 'bound', 'guard'] as const, 'a limit of loops');
+  const limit = scanner.integer();
+  const body = readGraph(scanner, options);
+  return { kind: 'loop', body, carried, from, again, counts, limit, limitIs };
 }
 
 function readOut(

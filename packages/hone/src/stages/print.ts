@@ -12,51 +12,63 @@
  *       note "pool1" "it reads a window"
  *     }
  *
+ * The graphs of control flow stand behind the line of their stage (`loop carried 1 from trips again …`).
  * `b1[1,8]` is a view of b1 under another shape; `b1[1,4] at [0, 4]` is a region of it.
  */
 import type { Expr } from '../expr/types.ts';
 import { printExpr } from '../expr/print.ts';
 import { printName, printNumber } from '../expr/scanner.ts';
 import { printElements, printType, type TensorTextOptions } from '../graph/tensor-text.ts';
-import type {
-  Buffer,
-  ContractBody,
-  ReduceStep,
-  Stage,
-  StageBody,
-  StageGraph,
-  View,
+import {
+  bodiesOf,
+  type Buffer,
+  type ContractBody,
+  type ControlBody,
+  type ReduceStep,
+  type Stage,
+  type StageBody,
+  type StageGraph,
+  type View,
 } from './types.ts';
 
 export function printStages(graph: StageGraph, options: TensorTextOptions = {}): string {
+  return `${graphLines(graph, options).join('\n')}\n`;
+}
+
+function graphLines(graph: StageGraph, options: TensorTextOptions): readonly string[] {
   const ids = (list: readonly number[]): string => list.map((id) => `b${id}`).join(', ');
-  const lines = [
+  return [
     `stages ${printName(graph.name)}(${ids(graph.inputs)}) -> (${ids(graph.outputs)}) {`,
     ...graph.buffers.map((buffer) => `  ${printBuffer(buffer, options)}`),
-    ...graph.stages.map((stage) => printStage(stage, graph.buffers, '  ')),
+    ...graph.stages.map((stage) => printStage(stage, graph.buffers, '  ', options)),
     ...graph.notes.map(
       ({ node, reason }) => `  note ${JSON.stringify(node)} ${JSON.stringify(reason)}`,
     ),
     '}',
   ];
-  return `${lines.join('\n')}\n`;
 }
 
 /** One stage, for reports. */
-export function printStage(stage: Stage, buffers: readonly Buffer[], indent = ''): string {
+export function printStage(
+  stage: Stage,
+  buffers: readonly Buffer[],
+  indent = '',
+  options: TensorTextOptions = {},
+): string {
   const what = stage.ops
     .map((op, i) => `${printName(op)} ${JSON.stringify(stage.nodes[i] ?? '')}`)
     .join(', ');
   const views = (list: readonly View[]): string =>
     list.map((view) => printView(view, buffers)).join(', ');
   const head = `stage ${stage.id} ${what} (${views(stage.operands)}) -> (${views(stage.outputs)})`;
-  return [head, ...printBody(stage.body).map((line) => `  ${line}`)]
+  return [head, ...printBody(stage.body, options).map((line) => `  ${line}`)]
+    .flatMap((line) => line.split('\n'))
     .map((line) => indent + line)
     .join('\n');
 }
 
 /** A body as lines: the kind, then its parts. */
-export function printBody(body: StageBody): readonly string[] {
+export function printBody(body: StageBody, options: TensorTextOptions = {}): readonly string[] {
   switch (body.kind) {
     case 'map':
       return [`map ${extents(body.axes)}`, outLine(body.outIndex, body.value)];
@@ -78,6 +90,11 @@ export function printBody(body: StageBody): readonly string[] {
       return [
         `routine ${printName(body.routine)} dims ${extents(body.dims)} scalars [${body.scalars.map(printNumber).join(', ')}]`,
       ];
+    case 'control':
+      return [
+        printForm(body.form),
+        ...bodiesOf(body).flatMap(([, graph]) => graphLines(graph, options)),
+      ];
     case 'concat':
       return [`concat axis ${body.axis} at ${extents(body.offsets)}`];
     case 'alias':
@@ -85,6 +102,17 @@ export function printBody(body: StageBody): readonly string[] {
     default:
       return body satisfies never;
   }
+}
+
+function printForm(form: ControlBody['form']): string {
+  if (form.kind === 'if') return 'if';
+  const { carried, from, again, counts, limit, limitIs } = form;
+  const words = [
+    ...(from.length === 0 ? [] : [`from ${from.join(' ')}`]),
+    ...(again ? ['again'] : []),
+    ...(counts ? ['counts'] : []),
+  ];
+  return ['loop carried', carried, ...words, limitIs, limit].join(' ');
 }
 
 function printBuffer(buffer: Buffer, options: TensorTextOptions): string {

@@ -137,7 +137,89 @@ export interface ConcatBody {
   readonly offsets: readonly number[];
 }
 
-export type StageBody = MapBody | ReduceBody | ContractBody | RoutineBody | ConcatBody | AliasBody;
+/**
+ * Control flow with bodies of its own. What crosses the border of a body lies there row-major; the
+ * buffers of a body's inputs are those of the stage's operands, nothing is copied.
+ */
+export interface ControlBody {
+  readonly kind: 'control';
+  readonly form: IfForm | LoopForm;
+}
+
+/** Operands: a bool, then the inputs of both bodies. Outputs: those of the body that runs. */
+export interface IfForm {
+  readonly kind: 'if';
+  readonly then: StageGraph;
+  readonly else: StageGraph;
+}
+
+/**
+ * Operands: what `from` names, then the carried values at the start, then what the body reads from
+ * outside. The body's inputs: its number (i64), the carried values, what it reads from outside. Its
+ * outputs: with `again`, a bool: is there another iteration? Then the carried values, then one row of
+ * each stacked result. Outputs of the stage: the carried values at the end, the stacked results and,
+ * with `counts`, the number of iterations (i64); rows of iterations that did not run are then zero.
+ */
+export interface LoopForm {
+  readonly kind: 'loop';
+  readonly body: StageGraph;
+  readonly carried: number;
+  /** Operands at the front: `trips` (i64) iterations at most, `start` (bool): is there a first one? */
+  readonly from: readonly ('trips' | 'start')[];
+  readonly again: boolean;
+  readonly counts: boolean;
+  /**
+   * Iterations. `exactly`: so many run (there is no `from` and no `again`). `bound`: more is an error, for
+   * there is no room. `guard`: more is taken for a loop without end.
+   */
+  readonly limit: number;
+  readonly limitIs: 'exactly' | 'bound' | 'guard';
+}
+
+export type StageBody =
+  | MapBody
+  | ReduceBody
+  | ContractBody
+  | RoutineBody
+  | ControlBody
+  | ConcatBody
+  | AliasBody;
+
+/** Does the stage see whole row-major buffers only, and nothing of it is an expression? */
+export function isOpaque(body: StageBody): body is RoutineBody | ControlBody {
+  return body.kind === 'routine' || body.kind === 'control';
+}
+
+/** Applies a function to the graphs of control flow. */
+export function mapBodies(
+  body: ControlBody,
+  change: (graph: StageGraph) => StageGraph,
+): ControlBody {
+  const { form } = body;
+  return form.kind === 'if'
+    ? { ...body, form: { ...form, then: change(form.then), else: change(form.else) } }
+    : { ...body, form: { ...form, body: change(form.body) } };
+}
+
+/** Stages of a graph and of the bodies inside it, a body's behind its own stage. */
+export function allStages(graph: StageGraph): readonly Stage[] {
+  return graph.stages.flatMap((stage) => [
+    stage,
+    ...bodiesOf(stage.body).flatMap(([, inner]) => allStages(inner)),
+  ]);
+}
+
+/** The graphs that a body holds, with what they are called. */
+export function bodiesOf(body: StageBody): readonly (readonly [string, StageGraph])[] {
+  if (body.kind !== 'control') return [];
+  const { form } = body;
+  return form.kind === 'if'
+    ? [
+        ['then', form.then],
+        ['else', form.else],
+      ]
+    : [['body', form.body]];
+}
 
 /**
  * How a buffer's elements lie in memory. `block` 1: row-major. `block` b > 1 (rank 4 only):

@@ -8,7 +8,8 @@ import { elementCount } from 'hone-runtime/base/tensor';
 import { printExpr } from '../expr/print.ts';
 import { visitExpr } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
-import type { BufferId, Stage, StageGraph, View } from './types.ts';
+import { verifyControl } from './verify-control.ts';
+import { type BufferId, bodiesOf, type Stage, type StageGraph, type View } from './types.ts';
 
 /** Throws HONE-GRAPH-1xx at the first thing that is wrong; returns the graph. */
 export function verifyStages(graph: StageGraph): StageGraph {
@@ -87,6 +88,11 @@ interface Scope {
 function checkBody(graph: StageGraph, stage: Stage): void {
   const { body } = stage;
   if (body.kind === 'routine') return;
+  if (body.kind === 'control') {
+    for (const [, inner] of bodiesOf(body)) verifyStages(inner);
+    verifyControl(graph, stage, body.form);
+    return;
+  }
   const [output] = stage.outputs;
   if (output === undefined || stage.outputs.length !== 1) {
     wrong(graph, '110', `stage ${stage.id} has ${stage.outputs.length} outputs`);

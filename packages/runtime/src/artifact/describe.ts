@@ -3,7 +3,7 @@
  * runtime reads the names of steps from it.
  */
 import { count, list, member, parseJson, text } from './json.ts';
-import type { Program } from './program.ts';
+import { kernelOf, type Program } from './program.ts';
 
 export interface StepName {
   readonly label: string;
@@ -26,7 +26,7 @@ export function describeProgram(program: Program, target: string): string {
     outputs: program.outputs,
     arenaBytes: program.arenaBytes,
     weightsBytes: program.weightsBytes,
-    steps: program.steps.map(({ label, kernel }) => ({ label, kernel })),
+    steps: program.steps.map((step) => ({ label: step.label, kernel: kernelOf(step) })),
   });
 }
 

@@ -19,9 +19,24 @@ export type BufferRef =
   | { readonly space: 'arena'; readonly offset: number }
   | { readonly space: 'weights'; readonly offset: number }
   | { readonly space: 'input'; readonly index: number }
-  | { readonly space: 'output'; readonly index: number };
+  | { readonly space: 'output'; readonly index: number }
+  | MovedRef;
 
-export interface Step {
+/**
+ * Where something lies in iteration i of a loop: at `even` or `odd` as i is, and i strides of so many
+ * bytes on. Both may move with loops around this one.
+ */
+export interface MovedRef {
+  readonly space: 'moved';
+  /** Position in the program's loops. */
+  readonly loop: number;
+  readonly even: BufferRef;
+  readonly odd: BufferRef;
+  readonly stride: number;
+}
+
+export interface KernelStep {
+  readonly kind: 'kernel';
   /** C symbol of the kernel; several steps may share one. */
   readonly kernel: string;
   readonly buffers: readonly BufferRef[];
@@ -36,16 +51,64 @@ export interface Step {
   readonly parts?: number;
 }
 
+/**
+ * Says which step is next; `target` is the position of one, or the end. No worker runs it: it is decided
+ * on by whoever finished the step before.
+ */
+export type ControlStep = { readonly label: string; readonly target: number } & (
+  | { readonly kind: 'jump' }
+  /** To the target where a bool is false. */
+  | { readonly kind: 'unless'; readonly condition: BufferRef }
+  /** The first iteration of a loop begins, or its target is next: what lies behind the loop. */
+  | { readonly kind: 'enter'; readonly loop: number }
+  /** The next iteration begins at the target, or the loop is done. */
+  | { readonly kind: 'repeat'; readonly loop: number }
+  /** To the target where the loop ran an even number of iterations. */
+  | { readonly kind: 'if-even'; readonly loop: number }
+);
+
+export type Step = KernelStep | ControlStep;
+
+/** A loop: it goes on while `trips` are left and conditions hold, those of both that there are. */
+export interface ProgramLoop {
+  /** Most iterations; going on after them is an error of the run. */
+  readonly limit: number;
+  /** Is the limit what memory was planned for, or a guard against loops without end? */
+  readonly limitIs: 'bound' | 'guard';
+  /** Iterations, where the compiler knows how many. */
+  readonly count?: number;
+  /** An i64: the iteration's number; behind the loop, how many there were. */
+  readonly iteration: BufferRef;
+  /** An i64: how many iterations. */
+  readonly trips?: BufferRef;
+  /** A bool: is there a first iteration? */
+  readonly start?: BufferRef;
+  /** A bool that each iteration leaves: is there another? */
+  readonly again?: BufferRef;
+}
+
 export interface Program {
   /** Steps of the Node runtime around this program, whose signature is then that of the compiled part. */
   readonly host?: HostProgram;
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** Steps run in order; all workers finish a step before the next begins. */
+  /** Steps in order, but for what control steps say; all workers finish one before the next begins. */
   readonly steps: readonly Step[];
+  readonly loops?: readonly ProgramLoop[];
   readonly arenaBytes: number;
   readonly weightsBytes: number;
   /** More workers than this would wait more than they work; 0 or absent: no limit. */
   readonly workerLimit?: number;
+}
+
+/** What runs a step: a C symbol, or the kind of a control step. */
+export function kernelOf(step: Step): string {
+  return step.kind === 'kernel' ? step.kernel : step.kind;
+}
+
+/** C symbols of all kernels, each once. */
+export function kernelsOf(program: Program): readonly string[] {
+  const names = program.steps.flatMap((step) => (step.kind === 'kernel' ? [step.kernel] : []));
+  return [...new Set(names)];
 }

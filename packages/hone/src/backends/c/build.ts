@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Program } from 'hone-runtime/artifact/program';
+import { kernelsOf, type Program } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import { cpuPart } from 'hone-runtime/target/parse';
 import type { Target } from 'hone-runtime/target/types';
@@ -137,7 +137,7 @@ function renaming(
   program: Program,
 ): readonly SourceText[] {
   checkPrefix(prefix);
-  const kernels = program.steps.map((step) => step.kernel);
+  const kernels = kernelsOf(program);
   const texts = sources.map((source) => source.text);
   return [
     { name: NAMES_HEADER, text: namesHeader(prefix, texts, kernels) },

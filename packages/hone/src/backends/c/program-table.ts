@@ -2,7 +2,14 @@
  * Writes a Program as hone_program.c: the tables that the C runner walks. The text is a function of
  * the program alone and names nothing of the machine it is written on.
  */
-import type { BufferRef, Program, TensorSpec } from 'hone-runtime/artifact/program';
+import {
+  type BufferRef,
+  kernelsOf,
+  type MovedRef,
+  type Program,
+  type Step,
+  type TensorSpec,
+} from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import { dtypeCode } from 'hone-runtime/base/dtype';
 import { cpuChecks } from 'hone-runtime/target/parse';
@@ -24,14 +31,24 @@ export interface ProgramTableRequest {
 export function programTable(request: ProgramTableRequest): string {
   const { program, target } = request;
   checkProgram(program);
-  const kernels = [...new Set(program.steps.map((step) => step.kernel))].sort();
-  const refs: string[] = [];
+  const kernels = [...kernelsOf(program)].sort();
+  const { loops = [] } = program;
+  const refs = new RefTable(program);
+  const loopRefs = loops.map(({ iteration, trips, start, again }) =>
+    [iteration, trips, start, again].map((ref) => refs.single(ref)).join(', '),
+  );
   const dims: string[] = [];
   const steps = program.steps.map((step) => {
-    const row = `{${step.kernel}, ${cString(step.label)}, ${refs.length}, ${dims.length}, ${step.parts ?? 0}}`;
-    refs.push(...step.buffers.map(refRow));
-    dims.push(...step.dims.map((dim) => `${dim}LL`));
+    const row = stepRow(step, refs, dims.length);
+    if (step.kind === 'kernel') dims.push(...step.dims.map((dim) => `${dim}LL`));
     return row;
+  });
+  const moves = loops.map((_, l) => refs.movesOf(l));
+  const loopRows = loops.map(({ limit, limitIs, count }, l) => {
+    const before = moves.slice(0, l).reduce((sum, rows) => sum + rows.length, 0);
+    const fault = limitIs === 'bound' ? 'HONE_FAULT_RANGE' : 'HONE_FAULT_ENDLESS';
+    const trips = count === undefined ? 'INT64_MAX' : `${count}LL`;
+    return `{${trips}, ${limit}LL, ${fault}, ${loopRefs[l]}, ${before}, ${moves[l]?.length ?? 0}}`;
   });
   const checks = cpuChecks(target).map((check) => `HONE_CPU_${check}`);
   return `/* The compiled program of ${commentText(program.name)}: written by hone, see hone_program.h. */
@@ -40,10 +57,10 @@ export function programTable(request: ProgramTableRequest): string {
 ${kernels.map((name) => `hone_kernel ${name};\n`).join('')}
 ${table('hone_spec inputs', program.inputs.map(specRow))}
 ${table('hone_spec outputs', program.outputs.map(specRow))}
-${table('hone_ref refs', refs)}
+${table('hone_ref refs', refs.rows)}
 ${table('int64_t dims', dims)}
 ${table('hone_step steps', steps)}
-const hone_program hone_compiled = {
+${loops.length === 0 ? '' : `${table('hone_loop loops', loopRows)}\n${table('hone_move moves', moves.flat())}\n`}const hone_program hone_compiled = {
   .describe = ${cText(request.describeJson)},
   .weights_file = ${cString(request.weightsFile)},
   .arena_bytes = ${program.arenaBytes}ULL,
@@ -54,11 +71,11 @@ const hone_program hone_compiled = {
   .steps = steps,
   .refs = refs,
   .dims = dims,
-  .input_count = ${program.inputs.length},
+${loops.length === 0 ? '' : '  .loops = loops,\n  .moves = moves,\n'}  .input_count = ${program.inputs.length},
   .output_count = ${program.outputs.length},
   .step_count = ${program.steps.length},
-  .ref_count = ${refs.length},
-  .texts = ${program.host === undefined ? 0 : 1},
+  .ref_count = ${refs.rows.length},
+${loops.length === 0 ? '' : `  .loop_count = ${loops.length},\n`}  .texts = ${program.host === undefined ? 0 : 1},
   .worker_limit = ${program.workerLimit ?? 0},
 };
 `;
@@ -71,7 +88,84 @@ function table(declaration: string, rows: readonly string[]): string {
   return `static const ${declaration}[] = {\n${zero}};\n`;
 }
 
-function refRow(ref: BufferRef): string {
+/** Rows of refs; what moves with loops has rows of its own, shared by all that read it. */
+class RefTable {
+  readonly rows: string[] = [];
+  readonly #moves: string[][];
+  readonly #known = new Map<string, number>();
+
+  constructor({ loops = [], steps }: Program) {
+    this.#moves = loops.map((): string[] => []);
+    // Places that others move from come first: the refs of a step lie together.
+    for (const step of steps) for (const ref of refsOf(step)) this.#addBases(ref);
+    for (const { iteration, trips, start, again } of loops) {
+      for (const ref of [iteration, trips, start, again]) {
+        if (ref !== undefined) this.#addBases(ref);
+      }
+    }
+  }
+
+  movesOf(loop: number): readonly string[] {
+    return this.#moves[loop] ?? [];
+  }
+
+  /** Rows one after the other; gives the number of the first. */
+  add(list: readonly BufferRef[]): number {
+    const first = this.rows.length;
+    for (const ref of list) this.#push(ref);
+    return first;
+  }
+
+  single(ref: BufferRef | undefined): string {
+    return ref === undefined ? 'HONE_NO_REF' : `${this.add([ref])}`;
+  }
+
+  #addBases(ref: BufferRef): void {
+    if (ref.space !== 'moved') return;
+    for (const base of [ref.even, ref.odd]) {
+      this.#addBases(base);
+      const key = JSON.stringify(base);
+      if (!this.#known.has(key)) this.#known.set(key, this.#push(base));
+    }
+  }
+
+  #push(ref: BufferRef): number {
+    const row = this.rows.length;
+    if (ref.space !== 'moved') {
+      this.rows.push(refRow(ref));
+      return row;
+    }
+    const [even, odd] = [ref.even, ref.odd].map((base) => this.#known.get(JSON.stringify(base)));
+    this.#moves[ref.loop]?.push(`{${ref.stride}ULL, ${row}, ${even}, ${odd}}`);
+    this.rows.push('{0, HONE_MOVED}');
+    return row;
+  }
+}
+
+function refsOf(step: Step): readonly BufferRef[] {
+  if (step.kind === 'kernel') return step.buffers;
+  return step.kind === 'unless' ? [step.condition] : [];
+}
+
+const CONTROL = {
+  jump: 'HONE_JUMP',
+  unless: 'HONE_UNLESS',
+  enter: 'HONE_ENTER',
+  repeat: 'HONE_REPEAT',
+  'if-even': 'HONE_IF_EVEN',
+} as const;
+
+function stepRow(step: Step, refs: RefTable, firstDim: number): string {
+  const label = cString(step.label);
+  const first = refs.add(refsOf(step));
+  if (step.kind === 'kernel') {
+    return `{${step.kernel}, ${label}, ${first}, ${firstDim}, ${step.parts ?? 0}}`;
+  }
+  const loop = 'loop' in step ? step.loop : 0;
+  return `{0, ${label}, ${first}, ${firstDim}, 0, ${CONTROL[step.kind]}, ${step.target}, ${loop}}`;
+}
+
+function refRow(ref: Exclude<BufferRef, MovedRef>): string {
   switch (ref.space) {
     case 'arena':
       return `{${ref.offset}ULL, HONE_ARENA}`;
@@ -128,15 +222,37 @@ function checkProgram(program: Program): void {
       );
     }
   }
+  const { loops = [] } = program;
   for (const step of program.steps) {
-    invariant(IDENTIFIER.test(step.kernel), `"${step.kernel}" is no C name`);
-    for (const ref of step.buffers) checkRef(program, ref, step.label);
-    for (const dim of step.dims)
-      invariant(Number.isSafeInteger(dim), `dim ${dim} of ${step.label}`);
+    for (const ref of refsOf(step)) checkRef(program, ref, step.label);
+    if (step.kind === 'kernel') {
+      invariant(IDENTIFIER.test(step.kernel), `"${step.kernel}" is no C name`);
+      for (const dim of step.dims)
+        invariant(Number.isSafeInteger(dim), `dim ${dim} of ${step.label}`);
+      continue;
+    }
+    const { target } = step;
+    const isStep = Number.isSafeInteger(target) && target >= 0 && target <= program.steps.length;
+    invariant(isStep, `step "${step.label}" leads to ${target}`);
+    if ('loop' in step) invariant(loops[step.loop] !== undefined, `there is no loop ${step.loop}`);
+  }
+  for (const { limit, count = 0, iteration, trips, start, again } of loops) {
+    const isCount = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
+    invariant(isCount(limit) && isCount(count), `${limit} and ${count} iterations`);
+    for (const ref of [iteration, trips, start, again]) {
+      if (ref !== undefined) checkRef(program, ref, 'loop');
+    }
   }
 }
 
 function checkRef(program: Program, ref: BufferRef, label: string): void {
+  if (ref.space === 'moved') {
+    const known = program.loops?.[ref.loop] !== undefined;
+    invariant(known && Number.isSafeInteger(ref.stride), `step "${label}" moves with no loop`);
+    checkRef(program, ref.even, label);
+    checkRef(program, ref.odd, label);
+    return;
+  }
   const limit = {
     arena: program.arenaBytes,
     weights: program.weightsBytes,

@@ -9,6 +9,7 @@ import {
   peakBytes,
   writeArtifact,
 } from '../../compile/index.ts';
+import { kernelCount } from '../../compile/report.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, readOperators, toCompileOptions } from '../compile-request.ts';
 import { carriedLines } from '../explain-precision.ts';
@@ -102,7 +103,7 @@ function summary({ target, program, report }: CompiledVariant, named: boolean): 
   const lean = report.leanStages ?? 0;
   return [
     ...(named ? [`  ${target.name}`] : []),
-    `  ${report.stages.length} kernels, ${formatCount(report.flops)} operations a run`,
+    `  ${kernelCount(report)} kernels, ${formatCount(report.flops)} operations a run`,
     `  memory: ${weights} of weights and ${formatBytes(program.arenaBytes)} of working memory, ${peak} at most; inputs and outputs apart`,
     ...(lean === 0 ? [] : [`  ${lean} kernels would be faster with more memory (--memory)`]),
   ];

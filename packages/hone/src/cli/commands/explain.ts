@@ -3,6 +3,7 @@ import { openArtifact } from 'hone-runtime/artifact/read';
 import { chooseLibrary } from 'hone-runtime/runtime/choose-library';
 import { readChoices } from '../../compile/choices.ts';
 import { readRecordedOptions } from '../../compile/recorded-options.ts';
+import { kernelCount } from '../../compile/report.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { precisionLines, precisionOf, whyOf } from '../explain-precision.ts';
 import { prepareArtifact } from '../prepare.ts';
@@ -64,7 +65,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       },
     },
     text: [
-      `${nodes} operators became ${report.stages.length} kernels for ${target}; ${fused.length} of them are fused groups`,
+      `${nodes} operators became ${kernelCount(report)} kernels for ${target}; ${fused.length} of them are fused groups`,
       '',
       ...formatTable(
         ['kernel', 'operators', 'operations', 'bytes', 'chosen because'],

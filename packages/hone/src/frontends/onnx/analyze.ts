@@ -89,7 +89,8 @@ function describe(
   const def = registry.find(op, domain);
   if (def !== undefined) {
     const reason = def.kind === 'host' ? { reason: def.reason } : {};
-    return { op, domain, support: def.kind, ...reason };
+    const support = def.kind === 'control' ? 'core' : def.kind;
+    return { op, domain, support, ...reason };
   }
   if (domain === '' && IMPORTER_OPS.has(op)) return { op, domain, support: 'importer' };
   const reason = domain === '' ? 'not an operator Hone has' : `no operators of domain ${domain}`;

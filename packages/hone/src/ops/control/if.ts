@@ -1,11 +1,12 @@
-/** If: one of two sub-graphs. */
+/** If: one of two sub-graphs. Only the one that is taken runs, unless both are cheap. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, ValueType } from '../../graph/types.ts';
 import { constantInput, inputType, requireDType, shapeError } from '../checks.ts';
-import { type CompositeOp, defineOp, type InferContext, type TestCase } from '../define-op.ts';
-import { CAPTURES, graphAttr, inlineGraph, typesOf } from './subgraph.ts';
+import { type ControlOp, defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { branchCases } from './cases.ts';
+import { isCheap } from './cheap.ts';
+import { CAPTURES, graphAttr, hasTexts, inlineGraph, typesOf } from './subgraph.ts';
 
 /** The branch taken, where the condition is known at compile time. */
 function knownBranch(ctx: InferContext): 'then_branch' | 'else_branch' | undefined {
@@ -13,6 +14,10 @@ function knownBranch(ctx: InferContext): 'then_branch' | 'else_branch' | undefin
   if (condition === null || condition === undefined || condition.constant === null)
     return undefined;
   return isTrue(constantInput(ctx, 0, 'the condition')) ? 'then_branch' : 'else_branch';
+}
+
+function branches(ctx: InferContext): readonly [Graph, Graph] {
+  return [graphAttr(ctx, ctx.attrs, 'then_branch'), graphAttr(ctx, ctx.attrs, 'else_branch')];
 }
 
 function isTrue(condition: Tensor | null | undefined): boolean {
@@ -42,10 +47,10 @@ function outputTypes(ctx: InferContext): readonly ValueType[] {
   return yes;
 }
 
-export const ifOp: CompositeOp = defineOp({
-  kind: 'composite',
+export const ifOp: ControlOp = defineOp({
+  kind: 'control',
   name: 'If',
-  doc: 'One of two sub-graphs; where the condition is not constant both are computed.',
+  doc: 'One of two sub-graphs; only the one that is taken runs, but for cheap ones.',
   since: 25,
   attrs: {
     ...CAPTURES,
@@ -67,10 +72,17 @@ export const ifOp: CompositeOp = defineOp({
     const known = knownBranch(ctx);
     if (known !== undefined) return branch(known);
     if (condition === undefined) return 'it has no condition';
+    const graphs = branches(ctx);
+    // Texts have no compiled form: their nodes must be found by the split of the host's steps.
+    if (!graphs.every(isCheap) && !graphs.some(hasTexts)) return undefined;
     const [yes, no] = [branch('then_branch'), branch('else_branch')];
     // A condition of shape [1] must not add an axis to a scalar.
     const scalar = b.op('Reshape', [condition, b.ints([])]);
     return yes.map((id, i) => b.op('Where', [scalar, id, at(no, i)]));
+  },
+  control: (ctx) => {
+    const [yes, no] = branches(ctx);
+    return { kind: 'if', operands: ctx.inputs.map((_, i) => i), then: yes, else: no };
   },
   reference: (inputs, attrs, ctx) => {
     const branch = isTrue(inputs[0]) ? 'then_branch' : 'else_branch';

@@ -18,13 +18,29 @@ import {
 } from 'hone-runtime/base/tensor';
 import type { Attrs, Graph, ValueType } from '../../graph/types.ts';
 import { int, intAttr, inputType, shapeError } from '../checks.ts';
-import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
+import {
+  type ControlForm,
+  type ControlOp,
+  defineOp,
+  type InferContext,
+  type OpInput,
+} from '../define-op.ts';
 import { loopCases } from './cases.ts';
 import { stack, stackNodes, withAxis } from './stacks.ts';
-import { alwaysTrue, CAPTURES, graphAttr, inlineGraph, typesOf, UNROLL_LIMIT } from './subgraph.ts';
+import { neverStops, withoutCondition } from './loop-body.ts';
+import {
+  CAPTURES,
+  graphAttr,
+  hasTexts,
+  inlineGraph,
+  nodeCount,
+  typesOf,
+  UNROLL_LIMIT,
+  WRITTEN_OUT_NODES,
+} from './subgraph.ts';
 
-/** Stops a condition that never becomes false in the interpreter. */
-const ITERATION_LIMIT = 1_000_000;
+/** A loop that goes on after so many iterations is taken for one without end, unless it was made for more. */
+export const ITERATION_LIMIT = 1_000_000;
 
 interface LoopParts {
   readonly body: Graph;
@@ -65,9 +81,41 @@ function knownTrips(ctx: InferContext, body: Graph): number | undefined {
   }
   if (trips === null || trips === undefined || trips.constant === null) return undefined;
   const limit = Math.max(0, toNumbers(trips.constant())[0] ?? 0);
-  return limit === 0 || alwaysTrue(body, at(body.outputs, 0), [at(body.inputs, 1)])
-    ? limit
-    : undefined;
+  return limit === 0 || neverStops(body) ? limit : undefined;
+}
+
+function controlForm(ctx: InferContext): ControlForm {
+  const { body, carried, bound } = partsOf(ctx);
+  const trips = knownTrips(ctx, body);
+  const stops = !neverStops(body);
+  const plain = withoutCondition(body);
+  const inner = stops ? plain : { ...plain, outputs: plain.outputs.slice(1) };
+  const rest = ctx.inputs.flatMap((_, i) => (i >= 2 ? [i] : []));
+  const common = { kind: 'loop', carried, counts: bound !== undefined } as const;
+  if (trips !== undefined && Number.isSafeInteger(trips) && trips <= (bound ?? trips)) {
+    const only = { ...plain, outputs: plain.outputs.slice(1) };
+    const fixed = { from: [], again: false, limit: trips, limitIs: 'exactly' } as const;
+    return { ...common, ...fixed, body: only, operands: rest };
+  }
+  const from = (['trips', 'start'] as const).filter((_, i) => isAsked(ctx.inputs[i]));
+  const front = from.map((name) => (name === 'trips' ? 0 : 1));
+  return {
+    ...common,
+    from,
+    again: stops,
+    limit: bound ?? ITERATION_LIMIT,
+    limitIs: bound === undefined ? 'guard' : 'bound',
+    body: inner,
+    operands: [...front, ...rest],
+  };
+}
+
+/** Can the number of iterations, or the first condition, end the loop? */
+function isAsked(input: OpInput | null | undefined): boolean {
+  if (input === null || input === undefined) return false;
+  if (input.constant === null) return true;
+  const [value = 0] = toNumbers(input.constant());
+  return input.type.dtype === 'bool' ? value === 0 : value < Number.MAX_SAFE_INTEGER;
 }
 
 function inferLoop(ctx: InferContext): readonly ValueType[] {
@@ -125,20 +173,27 @@ function padRows(rows: Tensor, bound: number): Tensor {
   return { dtype: rows.dtype, shape, data: viewBytes(rows.dtype, out) };
 }
 
-export const loop: CompositeOp = defineOp({
-  kind: 'composite',
+export const loop: ControlOp = defineOp({
+  kind: 'control',
   name: 'Loop',
-  doc: 'A sub-graph repeated; compiled by writing the iterations out where their number is known.',
+  doc: 'A sub-graph repeated; a few iterations of a known number are written out.',
   since: 25,
   attrs: { ...CAPTURES, body: { type: 'graph', required: true }, bound: int(-1) },
   infer: inferLoop,
   decompose: (b, inputs, ctx) => {
     const { body, carried, bound } = partsOf(ctx);
     const trips = knownTrips(ctx, body);
-    if (trips === undefined) return 'the number of iterations depends on input data';
-    const nodes = trips * body.nodes.length;
-    if (bound !== undefined && trips > bound) return `it has a bound of ${bound} iterations`;
-    if (nodes > UNROLL_LIMIT) return `writing out ${trips} iterations would take ${nodes} nodes`;
+    const isText = hasTexts(body);
+    if (trips === undefined) {
+      return isText ? 'the number of iterations depends on input data' : undefined;
+    }
+    const nodes = trips * nodeCount(body);
+    // It is an error of the run.
+    if (bound !== undefined && trips > bound) return undefined;
+    if (nodes > (isText ? UNROLL_LIMIT : WRITTEN_OUT_NODES)) {
+      if (!isText) return undefined;
+      return `writing out ${trips} iterations would take ${nodes} nodes`;
+    }
     const given = inputs.map((id) => id ?? b.scalar(1, 'bool'));
     const captures = given.slice(2 + carried);
     let state = given.slice(2, 2 + carried);
@@ -167,6 +222,7 @@ export const loop: CompositeOp = defineOp({
     });
     return [...state, ...stacked, ...(bound === undefined ? [] : [b.scalar(trips, 'i64')])];
   },
+  control: controlForm,
   reference: (inputs, attrs, ctx) => {
     const node = { node: ctx.node, op: 'Loop' };
     const body = graphAttr(node, attrs, 'body');
@@ -184,7 +240,7 @@ export const loop: CompositeOp = defineOp({
       if (t === bound) failBound(ctx.node, bound);
       if (t >= ITERATION_LIMIT) {
         fail(
-          'HONE-RUN-011',
+          'HONE-RUN-014',
           `node ${ctx.node} (Loop): no end after ${ITERATION_LIMIT} iterations`,
           ctx.node,
           'check the loop condition',

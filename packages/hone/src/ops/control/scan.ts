@@ -1,7 +1,11 @@
-/** Scan: a sub-graph run once for every slice of its scanned inputs, carrying a state. */
+/**
+ * Scan: a sub-graph run once for every slice of its scanned inputs, carrying a state. Many slices become
+ * a Loop that takes them by the number of its iteration.
+ */
 import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import type { Attrs, Graph, ValueType } from '../../graph/types.ts';
+import type { Attrs, Graph, ValueId, ValueType } from '../../graph/types.ts';
+import type { OpBuilder } from '../builder.ts';
 import {
   inputType,
   intAttr,
@@ -15,7 +19,16 @@ import {
 import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
 import { scanCases } from './cases.ts';
 import { sliceNodes, stack, stackNodes, takeSlice, withAxis } from './stacks.ts';
-import { CAPTURES, graphAttr, inlineGraph, typesOf, UNROLL_LIMIT } from './subgraph.ts';
+import {
+  CAPTURES,
+  graphAttr,
+  hasTexts,
+  inlineGraph,
+  nodeCount,
+  typesOf,
+  UNROLL_LIMIT,
+  WRITTEN_OUT_NODES,
+} from './subgraph.ts';
 
 interface ScanParts {
   readonly body: Graph;
@@ -92,10 +105,63 @@ function ordered<T>(slices: readonly T[], reversed: boolean): readonly T[] {
   return reversed ? [...slices].reverse() : slices;
 }
 
+/** The same as a Loop: scanned inputs are captured, and the iteration takes its slice of them. */
+function asLoop(
+  b: OpBuilder,
+  inputs: readonly (ValueId | null)[],
+  parts: ScanParts,
+  name: string,
+): readonly ValueId[] {
+  const { body, states, scanned, trips } = parts;
+  const given = inputs.map((id) => id ?? b.scalar(0));
+  const nested = b.nested(body.name);
+  const { graph } = nested;
+  const iteration = graph.input('iteration', { dtype: 'i64', shape: [] });
+  const goOn = graph.input('go_on', { dtype: 'bool', shape: [] });
+  const inner = given.map((id) => {
+    const { name: called, type } = b.graph.value(id);
+    return graph.input(called, type);
+  });
+  const backwards = (): ValueId =>
+    nested.op('Sub', [nested.scalar(trips - 1, 'i64'), iteration], {}, { name });
+  const slices = parts.inputAxes.map((axis, i) => {
+    const position = at(parts.inputReversed, i) ? backwards() : iteration;
+    return nested.op('Gather', [at(inner, states + i), position], { axis }, { name });
+  });
+  const rest = inner.slice(states + scanned);
+  const results = inlineGraph(nested, body, [...inner.slice(0, states), ...slices, ...rest], name);
+  const loop = b.ops(
+    'Loop',
+    [b.scalar(trips, 'i64'), null, ...given],
+    { body: graph.finish([goOn, ...results]), captures: given.length - states },
+    { name, outputs: results.length },
+  );
+  const stacked = parts.outputAxes.map((axis, k) => {
+    const rows = at(loop, states + k);
+    const rank = b.typeOf(rows).shape.length;
+    const turned = at(parts.outputReversed, k) ? reversed(b, rows, trips) : rows;
+    if (axis === 0) return turned;
+    // The new axis stands first and belongs behind `axis` of the others.
+    const perm = withAxis(
+      Array.from({ length: rank - 1 }, (_, i) => i + 1),
+      axis,
+      0,
+    );
+    return b.op('Transpose', [turned], { perm });
+  });
+  return [...loop.slice(0, states), ...stacked];
+}
+
+/** Rows in the opposite order. */
+function reversed(b: OpBuilder, rows: ValueId, count: number): ValueId {
+  const ends = [b.ints([count - 1]), b.ints([-count - 1])];
+  return b.op('Slice', [rows, ...ends, b.ints([0]), b.ints([-1])]);
+}
+
 export const scan: CompositeOp = defineOp({
   kind: 'composite',
   name: 'Scan',
-  doc: 'A sub-graph run for every slice of its inputs; compiled by writing the slices out.',
+  doc: 'A sub-graph run for every slice of its inputs; a Loop, or few slices written out.',
   since: 25,
   attrs: {
     ...CAPTURES,
@@ -116,8 +182,12 @@ export const scan: CompositeOp = defineOp({
   decompose: (b, inputs, ctx) => {
     const parts = partsOf(ctx, ctx.attrs, inputShapes(ctx));
     const { body, states, scanned, trips } = parts;
-    const nodes = trips * body.nodes.length;
-    if (nodes > UNROLL_LIMIT) return `writing out ${trips} slices would take ${nodes} nodes`;
+    const nodes = trips * nodeCount(body);
+    const isText = hasTexts(body);
+    if (isText && nodes > UNROLL_LIMIT) {
+      return `writing out ${trips} slices would take ${nodes} nodes`;
+    }
+    if (!isText && nodes > WRITTEN_OUT_NODES) return asLoop(b, inputs, parts, ctx.node);
     const given = inputs.map((id) => id ?? b.scalar(0));
     const captures = given.slice(states + scanned);
     let state = given.slice(0, states);

@@ -6,6 +6,7 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { Attrs, Graph, ValueId, ValueType } from '../../graph/types.ts';
+import { subgraphs } from '../../graph/verify.ts';
 import { producers, valueById } from '../../graph/walk.ts';
 import type { OpBuilder } from '../builder.ts';
 import { int, typeError } from '../checks.ts';
@@ -13,7 +14,9 @@ import { int, typeError } from '../checks.ts';
 /** How many values of the surrounding graph the node's sub-graphs read. */
 export const CAPTURES = { captures: int(0) };
 
-/** Most nodes that a loop may be written out to. */
+/** Iterations of so many nodes in all are written out: fewer stages than that are not worth a loop. */
+export const WRITTEN_OUT_NODES = 256;
+/** Most nodes that a loop may be written out to, where there is no other way. */
 export const UNROLL_LIMIT = 4096;
 
 export function graphAttr(
@@ -26,6 +29,26 @@ export function graphAttr(
     typeError(ctx, `attribute ${name} is not a graph`);
   }
   return value;
+}
+
+/** Are there texts among the values of a graph, or of those inside it? They have no compiled form. */
+export function hasTexts(graph: Graph): boolean {
+  return (
+    graph.values.some(({ type }) => type.dtype === 'string') ||
+    graph.nodes.some(({ attrs }) => Object.values(attrs).flatMap(subgraphs).some(hasTexts))
+  );
+}
+
+/** Nodes of a graph and of those inside it. */
+export function nodeCount(graph: Graph): number {
+  return graph.nodes.reduce(
+    (sum, { attrs }) =>
+      sum +
+      Object.values(attrs)
+        .flatMap(subgraphs)
+        .reduce((all, inner) => all + nodeCount(inner), 1),
+    0,
+  );
 }
 
 export function typesOf(graph: Graph, ids: readonly ValueId[]): readonly ValueType[] {
