@@ -130,6 +130,54 @@ HONE_RT_INVERSE(f64, double, HONE_RT_SAME, HONE_RT_SAME)
 HONE_RT_INVERSE(f16, uint16_t, hone_f16_to_f32, HONE_RT_TO_F16)
 HONE_RT_INVERSE(bf16, uint16_t, hone_bf16_to_f32, HONE_RT_TO_BF16)
 
+// --- PairwiseCoupling ---------------------------------------------------------------------------
+// pairwise_coupling: operand the probabilities of pairs i < j of classes (f32, [rows, pairs]); output
+// those of the classes. dim: rows, classes (at most HONE_RT_DET_MAX). The iteration of libsvm.
+
+HONE_RT void hone_rt_couple(const float *share, float *p, int64_t n) {
+  float q[HONE_RT_DET_MAX][HONE_RT_DET_MAX], qp[HONE_RT_DET_MAX];
+  for (int64_t t = 0; t < n; t++) q[t][t] = 0;
+  for (int64_t i = 0; i < n; i++) {
+    for (int64_t j = i + 1; j < n; j++) {
+      const float a = *share++, b = 1 - a;
+      q[i][j] = q[j][i] = -a * b;
+      q[i][i] += b * b;
+      q[j][j] += a * a;
+    }
+  }
+  for (int64_t t = 0; t < n; t++) p[t] = 1.0f / (float)n;
+  for (int turn = 0; turn < 100; turn++) {
+    float pqp = 0, error = 0;
+    for (int64_t t = 0; t < n; t++) {
+      qp[t] = 0;
+      for (int64_t j = 0; j < n; j++) qp[t] += q[t][j] * p[j];
+      pqp += p[t] * qp[t];
+    }
+    for (int64_t t = 0; t < n; t++) {
+      const float gap = qp[t] < pqp ? pqp - qp[t] : qp[t] - pqp;
+      if (gap > error) error = gap;
+    }
+    if (error < 0.005f / (float)n) break;
+    for (int64_t t = 0; t < n; t++) {
+      const float step = (pqp - qp[t]) / q[t][t], scale = 1 + step;
+      p[t] += step;
+      pqp = (pqp + step * (step * q[t][t] + 2 * qp[t])) / scale / scale;
+      for (int64_t j = 0; j < n; j++) {
+        qp[j] = (qp[j] + step * q[t][j]) / scale;
+        p[j] /= scale;
+      }
+    }
+  }
+}
+
+HONE_RT void hone_rt_pairwise_coupling(HONE_RT_ARGS) {
+  const int64_t n = dim[1], pairs = n * (n - 1) / 2, hi = hone_rt_hi(dim[0], w);
+  (void)scalar;
+  for (int64_t b = hone_rt_lo(dim[0], w); b < hi; b++) {
+    hone_rt_couple((const float *)buf[0] + b * pairs, (float *)buf[1] + b * n, n);
+  }
+}
+
 // --- TopK ---------------------------------------------------------------------------------------
 // topk_<dtype>: operands x, k (not read); outputs values, positions (i64).
 // dim: outer, extent, inner, k (at most extent), largest (0 or 1).

@@ -1,9 +1,8 @@
 /**
  * The last part of ai.onnx.ml's classifiers: from scores to a label per row and transformed scores.
  *
- * With one score for two classes ("signed") a positive score means the second class; the scores are then
- * [-s, s], or both logistic. "share" is the same for scores that are probabilities: above one half, and
- * [1 - s, s]. This is what ONNX Runtime does.
+ * Two classes may have one score, that of the second: it is chosen where the score is above a number, and
+ * what stands for the first is its negative, the rest to 1, or zero. This is what ONNX Runtime does.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
@@ -14,7 +13,16 @@ import type { AttrSpec, InferContext } from '../define-op.ts';
 import { ML, numbersOf, strings, textsOf } from './attributes.ts';
 import { type PostTransform, transformRow, transformScores } from './post-transform.ts';
 
-export type ClassScores = 'each' | 'signed' | 'share';
+export interface OneScore {
+  /** The second class is chosen above it. */
+  readonly above: number;
+  /** What the first class gets. */
+  readonly other: 'negative' | 'rest' | 'zero';
+}
+
+/** A score for each class, or one for two classes. */
+export type ClassScores = 'each' | OneScore;
+export const EACH = 'each';
 
 export const LABEL_ATTRS: Readonly<Record<string, AttrSpec>> = { classlabels_strings: strings };
 
@@ -46,24 +54,25 @@ export function inferClassifier(
   ];
 }
 
-/** Scores [N, E] in f32 → label and transformed scores. */
+/** Scores [N, E] in f32 → label and transformed scores. `chosen`: scores that the label follows. */
 export function classifyNodes(
   b: OpBuilder,
   scores: ValueId,
   kind: PostTransform,
   labels: Tensor,
   mode: ClassScores,
+  chosen: ValueId = scores,
 ): readonly ValueId[] {
-  const position = positionNodes(b, scores, mode);
+  const position = positionNodes(b, chosen, mode);
   const out =
-    mode === 'each' ? transformScores(b, kind, scores) : twoScoreNodes(b, scores, kind, mode);
+    mode === EACH ? transformScores(b, kind, scores) : twoScoreNodes(b, scores, kind, mode);
   return [labelNodes(b, position, labels), out];
 }
 
 function positionNodes(b: OpBuilder, scores: ValueId, mode: ClassScores): ValueId {
-  if (mode === 'each') return b.op('ArgMax', [scores], { axis: 1, keepdims: 0 });
+  if (mode === EACH) return b.op('ArgMax', [scores], { axis: 1, keepdims: 0 });
   const column = b.op('Squeeze', [scores, b.ints([1])]);
-  const isSecond = b.op('Greater', [column, b.scalar(mode === 'share' ? 0.5 : 0)]);
+  const isSecond = b.op('Greater', [column, b.scalar(mode.above)]);
   return b.op('Where', [isSecond, b.scalar(1, 'i64'), b.scalar(0, 'i64')]);
 }
 
@@ -71,15 +80,17 @@ function twoScoreNodes(
   b: OpBuilder,
   score: ValueId,
   kind: PostTransform,
-  mode: ClassScores,
+  { other }: OneScore,
 ): ValueId {
-  const isLogistic = kind === 'LOGISTIC';
-  const other = mode === 'share' ? b.op('Sub', [b.scalar(1), score]) : b.op('Neg', [score]);
-  const both = b.op('Concat', [other, score], { axis: 1 });
-  return isLogistic ? b.op('Sigmoid', [both]) : both;
+  const both = (first: ValueId): ValueId => b.op('Concat', [first, score], { axis: 1 });
+  if (other === 'zero') return transformScores(b, kind, both(b.op('Mul', [score, b.scalar(0)])));
+  // Logistic scores of s and -s make up 1 in any case.
+  if (kind === 'LOGISTIC') return b.op('Sigmoid', [both(b.op('Neg', [score]))]);
+  return both(other === 'rest' ? b.op('Sub', [b.scalar(1), score]) : b.op('Neg', [score]));
 }
 
-function labelNodes(b: OpBuilder, position: ValueId, labels: Tensor): ValueId {
+/** Labels by their positions. */
+export function labelNodes(b: OpBuilder, position: ValueId, labels: Tensor): ValueId {
   if (labels.dtype !== 'string') return b.op('Gather', [b.constant(labels), position]);
   const keys = Array.from({ length: labels.data.length }, (_, i) => i);
   const attrs = { keys_int64s: keys, values_strings: labels.data as readonly string[] };
@@ -91,22 +102,28 @@ export function classify(
   kind: PostTransform,
   labels: Tensor,
   mode: ClassScores,
+  chosen: readonly (readonly number[])[] = rows,
 ): readonly Tensor[] {
-  const positions = rows.map((row) => {
-    if (mode === 'each') return row.indexOf(Math.max(...row));
-    return at(row, 0) > (mode === 'share' ? 0.5 : 0) ? 1 : 0;
+  const positions = chosen.map((row) => {
+    if (mode === EACH) return row.indexOf(Math.max(...row));
+    return at(row, 0) > mode.above ? 1 : 0;
   });
   const scores = rows.map((row) => {
-    if (mode === 'each') return transformRow(kind, row);
+    if (mode === EACH) return transformRow(kind, row);
     const s = at(row, 0);
-    const both = [mode === 'share' ? 1 - s : -s, s];
-    return kind === 'LOGISTIC' ? transformRow(kind, both) : both;
+    if (mode.other === 'zero') return transformRow(kind, [0, s]);
+    if (kind === 'LOGISTIC') return transformRow(kind, [-s, s]);
+    return [mode.other === 'rest' ? 1 - s : -s, s];
   });
+  const out = fromNumbers('f32', [rows.length, labels.data.length], scores.flat());
+  return [pickLabels(labels, positions), out];
+}
+
+/** The labels at positions. */
+export function pickLabels(labels: Tensor, positions: readonly number[]): Tensor {
   const data = labels.data as ArrayLike<unknown>;
   const picked = positions.map((p) => data[p]);
-  const label: Tensor =
-    labels.dtype === 'string'
-      ? { dtype: 'string', shape: [rows.length], data: picked as string[] }
-      : { dtype: 'i64', shape: [rows.length], data: BigInt64Array.from(picked as bigint[]) };
-  return [label, fromNumbers('f32', [rows.length, labels.data.length], scores.flat())];
+  return labels.dtype === 'string'
+    ? { dtype: 'string', shape: [positions.length], data: picked as string[] }
+    : { dtype: 'i64', shape: [positions.length], data: BigInt64Array.from(picked as bigint[]) };
 }

@@ -10,7 +10,10 @@ import {
   scaler,
 } from './features.ts';
 import { ENCODERS } from './label-encoder.ts';
-import { linearClassifier, linearRegressor, svmRegressor } from './linear.ts';
+import { linearClassifier, linearRegressor } from './linear.ts';
+import { pairwiseCoupling } from './pairwise-coupling.ts';
+import { svmRegressor } from './svm.ts';
+import { svmClassifier } from './svm-classifier.ts';
 import { TREES } from './trees.ts';
 
 export const ML_OPS: readonly OpDef[] = [
@@ -24,6 +27,8 @@ export const ML_OPS: readonly OpDef[] = [
   oneHotEncoder,
   scaler,
   svmRegressor,
+  svmClassifier,
+  pairwiseCoupling,
   ...ENCODERS,
   ...TREES,
 ];

@@ -20,6 +20,16 @@ export function transformOf(
   return found ?? typeError(ctx, `post_transform ${String(value)} is not known`);
 }
 
+/** Of a regression: what has a single target stays as it is, but for the probit. */
+export function regressionTransform(
+  ctx: { readonly node: string; readonly op: string },
+  value: unknown,
+  targets: unknown,
+): PostTransform {
+  const kind = transformOf(ctx, value);
+  return targets === 1 && kind !== 'PROBIT' ? 'NONE' : kind;
+}
+
 const APPROXIMATION = 0.147;
 /** Scores nearer to zero than this stay as they are in SOFTMAX_ZERO. */
 const ZERO = 1e-7;

@@ -26,6 +26,8 @@ export interface TreeTable {
   readonly leaf: readonly number[];
   /** [leaves][targets] */
   readonly leaves: readonly (readonly number[])[];
+  /** Which targets a leaf says something about, [leaves][targets]. */
+  readonly votes: readonly (readonly boolean[])[];
   readonly roots: readonly number[];
   /** Levels from a root to the deepest leaf. */
   readonly depth: number;
@@ -52,6 +54,7 @@ interface Draft {
   readonly missingYes: boolean[];
   readonly leaf: number[];
   readonly leaves: number[][];
+  readonly votes: boolean[][];
 }
 
 function newDraft(): Draft {
@@ -64,6 +67,7 @@ function newDraft(): Draft {
     missingYes: [],
     leaf: [],
     leaves: [],
+    votes: [],
   };
 }
 
@@ -82,8 +86,9 @@ function addNode(
   return index;
 }
 
-function addLeaf(draft: Draft, values: number[]): number {
+function addLeaf(draft: Draft, values: number[], votes: boolean[]): number {
   draft.leaves.push(values);
+  draft.votes.push(votes);
   const leaf = draft.leaves.length - 1;
   return addNode(draft, { feature: 0, threshold: 0, mode: 0, missingYes: false, leaf });
 }
@@ -101,7 +106,9 @@ function finish(ctx: Node, draft: Draft, roots: readonly number[], features: num
     if (depth > draft.feature.length) bad(ctx, 'its nodes form a circle');
     level = [...new Set(level.filter(isInner).flatMap((i) => [at(draft.yes, i), at(draft.no, i)]))];
   }
-  return { ...draft, roots, depth };
+  // With a single target every leaf says something of it, 0 where it has no weight.
+  const votes = at(draft.votes, 0).length === 1 ? draft.votes.map(() => [true]) : draft.votes;
+  return { ...draft, votes, roots, depth };
 }
 
 /** The attributes of TreeEnsemble (ai.onnx.ml 5). */
@@ -132,7 +139,11 @@ export function newTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
   const leafNodes = targetIds.map((target, i) => {
     const row = new Array<number>(targets).fill(0);
     row[target] = at(weights, i);
-    return addLeaf(draft, row);
+    return addLeaf(
+      draft,
+      row,
+      row.map((_, k) => k === target),
+    );
   });
   let nextSet = 0;
   // First and last table node of each source node; a set has one for each of its values.
@@ -208,7 +219,11 @@ export function oldTable(
     const own = key(at(trees, i), at(ids, i));
     if (index.has(own)) bad(ctx, `node ${own} is there twice`);
     if (name === 'LEAF') {
-      index.set(own, addLeaf(draft, new Array<number>(targets).fill(0)));
+      const [row, none] = [
+        new Array<number>(targets).fill(0),
+        new Array<boolean>(targets).fill(false),
+      ];
+      index.set(own, addLeaf(draft, row, none));
       return;
     }
     const mode = MODES.indexOf(name.replace('BRANCH_', '') as Mode);
@@ -243,6 +258,7 @@ export function oldTable(
       bad(ctx, `weight ${i} belongs to no leaf or target`);
     }
     row[target] = (row[target] ?? 0) + at(weights, i);
+    at(draft.votes, at(draft.leaf, node))[target] = true;
   });
   const roots = [...index.values()].filter((node) => !isChild.has(node));
   return finish(ctx, draft, roots, features);

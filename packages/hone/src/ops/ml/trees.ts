@@ -1,10 +1,11 @@
 /**
- * ai.onnx.ml: ensembles of decision trees. All trees of all rows walk one level at a time: a level is a
- * gather of each node's feature, threshold and ways, so that it compiles to plain kernels.
+ * ai.onnx.ml: ensembles of decision trees. Where the specification is silent they do what ONNX Runtime does:
+ * leaves that say nothing of a target do not count for it, and a target that no leaf votes for is 0, without
+ * its base value.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
-import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { int, intAttr, requiredInt, text, textAttr } from '../checks.ts';
@@ -26,157 +27,32 @@ import {
   classify,
   classifyNodes,
   type ClassScores,
+  EACH,
   inferClassifier,
   LABEL_ATTRS,
   labelsOf,
 } from './classes.ts';
-import { toF32, transformOf, transformRow, transformScores } from './post-transform.ts';
-import { MODES, newTable, oldTable, type TreeTable } from './tree-table.ts';
+import {
+  regressionTransform,
+  toF32,
+  transformOf,
+  transformRow,
+  transformScores,
+} from './post-transform.ts';
+import { newTable, oldTable, type TreeTable } from './tree-table.ts';
+import {
+  aggregateOf,
+  ensembleNodes,
+  inPrecision,
+  listOf,
+  rowsInput,
+  walkAll,
+  type Walked,
+} from './tree-walk.ts';
 
 type Node = { readonly node: string; readonly op: string };
-type Aggregate = 'AVERAGE' | 'SUM' | 'MIN' | 'MAX';
-const AGGREGATES: readonly Aggregate[] = ['AVERAGE', 'SUM', 'MIN', 'MAX'];
 
 const ints: AttrSpec = { type: 'ints' };
-
-function listOf(dtype: DType, values: readonly number[]): Tensor {
-  return fromNumbers(dtype, [values.length], values);
-}
-
-/** Which trees say yes: [N, T] bools from values and thresholds of one dtype. */
-function compareNodes(
-  b: OpBuilder,
-  table: TreeTable,
-  pos: ValueId,
-  value: ValueId,
-  limit: ValueId,
-): ValueId {
-  const used = [...new Set(table.mode.filter((_, i) => table.yes[i] !== i))].sort();
-  const compare = (mode: number): ValueId => {
-    switch (at(MODES, mode)) {
-      case 'LEQ':
-        return b.op('LessOrEqual', [value, limit]);
-      case 'LT':
-        return b.op('Less', [value, limit]);
-      case 'GTE':
-        return b.op('GreaterOrEqual', [value, limit]);
-      case 'GT':
-        return b.op('Greater', [value, limit]);
-      case 'EQ':
-        return b.op('Equal', [value, limit]);
-      default:
-        return b.op('Not', [b.op('Equal', [value, limit])]);
-    }
-  };
-  if (used.length === 1) return compare(at(used, 0));
-  const codes = b.op('Gather', [b.constant(listOf('i32', table.mode)), pos]);
-  return used
-    .map((mode) => b.op('And', [b.op('Equal', [codes, b.scalar(mode, 'i32')]), compare(mode)]))
-    .reduce((left, right) => b.op('Or', [left, right]));
-}
-
-/** Scores [N, targets] in f32 (or f64) before base values. */
-function ensembleNodes(
-  b: OpBuilder,
-  x: ValueId,
-  table: TreeTable,
-  aggregate: Aggregate,
-  dtype: 'f32' | 'f64',
-): ValueId {
-  const [n = 0] = b.typeOf(x).shape;
-  const trees = table.roots.length;
-  const start = b.constant(fromNumbers('i32', [1, trees], table.roots));
-  let pos = b.op('Expand', [start, b.ints([n, trees])]);
-  const column = (type: DType, values: readonly number[]): ValueId =>
-    b.constant(listOf(type, values));
-  const feature = column('i32', table.feature);
-  const threshold = column(dtype, table.threshold);
-  const [yes, no] = [column('i32', table.yes), column('i32', table.no)];
-  const missing = table.missingYes.some(Boolean)
-    ? column('bool', table.missingYes.map(Number))
-    : undefined;
-  for (let level = 0; level < table.depth; level++) {
-    const value = b.op('GatherElements', [x, b.op('Gather', [feature, pos])], { axis: 1 });
-    const said = compareNodes(b, table, pos, value, b.op('Gather', [threshold, pos]));
-    const isYes =
-      missing === undefined
-        ? said
-        : b.op('Or', [said, b.op('And', [b.op('IsNaN', [value]), b.op('Gather', [missing, pos])])]);
-    pos = b.op('Where', [isYes, b.op('Gather', [yes, pos]), b.op('Gather', [no, pos])]);
-  }
-  const targets = at(table.leaves, 0).length;
-  const leaves = b.constant(
-    fromNumbers(dtype, [table.leaves.length, targets], table.leaves.flat()),
-  );
-  const values = b.op('Gather', [leaves, b.op('Gather', [column('i32', table.leaf), pos])]);
-  const reduce = { AVERAGE: 'ReduceMean', SUM: 'ReduceSum', MIN: 'ReduceMin', MAX: 'ReduceMax' }[
-    aggregate
-  ];
-  return b.op(reduce, [values, b.ints([1])], { keepdims: 0 });
-}
-
-function saysYes(mode: number, value: number, limit: number): boolean {
-  switch (at(MODES, mode)) {
-    case 'LEQ':
-      return value <= limit;
-    case 'LT':
-      return value < limit;
-    case 'GTE':
-      return value >= limit;
-    case 'GT':
-      return value > limit;
-    case 'EQ':
-      return value === limit;
-    default:
-      return value !== limit;
-  }
-}
-
-/** One row through every tree. */
-function walk(table: TreeTable, row: ArrayLike<number>, aggregate: Aggregate): readonly number[] {
-  const ends = table.roots.map((root) => {
-    let i = root;
-    while (at(table.yes, i) !== i) {
-      const value = row[at(table.feature, i)] as number;
-      const isYes =
-        saysYes(at(table.mode, i), value, at(table.threshold, i)) ||
-        (Number.isNaN(value) && at(table.missingYes, i));
-      i = at(isYes ? table.yes : table.no, i);
-    }
-    return at(table.leaves, at(table.leaf, i));
-  });
-  return at(ends, 0).map((_, k) => {
-    const values = ends.map((leaf) => at(leaf, k));
-    if (aggregate === 'MIN') return Math.min(...values);
-    if (aggregate === 'MAX') return Math.max(...values);
-    const sum = values.reduce((a, c) => a + c, 0);
-    return aggregate === 'AVERAGE' ? sum / values.length : sum;
-  });
-}
-
-function walkAll(table: TreeTable, x: Tensor, aggregate: Aggregate): readonly number[][] {
-  const [n, features] = rowsOf(x.shape);
-  const values = toNumbers(x);
-  return Array.from({ length: n }, (_, row) => [
-    ...walk(table, values.subarray(row * features, (row + 1) * features), aggregate),
-  ]);
-}
-
-function rowsInput(b: OpBuilder, x: ValueId, dtype: 'f32' | 'f64'): ValueId {
-  const [n, features] = rowsOf(b.typeOf(x).shape);
-  const flat = b.op('Reshape', [x, b.ints([n, features])]);
-  return dtype === 'f64' && b.typeOf(x).dtype === 'f64' ? flat : toF32(b, flat);
-}
-
-/** Thresholds are rounded to f32 where rows are f32, as the compiled form has them. */
-function inPrecision(table: TreeTable, dtype: 'f32' | 'f64'): TreeTable {
-  if (dtype === 'f64') return table;
-  return { ...table, threshold: table.threshold.map(Math.fround) };
-}
-
-function aggregateOf(value: unknown): Aggregate {
-  return AGGREGATES.find((name, i) => name === value || i === value) ?? 'SUM';
-}
 
 const treeEnsemble = defineOp({
   kind: 'composite',
@@ -215,8 +91,9 @@ const treeEnsemble = defineOp({
     const wide = dtype === 'f64' ? 'f64' : 'f32';
     const table = newTable(ctx, ctx.attrs, rowsOf(shape)[1]);
     const x = rowsInput(b, at(inputs, 0) as ValueId, wide);
-    const scores = ensembleNodes(b, x, table, aggregateOf(ctx.attrs['aggregate_function']), wide);
-    const kind = transformOf(ctx, ctx.attrs['post_transform']);
+    const aggregate = aggregateOf(ctx.attrs['aggregate_function']);
+    const { scores } = ensembleNodes(b, x, table, aggregate, wide);
+    const kind = regressionTransform(ctx, ctx.attrs['post_transform'], ctx.attrs['n_targets']);
     if (wide === 'f64' && kind !== 'NONE') return 'scores in f64 are not transformed';
     return [transformScores(b, kind, scores)];
   },
@@ -225,9 +102,9 @@ const treeEnsemble = defineOp({
     const node = { node: ctx.node, op: 'TreeEnsemble' };
     const dtype = x.dtype === 'f64' ? 'f64' : 'f32';
     const table = inPrecision(newTable(node, attrs, rowsOf(x.shape)[1]), dtype);
-    const kind = transformOf(node, attrs['post_transform']);
+    const kind = regressionTransform(node, attrs['post_transform'], attrs['n_targets']);
     const rows = walkAll(table, x, aggregateOf(attrs['aggregate_function']));
-    const out = rows.map((row) => transformRow(kind, row));
+    const out = rows.map((row) => transformRow(kind, row.scores));
     return [fromNumbers(dtype, [rows.length, intAttr(attrs, 'n_targets')], out.flat())];
   },
   cases: () => [
@@ -290,6 +167,12 @@ function withBase(b: OpBuilder, scores: ValueId, base: readonly number[], dtype:
   return b.op('Add', [scores, b.constant(listOf(dtype, base))]);
 }
 
+/** With base values, but for targets of several that no leaf votes for. */
+function regression({ scores, voted }: Walked, base: readonly number[]): readonly number[] {
+  const sums = addBase(scores, base);
+  return scores.length === 1 ? sums : sums.map((sum, k) => (at(voted, k) ? sum : 0));
+}
+
 const TARGETS = {
   trees: 'target_treeids',
   nodes: 'target_nodeids',
@@ -327,9 +210,15 @@ const treeEnsembleRegressor = defineOp({
     const wide = precisionOf(ctx.attrs, dtype);
     const table = regressorTable(ctx, ctx.attrs, rowsOf(shape)[1]);
     const x = rowsInput(b, at(inputs, 0) as ValueId, wide);
-    const sum = ensembleNodes(b, x, table, aggregateOf(ctx.attrs['aggregate_function']), wide);
-    const scores = toF32(b, withBase(b, sum, baseValues(ctx.attrs), wide));
-    return [transformScores(b, transformOf(ctx, textAttr(ctx.attrs, 'post_transform')), scores)];
+    const aggregate = aggregateOf(ctx.attrs['aggregate_function']);
+    const { scores, voted } = ensembleNodes(b, x, table, aggregate, wide);
+    const targets = intAttr(ctx.attrs, 'n_targets');
+    const base = baseValues(ctx.attrs);
+    const sum = withBase(b, scores, base, wide);
+    const isOpen = voted !== undefined && targets > 1 && base.length > 0;
+    const counted = isOpen ? b.op('Where', [voted, sum, b.scalar(0, wide)]) : sum;
+    const kind = regressionTransform(ctx, ctx.attrs['post_transform'], targets);
+    return [transformScores(b, kind, toF32(b, counted))];
   },
   reference(inputs, attrs, ctx) {
     const x = given(inputs, 0);
@@ -338,9 +227,9 @@ const treeEnsembleRegressor = defineOp({
       regressorTable(node, attrs, rowsOf(x.shape)[1]),
       precisionOf(attrs, x.dtype),
     );
-    const kind = transformOf(node, textAttr(attrs, 'post_transform'));
+    const kind = regressionTransform(node, attrs['post_transform'], attrs['n_targets']);
     const rows = walkAll(table, x, aggregateOf(attrs['aggregate_function'])).map((row) =>
-      transformRow(kind, addBase(row, baseValues(attrs))),
+      transformRow(kind, regression(row, baseValues(attrs))),
     );
     return [fromNumbers('f32', [rows.length, intAttr(attrs, 'n_targets')], rows.flat())];
   },
@@ -391,18 +280,29 @@ interface Classes {
   readonly base: readonly number[];
 }
 
-/** All weights of a two-class model may belong to one class: then its score stands for both. */
+/**
+ * All weights of a two-class model may belong to one class: then its score stands for both. It is a share
+ * where no weight is negative.
+ */
 function classesOf(ctx: Node, attrs: Attrs, features: number, count: number): Classes {
   const ids = [...new Set(numbersOf(attrs, 'class_ids') ?? [])];
   const base = baseValues(attrs);
   if (count !== 2 || ids.length !== 1) {
-    return { table: oldTable(ctx, attrs, features, count, CLASSES), mode: 'each', base };
+    return { table: oldTable(ctx, attrs, features, count, CLASSES), mode: EACH, base };
   }
   const one = { ...attrs, class_ids: (numbersOf(attrs, 'class_ids') ?? []).map(() => 0) };
   const weights =
     tensorNumbers(attrs, 'class_weights_as_tensor') ?? numbersOf(attrs, 'class_weights') ?? [];
-  const mode = weights.every((weight) => weight >= 0) ? 'share' : 'signed';
+  const isShare = weights.every((weight) => weight >= 0);
+  const other = ids[0] === 1 ? 'zero' : isShare ? 'rest' : 'negative';
+  const mode = { above: isShare ? 0.5 : 0, other } as const;
   return { table: oldTable(ctx, one, features, 1, CLASSES), mode, base: base.slice(-1) };
+}
+
+/** Scores that the class is chosen by: a class that no leaf votes for is none, unless it has a base value. */
+function chosenBy({ scores, voted }: Walked, base: readonly number[]): readonly number[] {
+  if (base.length > 0 || scores.length < 3) return addBase(scores, base);
+  return scores.map((score, k) => (at(voted, k) ? score : Number.NEGATIVE_INFINITY));
 }
 
 function classifierInput(ctx: InferContext): readonly [number, number] {
@@ -429,7 +329,7 @@ const treeEnsembleClassifier = defineOp({
     const [n, features] = classifierInput(ctx);
     const count = labelsOf(ctx, ctx.attrs).data.length;
     const { mode } = classesOf(ctx, ctx.attrs, features, count);
-    return inferClassifier(ctx, n, mode === 'each' ? count : 1);
+    return inferClassifier(ctx, n, mode === EACH ? count : 1);
   },
   decompose(b, inputs, ctx) {
     const { dtype, shape } = numericInput(ctx);
@@ -437,9 +337,13 @@ const treeEnsembleClassifier = defineOp({
     const labels = labelsOf(ctx, ctx.attrs);
     const { table, mode, base } = classesOf(ctx, ctx.attrs, rowsOf(shape)[1], labels.data.length);
     const x = rowsInput(b, at(inputs, 0) as ValueId, wide);
-    const scores = toF32(b, withBase(b, ensembleNodes(b, x, table, 'SUM', wide), base, wide));
+    const { scores, voted } = ensembleNodes(b, x, table, 'SUM', wide);
+    const sum = toF32(b, withBase(b, scores, base, wide));
     const kind = transformOf(ctx, textAttr(ctx.attrs, 'post_transform'));
-    return classifyNodes(b, scores, kind, labels, mode);
+    const isOpen = voted !== undefined && base.length === 0 && labels.data.length > 2;
+    const lowest = b.scalar(Number.NEGATIVE_INFINITY);
+    const chosen = isOpen ? b.op('Where', [voted, sum, lowest]) : sum;
+    return classifyNodes(b, sum, kind, labels, mode, chosen);
   },
   reference(inputs, attrs, ctx) {
     const x = given(inputs, 0);
@@ -447,8 +351,11 @@ const treeEnsembleClassifier = defineOp({
     const labels = labelsOf(node, attrs);
     const all = classesOf(node, attrs, rowsOf(x.shape)[1], labels.data.length);
     const table = inPrecision(all.table, precisionOf(attrs, x.dtype));
-    const rows = walkAll(table, x, 'SUM').map((row) => addBase(row, all.base));
-    return classify(rows, transformOf(node, textAttr(attrs, 'post_transform')), labels, all.mode);
+    const walked = walkAll(table, x, 'SUM');
+    const rows = walked.map(({ scores }) => addBase(scores, all.base));
+    const chosen = walked.map((row) => chosenBy(row, all.base));
+    const kind = transformOf(node, textAttr(attrs, 'post_transform'));
+    return classify(rows, kind, labels, all.mode, chosen);
   },
   cases: () => [
     {
@@ -470,6 +377,18 @@ const treeEnsembleClassifier = defineOp({
         ...leavesAs('class', [0, 0, 0, 0, 0]),
         classlabels_int64s: [0, 1],
         post_transform: 'LOGISTIC',
+      },
+      outputs: 2,
+    },
+    {
+      note: 'two classes by votes for the second',
+      inputs: [uniform([6, 3])],
+      attrs: {
+        ...SAMPLE_TREES,
+        ...leavesAs('class', [1, 1, 1, 1, 1]),
+        class_weights: [1, 0.25, 0.5, 0, 0.25],
+        classlabels_int64s: [0, 1],
+        post_transform: 'SOFTMAX',
       },
       outputs: 2,
     },
