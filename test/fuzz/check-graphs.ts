@@ -11,7 +11,12 @@ import { verifyOps } from 'hone/ops/verify';
 import { runPasses } from 'hone/passes/index';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
-import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
+import {
+  graphOfError,
+  type LibraryOptions,
+  type MergedLibrary,
+  mergedLibrary,
+} from '../support/merged-library.ts';
 import { difference } from './compare-values.ts';
 import type { RandomGraph } from './growth.ts';
 
@@ -39,6 +44,7 @@ export interface CheckItem extends RandomGraph {
 export async function checkGraphs(
   items: readonly CheckItem[],
   threads: readonly number[] = [1, 2, 3],
+  library: LibraryOptions = {},
 ): Promise<Checked> {
   const problems: (Problem | undefined)[] = items.map(() => undefined);
   let refused = 0;
@@ -61,7 +67,9 @@ export async function checkGraphs(
       else problems[place] = { phase: 'compile', text: textOf(error) };
     }
   });
-  for (const [place, problem] of await checkCompiled(ready, threads)) problems[place] = problem;
+  for (const [place, problem] of await checkCompiled(ready, { threads, library })) {
+    problems[place] = problem;
+  }
   const kernels = ready.reduce((sum, { compiled }) => sum + compiled.kernels.length, 0);
   return { problems, refused, kernels };
 }
@@ -99,15 +107,20 @@ function checkPasses(item: RandomGraph, wanted: readonly Tensor[]): string | und
   }
 }
 
-async function checkCompiled(
-  ready: readonly Ready[],
-  threads: readonly number[],
-): Promise<Map<number, Problem>> {
+interface Runs {
+  readonly threads: readonly number[];
+  readonly library: LibraryOptions;
+}
+
+async function checkCompiled(ready: readonly Ready[], how: Runs): Promise<Map<number, Problem>> {
   const problems = new Map<number, Problem>();
   if (ready.length === 0) return problems;
   let library: MergedLibrary;
   try {
-    library = await mergedLibrary(ready.map(({ compiled }) => compiled));
+    library = await mergedLibrary(
+      ready.map(({ compiled }) => compiled),
+      how.library,
+    );
   } catch (error) {
     if (ready.length === 1) {
       problems.set((ready[0] as Ready).place, { phase: 'C', text: textOf(error) });
@@ -116,14 +129,13 @@ async function checkCompiled(
     // Halves until the culprit stands alone.
     const half = Math.ceil(ready.length / 2);
     for (const part of [ready.slice(0, half), ready.slice(half)]) {
-      for (const [place, problem] of await checkCompiled(part, threads))
-        problems.set(place, problem);
+      for (const [place, problem] of await checkCompiled(part, how)) problems.set(place, problem);
     }
     return problems;
   }
   try {
     const inputs = ready.map(({ item }) => item.inputs);
-    const runs = threads.map((each) => library.run(inputs, { threads: each, poison: true }));
+    const runs = how.threads.map((each) => library.run(inputs, { threads: each, poison: true }));
     ready.forEach(({ place, item, wanted }, g) => {
       const results = runs.map((run) => run[g]);
       const [first = [], ...others] = results.map((result) => result?.outputs ?? []);
@@ -136,11 +148,26 @@ async function checkCompiled(
       if (text !== undefined) problems.set(place, { phase: 'run', text });
     });
   } catch (error) {
-    for (const { place } of ready) problems.set(place, { phase: 'run', text: textOf(error) });
-  } finally {
     library.close();
+    return checkWithoutFaulty(ready, how, textOf(error));
   }
+  library.close();
   return problems;
+}
+
+/** The run ended with an error of one graph: that graph's problem, and the others without it. */
+async function checkWithoutFaulty(
+  ready: readonly Ready[],
+  how: Runs,
+  text: string,
+): Promise<Map<number, Problem>> {
+  const faulty = ready[graphOfError(text) ?? 0];
+  if (faulty === undefined || (ready.length > 1 && graphOfError(text) === undefined)) {
+    return new Map(ready.map(({ place }) => [place, { phase: 'run', text }]));
+  }
+  const others = ready.filter((each) => each !== faulty);
+  const problems = await checkCompiled(others, how);
+  return problems.set(faulty.place, { phase: 'run', text });
 }
 
 function sameBytes(a: readonly Tensor[], b: readonly Tensor[]): boolean {

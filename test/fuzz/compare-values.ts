@@ -45,6 +45,9 @@ const SUMS = new Set(
   ).split(' '),
 );
 
+/** Functions of one value in which terms as large as it cancel: their errors are relative to it. */
+const CANCELLING = new Set(['Gelu', 'FastGelu', 'BiasGelu', 'QuickGelu']);
+
 /** What is wrong with the outputs, or undefined. */
 export function difference(
   item: RandomGraph,
@@ -176,9 +179,12 @@ function withNoise(
   const unit = UNIT[tensor.dtype];
   if (unit === undefined || EXACT.has(node.op)) return tensor;
   const values = toNumbers(tensor);
-  const sums = SUMS.has(node.op);
-  const around = sums ? Math.max(largest(values), ...magnitudes(node, graph, read)) : 0;
-  const relative = sums && tensor.dtype === 'f32' && !isElementWise(node) ? SUM_UNIT : unit;
+  const isCancelling = CANCELLING.has(node.op);
+  const sums = SUMS.has(node.op) || isCancelling;
+  const operands = isCancelling || isElementWise(node) ? magnitudes(node, graph, read) : [];
+  const around = sums ? Math.max(largest(values), ...operands) : 0;
+  const isLong = sums && !isElementWise(node) && !isCancelling;
+  const relative = isLong && tensor.dtype === 'f32' ? SUM_UNIT : unit;
   return fromNumbers(
     tensor.dtype,
     tensor.shape,
@@ -196,9 +202,8 @@ function isElementWise(node: Node): boolean {
   return ['Add', 'Sub', 'Sum', 'Mean'].includes(node.op);
 }
 
-/** Of the float operands of an addition: what cancels leaves their rounding behind. */
+/** Of the float operands: what cancels leaves their rounding behind. */
 function magnitudes(node: Node, graph: Graph, read: (id: ValueId) => Tensor): number[] {
-  if (!isElementWise(node)) return [];
   return node.inputs.flatMap((id) =>
     id !== null && isFloat(valueById(graph, id).type.dtype) ? [largest(toNumbers(read(id)))] : [],
   );

@@ -41,6 +41,11 @@ export interface MergedLibrary {
   close(): void;
 }
 
+export interface LibraryOptions {
+  /** Compiled without optimisation. */
+  readonly quick?: boolean;
+}
+
 /** What one graph gave. */
 export interface MergedResult {
   readonly outputs: readonly Tensor[];
@@ -53,13 +58,22 @@ export function stepPrefix(g: number): string {
   return `graph ${g}: `;
 }
 
+/** The number of the graph that an error of a run names. */
+export function graphOfError(text: string): number | undefined {
+  const found = /\bgraph (\d+): /.exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
 const KERNELS_PER_UNIT = 40;
 const TIMEOUT_MS = 300_000;
 const GUARD_BYTES = 64;
 const GARBAGE = 0xa5;
 
 /** Compiles the graphs, all for one target, into one library of this machine. */
-export async function mergedLibrary(graphs: readonly CompiledGraph[]): Promise<MergedLibrary> {
+export async function mergedLibrary(
+  graphs: readonly CompiledGraph[],
+  { quick = false }: LibraryOptions = {},
+): Promise<MergedLibrary> {
   const target = graphs[0]?.target;
   assert.ok(target, 'no graph');
   const { program, kernels, routines } = merge(graphs);
@@ -70,6 +84,7 @@ export async function mergedLibrary(graphs: readonly CompiledGraph[]): Promise<M
     toolchain: findToolchain(),
     describeJson: describeProgram(program, target.name),
     timeoutMs: TIMEOUT_MS,
+    quick,
   });
   const directory = mkdtempSync(path.join(tmpdir(), 'hone-test-'));
   const weights = path.join(directory, 'weights.bin');

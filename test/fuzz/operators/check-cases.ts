@@ -1,10 +1,17 @@
 /**
  * Cases judged: the passes and the compiled library against the operator's reference (all that
  * `check-graphs.ts` does), then the reference against onnxruntime-node where that has the operator.
+ *
+ * A case that the reference refuses for its data must be refused compiled too, by the compiler or
+ * by the run: it is compiled alone, since a fault ends the run of its whole library.
  */
+import { compileGraph } from 'hone/compile/index';
 import { interpret } from 'hone/ops/interpret';
+import { HoneError } from 'hone-runtime/base/diagnostics';
+import type { Tensor } from 'hone-runtime/base/tensor';
+import { mergedLibrary } from '../../support/merged-library.ts';
+import { checkGraphs, type CheckItem, type Problem } from '../check-graphs.ts';
 import { difference } from '../compare-values.ts';
-import { checkGraphs, type Problem } from '../check-graphs.ts';
 import { graphOf, type OpCase } from './op-case.ts';
 import { peerOutputs } from './peer.ts';
 
@@ -21,8 +28,18 @@ export interface CheckedCases {
   readonly problems: readonly (CaseProblem | undefined)[];
   /** Uses without a compiled form. */
   readonly refused: number;
+  /** How many the reference refuses for their data. */
+  readonly faulty: number;
   /** How many the peer answered. */
   readonly peers: number;
+}
+
+export interface CheckOptions {
+  readonly target: string;
+  /** Compiled without optimisation: a tenth of the time. */
+  readonly quick?: boolean;
+  /** What the process prints is dropped. */
+  readonly quiet?: boolean;
 }
 
 /** More say nothing about an operator. */
@@ -31,20 +48,84 @@ const THREADS = [1, 2];
 export async function checkCases(
   items: readonly OpCase[],
   against: Against,
-  target: string,
+  { target, quick = false }: CheckOptions,
 ): Promise<CheckedCases> {
-  const graphs = items.map((item) => ({ ...graphOf(item), options: { target } }));
-  if (against === 'compiled') {
-    const { problems, refused } = await checkGraphs(graphs, THREADS);
-    return { problems, refused, peers: 0 };
+  const graphs = items.map((item): CheckItem => ({ ...graphOf(item), options: { target } }));
+  const wanted = graphs.map(outputsOf);
+  return against === 'compiled'
+    ? checkCompiled(graphs, wanted, quick)
+    : checkPeer(items, graphs, wanted);
+}
+
+/** What the reference says; undefined where it refuses the data. */
+function outputsOf({ graph, inputs }: CheckItem): readonly Tensor[] | undefined {
+  try {
+    return interpret(graph, inputs);
+  } catch (error) {
+    if (isRefusal(error)) return undefined;
+    throw error;
   }
-  const answers = await peerOutputs(items);
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof HoneError && !error.code.startsWith('HONE-INTERNAL');
+}
+
+async function checkCompiled(
+  graphs: readonly CheckItem[],
+  wanted: readonly (readonly Tensor[] | undefined)[],
+  quick: boolean,
+): Promise<CheckedCases> {
+  const places = [...graphs.keys()];
+  const sound = places.filter((i) => wanted[i] !== undefined);
+  const faulty = places.filter((i) => wanted[i] === undefined);
+  const checked = await checkGraphs(
+    sound.map((i) => graphs[i] as CheckItem),
+    THREADS,
+    { quick },
+  );
+  const problems: (CaseProblem | undefined)[] = graphs.map(() => undefined);
+  sound.forEach((i, k) => {
+    problems[i] = checked.problems[k];
+  });
+  for (const i of faulty) problems[i] = await checkFaulty(graphs[i] as CheckItem, quick);
+  return { problems, refused: checked.refused, faulty: faulty.length, peers: 0 };
+}
+
+async function checkFaulty(item: CheckItem, quick: boolean): Promise<CaseProblem | undefined> {
+  let phase: Problem['phase'] = 'compile';
+  try {
+    const compiled = compileGraph(item.graph, item.options);
+    phase = 'C';
+    const library = await mergedLibrary([compiled], { quick });
+    phase = 'run';
+    try {
+      library.run([item.inputs], { threads: 1, poison: true });
+    } finally {
+      library.close();
+    }
+  } catch (error) {
+    if (phase !== 'C' && isRefusal(error)) return undefined;
+    return { phase, text: (error as Error).stack ?? String(error) };
+  }
+  return { phase, text: 'the reference refuses the data, the compiled run does not' };
+}
+
+async function checkPeer(
+  items: readonly OpCase[],
+  graphs: readonly CheckItem[],
+  wanted: readonly (readonly Tensor[] | undefined)[],
+): Promise<CheckedCases> {
+  const answers = await peerOutputs(
+    items.map((item, i) => (wanted[i] === undefined ? null : item)),
+  );
   const problems = graphs.map((item, i): CaseProblem | undefined => {
-    const theirs = answers[i];
-    if (theirs === undefined) return undefined;
-    const text = difference(item, theirs, interpret(item.graph, item.inputs));
+    const [theirs, ours] = [answers[i], wanted[i]];
+    if (theirs === undefined || ours === undefined) return undefined;
+    const text = difference(item, theirs, ours);
     return text === undefined ? undefined : { phase: 'peer', text };
   });
   const peers = answers.filter((answer) => answer !== undefined).length;
-  return { problems, refused: 0, peers };
+  const faulty = wanted.filter((outputs) => outputs === undefined).length;
+  return { problems, refused: 0, faulty, peers };
 }

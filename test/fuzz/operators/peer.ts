@@ -4,10 +4,11 @@
  */
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import { opBuilder } from 'hone/ops/registry';
-import { type DType, isFloat } from 'hone-runtime/base/dtype';
+import type { DType } from 'hone-runtime/base/dtype';
 import { type Tensor, viewBytes } from 'hone-runtime/base/tensor';
 import * as ort from 'onnxruntime-node';
 import { addCase, type OpCase } from './op-case.ts';
+import { isComparable } from './peer-exceptions.ts';
 
 /** Our dtypes by onnxruntime's names; others cannot be handed to it from JavaScript. */
 const TYPES: Partial<Record<DType, ort.Tensor.Type>> = {
@@ -31,12 +32,14 @@ const COMMON_OPSET = 22;
 /** Uses that the peer has refused, by operator and dtypes. */
 const refused = new Set<string>();
 
-/** The outputs by position; undefined where the peer has no answer. */
+/** The outputs by position; undefined where the peer is not asked (null) or has no answer. */
 export async function peerOutputs(
-  items: readonly OpCase[],
+  items: readonly (OpCase | null)[],
 ): Promise<readonly (readonly Tensor[] | undefined)[]> {
   const out: (readonly Tensor[] | undefined)[] = items.map(() => undefined);
-  const usable = items.flatMap((item, place) => (isUsable(item) ? [{ item, place }] : []));
+  const usable = items.flatMap((item, place) =>
+    item !== null && isUsable(item) ? [{ item, place }] : [],
+  );
   const isNew = ({ item }: Placed): boolean =>
     (item.op.domain ?? '') === '' && item.op.since > COMMON_OPSET;
   await run(
@@ -147,21 +150,4 @@ function tensorOf(tensor: ort.Tensor | undefined, dtype: DType): Tensor {
   const { buffer, byteOffset, byteLength } = tensor.data as Float32Array;
   const copy = new Uint8Array(buffer, byteOffset, byteLength).slice();
   return { dtype, shape: tensor.dims, data: viewBytes(dtype, copy) };
-}
-
-/** Whether a disagreement with the peer would say something. */
-function isComparable(item: OpCase): boolean {
-  const { name } = item.op;
-  if (/^(Random|Bernoulli|Multinomial|Dropout)/.test(name)) return false;
-  // What it leaves in the cache, and makes of queries, beyond a sequence's end is its own affair.
-  if (name === 'GroupQueryAttention') return false;
-  // Its output is shorter than input over stride, which is what SAME promises.
-  const isSame = String(item.attrs['auto_pad'] ?? '').startsWith('SAME');
-  if (name === 'LpPool' && isSame && item.attrs['dilations'] !== undefined) return false;
-  return item.inputs.every(
-    (tensor) =>
-      tensor === null ||
-      !isFloat(tensor.dtype) ||
-      Array.from(tensor.data as Float32Array).every(Number.isFinite),
-  );
 }

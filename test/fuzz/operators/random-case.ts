@@ -22,13 +22,13 @@ import {
 } from 'hone-runtime/base/tensor';
 import { graphOf, type OpCase } from './op-case.ts';
 
-/** Their cases hold whole graphs. */
-const LEFT_OUT = new Set(['If', 'Loop', 'Scan', 'FlexAttention']);
 const MAX_ELEMENTS = 4000;
 /** Multiplications and more, as the product of the largest operand and its output says roughly. */
 const MAX_WORK = 2e6;
 const MAX_EXTENT = 19;
 const TRIES = 12;
+/** Cases with integers outside what they were, which the reference may refuse. */
+const FAULTY_ONE_IN = 25;
 
 interface Source {
   readonly op: OpDef;
@@ -40,11 +40,34 @@ let known: readonly Source[] | undefined;
 /** The operators that the fuzzer draws from. */
 function fuzzedOperators(): readonly Source[] {
   known ??= standardRegistry.all().flatMap((op): Source[] => {
-    if (op.kind === 'host' || LEFT_OUT.has(op.name)) return [];
-    const usable = (op.cases?.() ?? []).filter((item) => isAccepted(fromRecord(op, item)));
-    return usable.length > 0 ? [{ op, cases: usable }] : [];
+    if (reasonLeftOut(op) !== undefined) return [];
+    return [{ op, cases: usableCases(op) }];
   });
   return known;
+}
+
+/** The operators it does not draw from. */
+export function operatorsLeftOut(): readonly { readonly name: string; readonly reason: string }[] {
+  return standardRegistry.all().flatMap((op) => {
+    const reason = reasonLeftOut(op);
+    const name = op.domain ? `${op.domain}:${op.name}` : op.name;
+    return reason === undefined ? [] : [{ name, reason }];
+  });
+}
+
+function reasonLeftOut(op: OpDef): string | undefined {
+  if (op.kind === 'host') return `never compiled: ${op.reason}`;
+  const cases = op.cases?.() ?? [];
+  if (cases.length === 0) return 'its record has no cases to begin with';
+  if (Object.values(op.attrs).some(({ type }) => type === 'graph' || type === 'graphs')) {
+    return 'its attributes are graphs, which random graphs have';
+  }
+  if (usableCases(op).length === 0) return 'its elements are texts, packed or many';
+  return undefined;
+}
+
+function usableCases(op: OpDef): readonly TestCase[] {
+  return (op.cases?.() ?? []).filter((item) => isAccepted(fromRecord(op, item)));
 }
 
 /** Dtypes whose elements are numbers of their own. */
@@ -71,6 +94,7 @@ export function randomCase(seed: number): OpCase {
   const drawn = { ...best, inputs: best.inputs.map((t) => t && freshElements(t, random)) };
   if (isComputed(drawn)) best = drawn;
   else if (!isComputed(best)) best = fromRecord(op, among(random, cases));
+  if (random.integer(FAULTY_ONE_IN) === 0) best = withOutsiders(best, random);
   return withConstants(best, random);
 }
 
@@ -315,6 +339,26 @@ function freshElements(tensor: Tensor, random: Random): Tensor {
       return drawn(dtype, range, random);
     }),
   );
+}
+
+/** An integer or two further out: an index, a length or a divisor that may not be allowed. */
+function withOutsiders(item: OpCase, random: Random): OpCase {
+  const places = item.inputs.flatMap((tensor, i) =>
+    tensor !== null && tensor.data.length > 0 && /^i(8|32|64)$/.test(tensor.dtype) ? [i] : [],
+  );
+  if (places.length === 0) return item;
+  const place = among(random, places);
+  const outside = (tensor: Tensor): Tensor => {
+    const values = toNumbers(tensor);
+    const [low, high] = rangeOf(tensor);
+    const limit = { i8: 127, i32: 2 ** 31 - 1 }[tensor.dtype as string] ?? 2 ** 53;
+    const outsiders = [low - 1, high + 1, high + 3, -1, 0, -limit, limit];
+    values[random.integer(values.length)] = Math.min(limit, among(random, outsiders));
+    return fromNumbers(tensor.dtype, tensor.shape, values);
+  };
+  const inputs = item.inputs.map((tensor, i) => (i === place && tensor ? outside(tensor) : tensor));
+  const next = { ...item, inputs };
+  return isAccepted(next) ? next : item;
 }
 
 /** Integers that doubles do not hold. */

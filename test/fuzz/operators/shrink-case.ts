@@ -7,7 +7,6 @@ import {
   type Tensor,
   toNumbers,
 } from 'hone-runtime/base/tensor';
-import { interpret } from 'hone/ops/interpret';
 import { graphOf, type OpCase } from './op-case.ts';
 
 /** Tries simpler cases until none fails or the time is over (`deadline` of performance.now()). */
@@ -30,10 +29,10 @@ export async function shrinkCase(
   return best;
 }
 
+/** The operator takes it; its data may be what the reference refuses. */
 function isValid(item: OpCase): boolean {
   try {
-    const { graph, inputs } = graphOf(item);
-    interpret(graph, inputs);
+    graphOf(item);
     return true;
   } catch (error) {
     if (error instanceof HoneError) return false;

@@ -48,6 +48,11 @@ export class OpBuilder {
     return this.graph.constant(fromNumbers('i64', [values.length], values));
   }
 
+  /** `x` in exactly this shape, extents of 0 included; one extent may be -1 where none is 0. */
+  reshape(x: ValueId | null, shape: readonly number[], options: OpOptions = {}): ValueId {
+    return this.op('Reshape', [x, this.ints(shape)], exactShape(shape), options);
+  }
+
   /** Adds a node of one output. */
   op(
     op: string,
@@ -94,6 +99,11 @@ export class OpBuilder {
       ...(options.outputNames === undefined ? {} : { outputNames: options.outputNames }),
     });
   }
+}
+
+/** Attributes of a Reshape for which 0 is an extent, not "as it was". */
+export function exactShape(shape: readonly number[]): Attrs {
+  return shape.includes(0) ? { allowzero: 1 } : {};
 }
 
 /** What inference sees of a value. */

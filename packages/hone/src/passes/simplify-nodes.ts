@@ -108,7 +108,7 @@ function reshapeChain(node: Node, r: Rebuild): ValueId | undefined {
   const from = r.b.typeOf(source);
   const back = from.dtype === dtype && from.shape.join() === shape.join();
   if (back && r.canStandFor(node, source)) return source;
-  return r.b.op('Reshape', [source, r.b.ints(shape)], { allowzero: shape.includes(0) ? 1 : 0 });
+  return r.b.reshape(source, shape);
 }
 
 /** A transpose of a transpose is one transpose. */

@@ -52,5 +52,5 @@ export function operandBefore(
 
 export function reshaped(r: Rebuild, id: ValueId, shape: readonly number[]): ValueId {
   if (r.b.typeOf(id).shape.join() === shape.join()) return id;
-  return r.b.op('Reshape', [id, r.b.ints(shape)], { allowzero: shape.includes(0) ? 1 : 0 });
+  return r.b.reshape(id, shape);
 }

@@ -53,6 +53,8 @@ export interface BuildRequest {
   readonly objectCache?: boolean;
   /** Sanitizers by their names in clang, e.g. "undefined": the library ends its process on a find. */
   readonly sanitize?: string;
+  /** true: kernels are not optimised, for libraries that are run once. */
+  readonly quick?: boolean;
   /** Told after each compiled unit. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -179,6 +181,7 @@ async function compileUnits(
     const renamed = request.prefix !== undefined && unit.name !== EXPORTS_UNIT;
     const flags = [
       ...compileFlags(request.toolchain, request.target, kind, request.sanitize),
+      ...(request.quick === true && kind === 'kernel' ? ['-O0'] : []),
       ...(renamed ? ['-include', NAMES_HEADER] : []),
     ];
     const key = digest([request.toolchain.id, flags.join(' '), headers, unit.name, unit.text]);

@@ -28,7 +28,7 @@ export interface AttendNodes {
 /** [batch, length, heads · size] as [batch, heads, length, size]. */
 export function splitHeads(b: OpBuilder, x: ValueId, heads: number): ValueId {
   const [batch = 1, length = 1, columns = 1] = b.typeOf(x).shape;
-  const apart = b.op('Reshape', [x, b.ints([batch, length, heads, columns / heads])]);
+  const apart = b.reshape(x, [batch, length, heads, columns / heads]);
   return b.op('Transpose', [apart], { perm: [0, 2, 1, 3] });
 }
 
@@ -36,7 +36,7 @@ export function splitHeads(b: OpBuilder, x: ValueId, heads: number): ValueId {
 export function joinHeads(b: OpBuilder, x: ValueId): ValueId {
   const [batch = 1, heads = 1, length = 1, size = 1] = b.typeOf(x).shape;
   const apart = b.op('Transpose', [x], { perm: [0, 2, 1, 3] });
-  return b.op('Reshape', [apart, b.ints([batch, length, heads * size])]);
+  return b.reshape(apart, [batch, length, heads * size]);
 }
 
 /** The mixed values [batch, heads, queries, value size]. */
@@ -48,11 +48,11 @@ export function attendNodes(b: OpBuilder, it: AttendNodes): ValueId {
   const shared = (x: ValueId): ValueId => {
     if (heads === kvHeads) return x;
     const rows = (heads / kvHeads) * queries;
-    return b.op('Reshape', [x, b.ints([batch, kvHeads, rows, b.typeOf(x).shape.at(-1) ?? 1])]);
+    return b.reshape(x, [batch, kvHeads, rows, b.typeOf(x).shape.at(-1) ?? 1]);
   };
   const apart = (x: ValueId): ValueId => {
     if (heads === kvHeads) return x;
-    return b.op('Reshape', [x, b.ints([batch, heads, queries, b.typeOf(x).shape.at(-1) ?? 1])]);
+    return b.reshape(x, [batch, heads, queries, b.typeOf(x).shape.at(-1) ?? 1]);
   };
   const product = { transB: 1, alpha: it.scale };
   let scores = apart(
@@ -80,7 +80,7 @@ function softmaxNodes(
 ): ValueId {
   if (sink === undefined) return b.op('Softmax', [scores], { axis: -1 });
   const [batch, heads, queries, keys] = shape;
-  const column = b.op('Reshape', [castLike(b, sink, scores), b.ints([1, heads, 1, 1])]);
+  const column = b.reshape(castLike(b, sink, scores), [1, heads, 1, 1]);
   const extra = b.op('Expand', [column, b.ints([batch, heads, queries, 1])]);
   const all = b.op('Softmax', [b.op('Concat', [scores, extra], { axis: 3 })], { axis: -1 });
   return b.op('Slice', [all, b.ints([0]), b.ints([keys]), b.ints([3])]);

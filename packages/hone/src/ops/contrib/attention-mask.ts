@@ -54,13 +54,13 @@ function countedKeys(b: OpBuilder, mask: ValueId, form: MaskForm, shape: ScoreSh
       form === 'lengths'
         ? mask
         : b.op('Slice', [mask, b.ints([from]), b.ints([from + batch]), b.ints([0])]);
-    return b.op('Reshape', [castTo(b, part, 'i64'), b.ints([batch, 1, 1, 1])]);
+    return b.reshape(castTo(b, part, 'i64'), [batch, 1, 1, 1]);
   };
   switch (form) {
     case 'keys':
     case 'queries': {
       const rows = form === 'keys' ? 1 : queries;
-      const flat = b.op('Reshape', [mask, b.ints([batch, 1, rows, keys])]);
+      const flat = b.reshape(mask, [batch, 1, rows, keys]);
       return castTo(b, flat, 'bool');
     }
     case 'lengths':

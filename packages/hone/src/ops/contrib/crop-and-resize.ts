@@ -82,7 +82,7 @@ export const cropAndResize: CompositeOp = defineOp({
     const isNearest = textAttr(ctx.attrs, 'mode') === 'nearest';
     const side = (k: 0 | 1, extent: number, steps: number) => {
       const shape = k === 0 ? [count, 1, steps, 1] : [count, 1, 1, steps];
-      const position = b.op('Reshape', [sideNodes(b, rois, k, extent, steps), b.ints(shape)]);
+      const position = b.reshape(sideNodes(b, rois, k, extent, steps), shape);
       const [least, most] = [b.scalar(0), b.scalar(extent - 1)];
       const inside = b.op('And', [
         b.op('GreaterOrEqual', [position, least]),

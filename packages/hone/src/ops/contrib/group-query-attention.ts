@@ -147,7 +147,7 @@ function check(ctx: InferContext): Geometry {
 function pastNodes(b: OpBuilder, lengths: ValueId, geo: Geometry): ValueId {
   const { batch, queries, isFirst } = geo;
   if (isFirst) return b.ints(new Array<number>(batch).fill(0));
-  const flat = castTo(b, b.op('Reshape', [lengths, b.ints([batch])]), 'i64');
+  const flat = castTo(b, b.reshape(lengths, [batch]), 'i64');
   return b.op('Add', [flat, b.scalar(1 - queries, 'i64')]);
 }
 
@@ -187,7 +187,7 @@ function rotated(
   const { batch, queries } = geo;
   const [cos, sin] = [inputs[IN.cos] as ValueId, inputs[IN.sin] as ValueId];
   const steps = b.ints(Array.from({ length: queries }, (_, i) => i));
-  const counted = b.op('Add', [b.op('Reshape', [past, b.ints([batch, 1])]), steps]);
+  const counted = b.op('Add', [b.reshape(past, [batch, 1]), steps]);
   const positions = inputs[IN.positions] ?? counted;
   return b.op('RotaryEmbedding', [x, cos, sin, positions], rotaryAttrs(attrs, b.typeOf(cos).shape));
 }
@@ -205,7 +205,7 @@ function visibleNodes(b: OpBuilder, past: ValueId, geo: Geometry): ValueId {
   const { batch, queries, present, window } = geo;
   const counting = (length: number): number[] => Array.from({ length }, (_, i) => i);
   const rows = b.constant(fromNumbers('i64', [queries, 1], counting(queries)));
-  const own = b.op('Add', [b.op('Reshape', [past, b.ints([batch, 1, 1, 1])]), rows]);
+  const own = b.op('Add', [b.reshape(past, [batch, 1, 1, 1]), rows]);
   const keys = b.ints(counting(present));
   const isBefore = b.op('LessOrEqual', [keys, own]);
   if (window === 0) return isBefore;

@@ -154,7 +154,7 @@ const skipGroupNorm: CompositeOp = defineOp({
   },
   decompose: (b, inputs, ctx) => {
     const skip = inputs[3] as ValueId;
-    const wide = b.op('Reshape', [skip, b.ints(skipShape(b.typeOf(skip).shape))]);
+    const wide = b.reshape(skip, skipShape(b.typeOf(skip).shape));
     const added = b.op('Add', [inputs[0] ?? null, wide]);
     const bias = inputs[4] ?? null;
     const sum = bias === null ? added : b.op('Add', [added, bias]);

@@ -164,7 +164,7 @@ function projections(
     const attrs = { axis: 3, num_outputs: count };
     return b
       .ops('Split', [x], attrs, { outputs: count })
-      .map((part) => b.op('Reshape', [part, b.ints([batch, length, heads * size])]));
+      .map((part) => b.reshape(part, [batch, length, heads * size]));
   };
   if (geo.layout === 'packed qkv') {
     const [a, c, d] = unpacked(q as ValueId, 3);

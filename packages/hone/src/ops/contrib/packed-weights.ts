@@ -206,7 +206,7 @@ function unpackNodes(b: OpBuilder, x: ValueId, per: number): ValueId {
   const pairs = [low, high].map((part) => b.op('Unsqueeze', [part, b.ints([-1])]));
   const both = b.op('Concat', pairs, { axis: shape.length });
   const width = at(shape, shape.length - 1) * 2;
-  return b.op('Reshape', [both, b.ints([...shape.slice(0, -1), width])]);
+  return b.reshape(both, [...shape.slice(0, -1), width]);
 }
 
 /** The values of 4-bit floats (FP4) and normal floats (NF4), as bitsandbytes has them. */
@@ -274,7 +274,7 @@ const matMulBnb4: CompositeOp = defineOp({
       b.op('Gather', [scales, b.ints(places)]),
     ]);
     const { dtype } = inputType(ctx, 0);
-    const matrix = b.op('Reshape', [castTo(b, weights, dtype), b.ints([n, k])]);
+    const matrix = b.reshape(castTo(b, weights, dtype), [n, k]);
     return [b.op('MatMul', [inputs[0] ?? null, b.op('Transpose', [matrix], { perm: [1, 0] })])];
   },
   reference: (inputs, attrs, ctx) => {

@@ -52,10 +52,10 @@ function geometryOf(
 /** Positions [batch, length]: as given, or counted from the offset. */
 function positionNodes(b: OpBuilder, ids: ValueId, { batch, length }: Geometry): ValueId {
   if (elementCount(b.typeOf(ids).shape) !== 1 || batch * length === 1) {
-    return b.op('Reshape', [ids, b.ints([batch, length])]);
+    return b.reshape(ids, [batch, length]);
   }
   const steps = b.ints(Array.from({ length }, (_, i) => i));
-  const row = b.op('Add', [b.op('Reshape', [ids, b.ints([1])]), steps]);
+  const row = b.op('Add', [b.reshape(ids, [1]), steps]);
   return b.op('Expand', [row, b.ints([batch, length])]);
 }
 

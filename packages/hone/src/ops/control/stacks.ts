@@ -70,13 +70,11 @@ export function sliceNodes(b: OpBuilder, x: ValueId, axis: number, index: number
     shape[axis] === 1
       ? x
       : b.op('Slice', [x, b.ints([index]), b.ints([index + 1]), b.ints([axis]), b.ints([1])]);
-  return b.op('Reshape', [part, b.ints(withoutAxis(shape, axis))]);
+  return b.reshape(part, withoutAxis(shape, axis));
 }
 
 /** `stack` as nodes. */
 export function stackNodes(b: OpBuilder, slices: readonly ValueId[], axis: number): ValueId {
-  const rows = slices.map((id) =>
-    b.op('Reshape', [id, b.ints(withAxis(b.typeOf(id).shape, axis, 1))]),
-  );
+  const rows = slices.map((id) => b.reshape(id, withAxis(b.typeOf(id).shape, axis, 1)));
   return rows.length === 1 ? at(rows, 0) : b.op('Concat', rows, { axis });
 }

@@ -9,12 +9,10 @@ import { largestOf } from 'hone-runtime/base/bit-patterns';
 import { at } from 'hone-runtime/base/diagnostics';
 import {
   type DType,
-  dtypeBits,
   dtypeBytes,
   dtypeCode,
   dtypeFromCode,
   isInteger,
-  isSmallInt,
 } from 'hone-runtime/base/dtype';
 import {
   bytesOf,
@@ -34,6 +32,7 @@ import { defineOp, type InferContext, type OpDef, type TestCase } from '../defin
 import { mapBody, outAxes } from '../lower.ts';
 import { fromBigInts, given, outputOf } from './loops.ts';
 import { bools, f32, i64, tensor, uniform } from './samples.ts';
+import { floatToInteger } from './saturate.ts';
 import { loadInput } from './scalar.ts';
 
 /** Names of opset 1 to 5, where `to` was a string. */
@@ -60,23 +59,6 @@ function targetType(ctx: InferContext): DType {
     typeError(ctx, `it casts to ONNX data type ${code}, which Hone does not have yet`);
   }
   return dtype;
-}
-
-/** [lowest, highest] of an integer dtype or bool. */
-export function integerLimits(dtype: DType): readonly [bigint, bigint] {
-  if (dtype === 'bool') return [0n, 1n];
-  const bits = BigInt(dtypeBits(dtype));
-  return dtype.startsWith('u')
-    ? [0n, (1n << bits) - 1n]
-    : [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n];
-}
-
-/** Truncates and saturates (2 and 4 bits: the low bits of 32 that do); NaN becomes 0. */
-function floatToInteger(value: number, dtype: DType): bigint {
-  const [low, high] = integerLimits(isSmallInt(dtype) ? 'i32' : dtype);
-  if (Number.isNaN(value)) return 0n;
-  if (value >= Number(high)) return high;
-  return value <= Number(low) ? low : BigInt(Math.trunc(value));
 }
 
 export interface CastMode {

@@ -41,7 +41,7 @@ function transposed(b: OpBuilder, x: Labelled, labels: readonly string[]): Value
 }
 
 function reshaped(b: OpBuilder, id: ValueId, shape: readonly number[]): ValueId {
-  return b.op('Reshape', [id, b.ints(shape)]);
+  return b.reshape(id, shape);
 }
 
 /** x with every label once: of axes that share one, the elements where they agree. */

@@ -18,6 +18,7 @@ import {
 } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../graph/types.ts';
 import type { ReferenceContext } from '../define-op.ts';
+import { floatToInteger } from './saturate.ts';
 
 /** Offsets of every index of a grid, in row-major order. */
 export function gridOffsets(extents: readonly number[], strides: readonly number[]): Int32Array {
@@ -161,7 +162,17 @@ export function reduceLoop(
     for (let i = 0; i < inner.length; i++) list[i] = values[base + (inner[i] as number)] as number;
     result[o] = fn.number(list);
   }
-  return fromNumbers(out.dtype, out.shape, result);
+  return fromFloats(out.dtype, out.shape, result);
+}
+
+/** Results computed in floats: of an integer dtype as Cast makes them, truncated and saturated. */
+export function fromFloats(dtype: DType, shape: readonly number[], values: Float64Array): Tensor {
+  if (!isInteger(dtype)) return fromNumbers(dtype, shape, values);
+  return fromBigInts(
+    dtype,
+    shape,
+    Array.from(values, (x) => floatToInteger(x, dtype)),
+  );
 }
 
 /** A present input of a reference. */

@@ -4,11 +4,11 @@ import { isFloat } from 'hone-runtime/base/dtype';
 import { cast } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { OpDef } from '../define-op.ts';
-import { integerLimits } from './cast.ts';
 import { FLOATS, NUMBERS } from './dtypes.ts';
 import { largest, smallest } from './loops.ts';
 import { defineReduction, type Fold, type Folds } from './reduce-family.ts';
 import { bools, f32, i64, uniform } from './samples.ts';
+import { integerLimits } from './saturate.ts';
 import { add, call, choose, computeType, div, mul, sub, sumType } from './scalar.ts';
 
 /** The dtypes of the sums: ONNX leaves the small integers out. */

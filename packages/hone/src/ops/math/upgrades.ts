@@ -47,7 +47,7 @@ export const alignBroadcast: Upgrade = (b, node) => {
   }
   if (trailing === 0) return { inputs: node.inputs, attrs };
   const aligned = [...shape, ...new Array<number>(trailing).fill(1)];
-  return { inputs: [first, b.op('Reshape', [second, b.ints(aligned)]), ...rest], attrs };
+  return { inputs: [first, b.reshape(second, aligned), ...rest], attrs };
 };
 
 /** Reductions: attribute `axes` became input 1 (ReduceSum in opset 13, the others in 18). */
@@ -81,5 +81,5 @@ export const slopePerChannel: Upgrade = (b, node) => {
   const shape = b.typeOf(slope).shape;
   if (shape.length !== 1 || shape[0] === 1 || rank <= 2) return { inputs: node.inputs, attrs };
   const aligned = [shape[0] as number, ...new Array<number>(rank - 2).fill(1)];
-  return { inputs: [data, b.op('Reshape', [slope, b.ints(aligned)])], attrs };
+  return { inputs: [data, b.reshape(slope, aligned)], attrs };
 };

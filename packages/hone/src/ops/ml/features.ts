@@ -48,17 +48,18 @@ export const arrayFeatureExtractor = defineOp({
     const { shape } = inputType(ctx, 0);
     const flat = b.op('Reshape', [at(inputs, 1), b.ints([-1])]);
     const picked = b.op('Gather', [at(inputs, 0), flat], { axis: Math.max(0, shape.length - 1) });
-    return [b.op('Reshape', [picked, b.ints(at(ctx.outputs, 0).shape)])];
+    return [b.reshape(picked, at(ctx.outputs, 0).shape)];
   },
   reference: (inputs, _, ctx) => {
     const x = given(inputs, 0);
     const positions = toNumbers(given(inputs, 1));
     const width = x.shape.at(-1) ?? 1;
     const count = positions.length;
+    const columns = Array.from(positions, (at_) => checkedIndex(ctx.node, at_, width));
     return [
       collect(outputOf(ctx), (i) => {
         const row = Math.floor(i / count);
-        return elementAt(x, row * width + checkedIndex(ctx.node, positions[i % count], width));
+        return elementAt(x, row * width + at(columns, i % count));
       }),
     ];
   },
@@ -280,7 +281,7 @@ export const featureVectorizer = defineOp({
   decompose: (b, inputs, ctx) => {
     const parts = widthsOf(ctx).map((width, k) => {
       const [rows, features] = rowsOf(inputType(ctx, k).shape);
-      const flat = b.op('Reshape', [toF32(b, at(inputs, k) as ValueId), b.ints([rows, features])]);
+      const flat = b.reshape(toF32(b, at(inputs, k) as ValueId), [rows, features]);
       if (width === features) return flat;
       if (width > features) {
         return b.op('Pad', [flat, b.ints([0, 0, 0, width - features])]);

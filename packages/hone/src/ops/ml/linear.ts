@@ -52,7 +52,7 @@ function productNodes(
   weights: ReturnType<typeof weightsOf>,
 ): ValueId {
   const [n, features] = rowsOf(shape);
-  const flat = b.op('Reshape', [toF32(b, x), b.ints([n, features])]);
+  const flat = b.reshape(toF32(b, x), [n, features]);
   const w = b.constant(fromNumbers('f32', [weights.rows, features], weights.matrix));
   const c = b.constant(fromNumbers('f32', [weights.rows], weights.bias));
   return b.op('Gemm', [flat, w, c], { transB: 1 });

@@ -189,7 +189,7 @@ export const svmClassifier: CompositeOp = defineOp({
   decompose: (b, inputs, ctx) => {
     const [n, features] = rowsOf(numericInput(ctx).shape);
     const machine = machineOf(ctx, ctx.attrs, features);
-    const x = b.op('Reshape', [toF32(b, inputs[0] as ValueId), b.ints([n, features])]);
+    const x = b.reshape(toF32(b, inputs[0] as ValueId), [n, features]);
     const { supports, scores } = machine;
     const terms = supports === undefined ? x : kernelNodes(b, x, features, supports);
     const count = supports?.count ?? features;

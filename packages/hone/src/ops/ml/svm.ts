@@ -64,7 +64,7 @@ export const svmRegressor = defineOp({
   decompose: (b, inputs, ctx) => {
     const [n, features] = rowsOf(numericInput(ctx).shape);
     const svm = svmOf(ctx, ctx.attrs, features);
-    const x = b.op('Reshape', [toF32(b, at(inputs, 0) as ValueId), b.ints([n, features])]);
+    const x = b.reshape(toF32(b, at(inputs, 0) as ValueId), [n, features]);
     const values = svm.count === 0 ? x : kernelNodes(b, x, features, svm);
     const width = svm.weights.length;
     const weights = b.constant(fromNumbers('f32', [width, 1], svm.weights));

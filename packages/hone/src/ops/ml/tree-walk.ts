@@ -201,7 +201,7 @@ export function walkAll(table: TreeTable, x: Tensor, aggregate: Aggregate): read
 
 export function rowsInput(b: OpBuilder, x: ValueId, dtype: 'f32' | 'f64'): ValueId {
   const [n, features] = rowsOf(b.typeOf(x).shape);
-  const flat = b.op('Reshape', [x, b.ints([n, features])]);
+  const flat = b.reshape(x, [n, features]);
   return dtype === 'f64' && b.typeOf(x).dtype === 'f64' ? flat : toF32(b, flat);
 }
 

@@ -8,7 +8,7 @@ import type { DType } from 'hone-runtime/base/dtype';
 import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
-import { int, intAttr, requiredInt, text, textAttr } from '../checks.ts';
+import { int, intAttr, requiredInt, shapeError, text, textAttr } from '../checks.ts';
 import { type AttrSpec, defineOp, type InferContext, type OpDef } from '../define-op.ts';
 import { given } from '../math/loops.ts';
 import { tensor, uniform } from '../math/samples.ts';
@@ -147,8 +147,14 @@ const NODE_ATTRS: Readonly<Record<string, AttrSpec>> = {
   post_transform: text('NONE'),
 };
 
-function baseValues(attrs: Attrs): readonly number[] {
-  return tensorNumbers(attrs, 'base_values_as_tensor') ?? numbersOf(attrs, 'base_values') ?? [];
+/** One for each of `count` scores, one for all, or none. */
+function baseValues(ctx: Node, attrs: Attrs, count: number): readonly number[] {
+  const base =
+    tensorNumbers(attrs, 'base_values_as_tensor') ?? numbersOf(attrs, 'base_values') ?? [];
+  if (base.length > 1 && base.length !== count) {
+    shapeError(ctx, `${base.length} base values for ${count} scores`);
+  }
+  return base;
 }
 
 /** f64 where rows and the attributes are: then nothing is rounded in between. */
@@ -184,6 +190,10 @@ function regressorTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
   return oldTable(ctx, attrs, features, intAttr(attrs, 'n_targets'), TARGETS);
 }
 
+function regressorBase(ctx: Node, attrs: Attrs): readonly number[] {
+  return baseValues(ctx, attrs, intAttr(attrs, 'n_targets'));
+}
+
 const treeEnsembleRegressor = defineOp({
   kind: 'composite',
   name: 'TreeEnsembleRegressor',
@@ -203,6 +213,7 @@ const treeEnsembleRegressor = defineOp({
   infer(ctx) {
     const [n, features] = rowsOf(numericInput(ctx).shape);
     regressorTable(ctx, ctx.attrs, features);
+    regressorBase(ctx, ctx.attrs);
     return [{ dtype: 'f32', shape: [n, intAttr(ctx.attrs, 'n_targets')] }];
   },
   decompose(b, inputs, ctx) {
@@ -286,7 +297,7 @@ interface Classes {
  */
 function classesOf(ctx: Node, attrs: Attrs, features: number, count: number): Classes {
   const ids = [...new Set(numbersOf(attrs, 'class_ids') ?? [])];
-  const base = baseValues(attrs);
+  const base = baseValues(ctx, attrs, count);
   if (count !== 2 || ids.length !== 1) {
     return { table: oldTable(ctx, attrs, features, count, CLASSES), mode: EACH, base };
   }

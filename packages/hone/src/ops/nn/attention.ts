@@ -13,7 +13,7 @@ import { sample } from './samples.ts';
 /** [batch, sequence, heads · size] as [batch, heads, sequence, size]. */
 function splitHeads(b: OpBuilder, x: ValueId, heads: number): ValueId {
   const [batch = 1, length = 1, columns = 1] = b.typeOf(x).shape;
-  const apart = b.op('Reshape', [x, b.ints([batch, length, heads, columns / heads])]);
+  const apart = b.reshape(x, [batch, length, heads, columns / heads]);
   return b.op('Transpose', [apart], { perm: [0, 2, 1, 3] });
 }
 
@@ -21,7 +21,7 @@ function splitHeads(b: OpBuilder, x: ValueId, heads: number): ValueId {
 function joinHeads(b: OpBuilder, x: ValueId): ValueId {
   const [batch = 1, heads = 1, length = 1, size = 1] = b.typeOf(x).shape;
   const apart = b.op('Transpose', [x], { perm: [0, 2, 1, 3] });
-  return b.op('Reshape', [apart, b.ints([batch, length, heads * size])]);
+  return b.reshape(apart, [batch, length, heads * size]);
 }
 
 /** Query heads that share a key head as more rows of one head: no copies of keys or values. */
@@ -29,14 +29,14 @@ function shareHeads(b: OpBuilder, x: ValueId, geo: AttentionGeometry): ValueId {
   if (geo.heads === geo.kvHeads) return x;
   const columns = b.typeOf(x).shape.at(-1) ?? 1;
   const rows = (geo.heads / geo.kvHeads) * geo.queries;
-  return b.op('Reshape', [x, b.ints([geo.batch, geo.kvHeads, rows, columns])]);
+  return b.reshape(x, [geo.batch, geo.kvHeads, rows, columns]);
 }
 
 /** The reverse of `shareHeads`. */
 function unshareHeads(b: OpBuilder, x: ValueId, geo: AttentionGeometry): ValueId {
   if (geo.heads === geo.kvHeads) return x;
   const columns = b.typeOf(x).shape.at(-1) ?? 1;
-  return b.op('Reshape', [x, b.ints([geo.batch, geo.heads, geo.queries, columns])]);
+  return b.reshape(x, [geo.batch, geo.heads, geo.queries, columns]);
 }
 
 /** A constant bias: −∞ where a query comes before a key. */
@@ -75,7 +75,7 @@ function hidePadding(
 ): ValueId {
   const keys = geo.past + geo.keys;
   const positions = b.ints(Array.from({ length: keys }, (_, i) => i));
-  const limit = b.op('Reshape', [counts, b.ints([geo.batch, 1, 1, 1])]);
+  const limit = b.reshape(counts, [geo.batch, 1, 1, 1]);
   const seen = b.op('Less', [positions, limit]);
   return b.op('Where', [seen, scores, b.scalar(Number.NEGATIVE_INFINITY, b.typeOf(scores).dtype)]);
 }

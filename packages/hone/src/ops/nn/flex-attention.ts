@@ -88,7 +88,7 @@ function decompose(
   const { batch, heads, kvHeads, queries, keys } = geo;
   // Query heads that share a key head are more rows of one head.
   const rows = (heads / Math.max(1, kvHeads)) * queries;
-  const query = b.op('Reshape', [q ?? null, b.ints([batch, kvHeads, rows, geo.size])]);
+  const query = b.reshape(q ?? null, [batch, kvHeads, rows, geo.size]);
   const alpha = scaleOf(ctx.attrs, geo.size);
   const raw = b.op(
     'FusedMatMul',
@@ -96,7 +96,7 @@ function decompose(
     { transB: 1, alpha },
     { domain: 'com.microsoft' },
   );
-  const apart = b.op('Reshape', [raw, b.ints([batch, heads, queries, keys])]);
+  const apart = b.reshape(raw, [batch, heads, queries, keys]);
   const scores = modified(
     b,
     apart,
@@ -117,9 +117,9 @@ function decompose(
     captures,
     `${ctx.node}/prob_mod`,
   );
-  const shared = b.op('Reshape', [probs, b.ints([batch, kvHeads, rows, keys])]);
+  const shared = b.reshape(probs, [batch, kvHeads, rows, keys]);
   const mixed = b.op('MatMul', [shared, v ?? null]);
-  return [b.op('Reshape', [mixed, b.ints(at(ctx.outputs, 0).shape)])];
+  return [b.reshape(mixed, at(ctx.outputs, 0).shape)];
 }
 
 export const flexAttention = defineOp({

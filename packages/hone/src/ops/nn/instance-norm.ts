@@ -134,9 +134,9 @@ export const groupNormalization = defineOp({
     const channels = b.typeOf(x).shape[1] ?? 1;
     const spread = (id: ValueId | null): ValueId | null => {
       if (id === null || channels === groups) return id;
-      const column = b.op('Reshape', [id, b.ints([groups, 1])]);
+      const column = b.reshape(id, [groups, 1]);
       const matrix = b.op('Expand', [column, b.ints([groups, channels / groups])]);
-      return b.op('Reshape', [matrix, b.ints([channels])]);
+      return b.reshape(matrix, [channels]);
     };
     return { inputs: [x, ...parameters.map(spread)], attrs };
   },

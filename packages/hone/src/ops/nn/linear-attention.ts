@@ -143,7 +143,7 @@ function decompose(
     past === null ? b.constant(fromNumbers(low ? 'f32' : dtype, stateShape, zeros)) : wide(past);
   /** Token t's columns as [batch, …rest]. */
   const token = (x: ValueId, t: number, rest: readonly number[]): ValueId =>
-    b.op('Reshape', [sliceNodes(b, x, 1, t), b.ints([batch, ...rest])]);
+    b.reshape(sliceNodes(b, x, 1, t), [batch, ...rest]);
   const [query, key, value] = [wide(q), wide(k), wide(v)];
   const factors = decay === null ? null : b.op('Exp', [wide(decay)]);
   const strengths = beta === null ? null : wide(beta);
@@ -170,7 +170,7 @@ function decompose(
       { alpha: geo.scale },
       { domain: 'com.microsoft' },
     );
-    outputs.push(b.op('Reshape', [read, b.ints([batch, heads * valueSize])]));
+    outputs.push(b.reshape(read, [batch, heads * valueSize]));
   }
   const y = narrow(stackNodes(b, outputs, 1));
   return ctx.outputs.length > 1 ? [y, narrow(state)] : [y];

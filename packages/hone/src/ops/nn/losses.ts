@@ -21,6 +21,7 @@ import { mapBody } from '../lower.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
 import { choose, computeType, div, eq, mul, widen } from '../math/scalar.ts';
+import { checkedIndex } from '../tensor/elements.ts';
 import { sample } from './samples.ts';
 import { axesFrom } from './window.ts';
 
@@ -92,6 +93,7 @@ function lowerLoss(ctx: LowerContext): readonly StageBody[] {
 
 /** The loss of log-probabilities given as doubles in the layout of `x`. */
 function lossOf(
+  node: string,
   logs: Float64Array,
   x: Tensor,
   target: Tensor,
@@ -106,7 +108,7 @@ function lossOf(
   const losses = toNumbers(target).map((label, p) => {
     if (label === attrs['ignore_index']) return 0;
     const n = Math.floor(p / inner);
-    const c = label < 0 ? label + classes : label;
+    const c = checkedIndex(node, label, classes);
     const share = weights === null ? 1 : (weights[c] as number);
     const loss = -(logs[(n * classes + c) * inner + (p % inner)] as number) * share;
     total += loss;
@@ -126,9 +128,9 @@ export const negativeLogLikelihoodLoss = defineOp({
   attrs: ATTRS,
   infer: (ctx) => [inferLoss(ctx)],
   lower: lowerLoss,
-  reference: (inputs, attrs) => {
+  reference: (inputs, attrs, ctx) => {
     const x = given(inputs, 0);
-    return [lossOf(toNumbers(x), x, given(inputs, 1), inputs[2] ?? null, attrs)];
+    return [lossOf(ctx.node, toNumbers(x), x, given(inputs, 1), inputs[2] ?? null, attrs)];
   },
   cases: () => lossCases(1),
 });
@@ -171,7 +173,7 @@ export const softmaxCrossEntropyLoss = defineOp({
   reference: (inputs, attrs, ctx) => {
     const x = given(inputs, 0);
     const logs = logProbabilities(x);
-    const loss = lossOf(logs, x, given(inputs, 1), inputs[2] ?? null, attrs);
+    const loss = lossOf(ctx.node, logs, x, given(inputs, 1), inputs[2] ?? null, attrs);
     return ctx.outputTypes.length > 1 ? [loss, fromNumbers(x.dtype, x.shape, logs)] : [loss];
   },
   cases: () => lossCases(2),

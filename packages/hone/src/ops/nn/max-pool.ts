@@ -1,8 +1,8 @@
 /** MaxPool, with the positions of the largest elements on request. */
 import { at } from 'hone-runtime/base/diagnostics';
-import type { DType } from 'hone-runtime/base/dtype';
+import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers, stridesOf } from 'hone-runtime/base/tensor';
-import { acc, axis, binary, iadd, imul, index, load } from '../../expr/build.ts';
+import { acc, axis, binary, cast, iadd, imul, index, load } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { ValueType } from '../../graph/types.ts';
 import type { ReduceBody } from '../../stages/types.ts';
@@ -60,7 +60,8 @@ export const maxPool = defineOp({
         const top = best < 0 ? Number.NEGATIVE_INFINITY : (values[base + best] as number);
         if (best < 0 || value > top || Number.isNaN(value)) best = offset;
       }
-      from.push(base + (columnMajor ? transposedOffset(win.input, best) : best));
+      const place = columnMajor ? transposedOffset(win.input, best) : best;
+      from.push(best < 0 ? -1 : base + place);
       return best < 0 ? lowest(x.dtype) : (values[base + best] as number);
     });
     return ctx.outputTypes.length > 1 ? [y, fromNumbers('i64', y.shape, from)] : [y];
@@ -77,6 +78,12 @@ export const maxPool = defineOp({
       note: 'Indices',
       inputs: [sample([2, 1, 4, 5])],
       attrs: { kernel_shape: [2, 2], strides: [2, 2] },
+      outputs: 2,
+    },
+    {
+      note: 'Indices of zeros, padded; a window of padding only',
+      inputs: [fromNumbers('u8', [1, 1, 2, 2], [0, 0, 0, 3])],
+      attrs: { kernel_shape: [1, 2], pads: [1, 1, 1, 1] },
       outputs: 2,
     },
     {
@@ -98,8 +105,11 @@ function indicesBody(x: ValueType, win: Window, columnMajor: boolean): ReduceBod
     return windowPositions(win, axesFrom('i', 2, rank), taps);
   };
   const tried = positionsOf(axis('r0'));
-  const element = widen(load('0', x.dtype, [axis('i0'), axis('i1'), ...tried]));
-  const value = guarded(insideWindow(win, tried), element, lowest(x.dtype));
+  const loaded = load('0', x.dtype, [axis('i0'), axis('i1'), ...tried]);
+  // Padding is below every integer, so that it is never taken for one.
+  const element = isFloat(x.dtype) ? widen(loaded) : cast('i32', loaded);
+  const least = isFloat(x.dtype) ? Number.NEGATIVE_INFINITY : -256;
+  const value = guarded(insideWindow(win, tried), element, least);
   const best = positionsOf(acc(0, 'i64'));
   const weights = columnMajor
     ? stridesOf([...win.input].reverse()).reverse()
@@ -117,7 +127,8 @@ function indicesBody(x: ValueType, win: Window, columnMajor: boolean): ReduceBod
     steps: [{ op: 'argmax', value, dtype: 'i64' }],
     spans: 'outer',
     outIndex: outAxes(axes.length),
-    value: flat,
+    // A window of nothing but padding has no largest element.
+    value: guarded(insideWindow(win, best), flat, -1),
   };
 }
 

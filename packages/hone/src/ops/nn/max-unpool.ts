@@ -60,7 +60,7 @@ export const maxUnpool = defineOp({
     const flat = (id: ValueId | null): ValueId => b.op('Reshape', [id, b.ints([-1])]);
     const zeros = b.constant(fromNumbers(dtype, [count], new Float64Array(count)));
     const placed = b.op('ScatterElements', [zeros, flat(indices), flat(x)], { axis: 0 });
-    const small = b.op('Reshape', [placed, b.ints(inner)]);
+    const small = b.reshape(placed, inner);
     const outer = at(ctx.outputs, 0).shape;
     const ends = outer.map((extent, i) => extent - at(inner, i));
     if (ends.every((end) => end === 0)) return [small];

@@ -10,6 +10,7 @@ import { defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
 import { add, choose, eq, lt, mul, sub, widen } from '../math/scalar.ts';
+import { checkedIndex } from '../tensor/elements.ts';
 import { sample } from './samples.ts';
 import type { NodeRef } from './window.ts';
 
@@ -68,6 +69,8 @@ function checkCaches(ctx: InferContext, geo: Geometry): void {
       );
     }
   }
+  const rows = [1, 2].map((i) => at(inputType(ctx, i).shape, 0));
+  if (rows[0] !== rows[1]) shapeError(ctx, `cos_cache has ${rows[0]} rows, sin_cache ${rows[1]}`);
   if (ids !== undefined && ids.shape.join() !== [geo.batch, geo.sequence].join()) {
     shapeError(
       ctx,
@@ -140,7 +143,9 @@ export const rotaryEmbedding = defineOp({
         ? [Math.floor(row / geo.heads / geo.sequence), Math.floor(row / geo.heads) % geo.sequence]
         : [Math.floor(row / geo.heads / geo.sequence), row % geo.sequence];
       const place = n * geo.sequence + t;
-      const angles = (ids === null ? place : (ids[place] as number)) * half;
+      const turned =
+        ids === null ? place : checkedIndex(ctx.node, ids[place], at(cosines.shape, 0));
+      const angles = turned * half;
       for (let k = 0; k < half; k++) {
         const first = row * geo.size + (geo.interleaved ? 2 * k : k);
         const second = first + (geo.interleaved ? 1 : half);

@@ -5,6 +5,7 @@ import { acc, axis, binary, cast, constant, load, select, unary } from '../../ex
 import type { Expr } from '../../expr/types.ts';
 import type { ReduceBody, ReduceStep } from '../../stages/types.ts';
 import { inputType, int, intAttr, normalizeAxis, requireDType, shapeError } from '../checks.ts';
+import { exactShape } from '../builder.ts';
 import { type CoreOp, defineOp, type LowerContext, type TestCase } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
@@ -61,9 +62,9 @@ function alongAxis(def: AlongAxis): CoreOp {
       const rest = elementCount(shape.slice(from));
       if (rest === shape[from]) return { inputs, attrs: { axis: old } };
       const rows = elementCount(shape.slice(0, from));
-      const flat = b.op('Reshape', [x, b.ints([rows, rest])], {}, { name: `${name}/flatten` });
+      const flat = b.reshape(x, [rows, rest], { name: `${name}/flatten` });
       const result = b.op(op, [flat], { axis: 1 }, { name: `${name}/${op}` });
-      return { op: 'Reshape', inputs: [result, b.ints(shape)], attrs: {} };
+      return { op: 'Reshape', inputs: [result, b.ints(shape)], attrs: exactShape(shape) };
     },
     infer: (ctx) => {
       const x = inputType(ctx, 0);

@@ -47,11 +47,14 @@ function checkProduct(ctx: InferContext, places: Places): MatMulGeometry {
 /** The weights in f32, one scale in all or one for each column. */
 function weightsNode(b: OpBuilder, inputs: readonly (ValueId | null)[], places: Places): ValueId {
   const rank = b.typeOf(inputs[1] as ValueId).shape.length;
-  const parameters = [places.scale, places.zero].flatMap((k) => {
-    const id = inputs[k] ?? null;
-    if (id === null) return [];
-    const { shape } = b.typeOf(id);
-    return [elementCount(shape) === 1 ? scalarOf(b, id) : b.op('Reshape', [id, b.ints([-1])])];
+  const given = [places.scale, places.zero].flatMap((k) => inputs[k] ?? []);
+  const counts = given.map((id) => elementCount(b.typeOf(id).shape));
+  const columns = Math.max(...counts);
+  // Where only one of the two is for each column, the other is the same for all.
+  const parameters = given.map((id, i) => {
+    if (columns === 1) return scalarOf(b, id);
+    const list = b.op('Reshape', [id, b.ints([-1])]);
+    return counts[i] === columns ? list : b.op('Expand', [list, b.ints([columns])]);
   });
   return b.op('DequantizeLinear', [inputs[1] ?? null, ...parameters], { axis: rank - 1 });
 }

@@ -5,7 +5,13 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
-import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import {
+  elementCount,
+  fromNumbers,
+  stridesOf,
+  type Tensor,
+  toNumbers,
+} from 'hone-runtime/base/tensor';
 import { acc, axis, binary, cast, constant, iadd, imul, index, load } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Attrs, ValueType } from '../../graph/types.ts';
@@ -83,14 +89,21 @@ function check(ctx: InferContext): Packing {
 /** Element (row, column) of an operand stored [n][width] in row-major order under any shape. */
 function loadPacked(k: number, type: ValueType, width: number, row: Expr, column: Expr): Expr {
   const { dtype, shape } = type;
-  if (shape.length === 2) return load(`${k}`, dtype, [row, column]);
-  if (shape.length === 1) return load(`${k}`, dtype, [iadd(imul(row, width), column)]);
-  const inner = at(shape, shape.length - 1);
-  return load(`${k}`, dtype, [
-    row,
-    apply('floordiv', column, index(inner)),
-    apply('mod', column, index(inner)),
-  ]);
+  const rest = elementCount(shape.slice(1));
+  if (shape.length === 2 && rest === width) return load(`${k}`, dtype, [row, column]);
+  if (shape.length === 3 && rest === width) {
+    const inner = index(at(shape, 2));
+    const [outer, last] = [apply('floordiv', column, inner), apply('mod', column, inner)];
+    return load(`${k}`, dtype, [row, outer, last]);
+  }
+  const flat = iadd(imul(row, width), column);
+  const strides = stridesOf(shape);
+  const places = shape.map((extent, i) =>
+    shape.length === 1
+      ? flat
+      : apply('mod', apply('floordiv', flat, index(at(strides, i))), index(extent)),
+  );
+  return load(`${k}`, dtype, places);
 }
 
 /** Number `position` of those packed into the bytes of a row. */

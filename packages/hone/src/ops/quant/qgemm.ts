@@ -202,10 +202,7 @@ export const qLinearSoftmax = defineOp({
     const flat = rows.length === shape.length && rows.every((n, i) => n === shape[i]);
     const soft = flat
       ? b.op('Softmax', [x], { axis: intAttr(ctx.attrs, 'opset') >= 13 ? axis : rows.length - 1 })
-      : b.op('Reshape', [
-          b.op('Softmax', [b.op('Reshape', [x, b.ints(rows)])], { axis: 1 }),
-          b.ints(shape),
-        ]);
+      : b.reshape(b.op('Softmax', [b.reshape(x, rows)], { axis: 1 }), shape);
     return [quantizeNode(b, inputs, soft, 3, 4, dtype)];
   },
   reference: (inputs, attrs, ctx) => {

@@ -9,7 +9,7 @@ import type { Attrs, ValueId, ValueType } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { inputType, optionalType, requireDType, shapeError } from '../checks.ts';
 import { defineOp, type InferContext, type ReferenceContext, type TestCase } from '../define-op.ts';
-import { integerLimits } from '../math/cast.ts';
+import { integerLimits } from '../math/saturate.ts';
 import { given, gridOffsets, outputOf } from '../math/loops.ts';
 import { f32, tensor } from '../math/samples.ts';
 import { roundHalfEven } from '../math/special.ts';
@@ -55,7 +55,7 @@ function resultType(
 function scaleAs(b: OpBuilder, id: ValueId | null, shape: readonly number[]): ValueId {
   const wide = b.op('Cast', [id], { to: dtypeCode('f32') });
   const count = elementCount(b.typeOf(wide).shape);
-  return b.op('Reshape', [wide, b.ints(count === 1 ? [] : shape)]);
+  return b.reshape(wide, count === 1 ? [] : shape);
 }
 
 function requantized(
@@ -192,8 +192,7 @@ export const qLinearConv = defineOp({
         .map(() => 1),
     ];
     const bias = inputs[8] ?? null;
-    const biased =
-      bias === null ? sum : b.op('Add', [sum, b.op('Reshape', [bias, b.ints(channels)])]);
+    const biased = bias === null ? sum : b.op('Add', [sum, b.reshape(bias, channels)]);
     const scale = b.op('Mul', [
       scaleAs(b, inputs[1] ?? null, []),
       scaleAs(b, inputs[4] ?? null, channels),

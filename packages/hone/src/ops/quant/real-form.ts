@@ -10,7 +10,7 @@ import type { Attrs, ValueId, ValueType } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { inputType, optionalType, requireDType, shapeError } from '../checks.ts';
 import type { InferContext, OpDef, ReferenceContext } from '../define-op.ts';
-import { integerLimits } from '../math/cast.ts';
+import { integerLimits } from '../math/saturate.ts';
 import { given } from '../math/loops.ts';
 import { roundHalfEven } from '../math/special.ts';
 

@@ -50,7 +50,7 @@ function realWeights(
   const real = (k: number): ValueId => b.op('Cast', [inputs[k] ?? null], { to: 1 });
   const spread = (id: ValueId): ValueId => {
     const target = scaleShape(shape, elementCount(b.typeOf(id).shape)) ?? [];
-    return b.op('Reshape', [id, b.ints(target)]);
+    return b.reshape(id, target);
   };
   const shifted = inputs[z] ? b.op('Sub', [real(w), spread(real(z))]) : real(w);
   const scaled = b.op('Mul', [shifted, spread(inputs[s] as ValueId)]);

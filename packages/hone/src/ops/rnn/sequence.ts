@@ -1,5 +1,5 @@
 /** What LSTM, GRU and RNN share: attributes, shapes, the reference's loop over time. */
-import { at, fail } from 'hone-runtime/base/diagnostics';
+import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueType } from '../../graph/types.ts';
 import {
@@ -16,6 +16,7 @@ import {
 } from '../checks.ts';
 import type { AttrSpec, InferContext, OldNode } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
+import { checkedLength } from '../tensor/elements.ts';
 import { type Activation, activationsOf } from './activations.ts';
 
 export const RECURRENT_ATTRS: Readonly<Record<string, AttrSpec>> = {
@@ -214,15 +215,7 @@ export function recurrentReference(
     for (let n = 0; n < batch; n++) {
       const stateAt = batchFirst ? n * directions + d : d * batch + n;
       let state: PlainState = { h: part(5, stateAt, hidden), c: part(6, stateAt, hidden) };
-      const length = lengths === null ? steps : (lengths[n] as number);
-      if (length > steps) {
-        fail(
-          'HONE-RUN-010',
-          `node ${node}: sequence ${n} has ${length} steps, the input ${steps}`,
-          node,
-          'check the lengths in the input data',
-        );
-      }
+      const length = lengths === null ? steps : checkedLength(node, lengths[n] as number, steps);
       for (let k = 0; k < length; k++) {
         const t = geo.backwards[d] ? length - 1 - k : k;
         const from = (batchFirst ? n * steps + t : t * batch + n) * features;

@@ -79,6 +79,14 @@ export function sumOf(b: OpBuilder, x: ValueId | null, y: ValueId | null): Value
   return y === null ? x : b.op('Add', [x, y]);
 }
 
+/** Lengths as they are; one below 0 or beyond `most` ends the run, as an index outside a table. */
+function checkedLengths(b: OpBuilder, lengths: ValueId, most: number): ValueId {
+  const table = b.constant(fromNumbers('i32', [most + 1], [...Array(most + 1).keys()]));
+  const isNegative = b.op('Less', [lengths, b.scalar(0, 'i32')]);
+  const place = b.op('Where', [isNegative, b.scalar(most + 1, 'i32'), lengths]);
+  return b.op('Gather', [table, place]);
+}
+
 /** Per step: which sequences still run, as bool [batch, 1]; undefined where all always do. */
 function runningMasks(
   b: OpBuilder,
@@ -88,8 +96,8 @@ function runningMasks(
 ): ((t: number) => ValueId) | undefined {
   if (lengths === null) return undefined;
   const known = ctx.inputs[4]?.constant;
-  if (known && toNumbers(known()).every((length) => length >= geo.steps)) return undefined;
-  const column = b.op('Reshape', [lengths, b.ints([geo.batch, 1])]);
+  if (known && toNumbers(known()).every((length) => length === geo.steps)) return undefined;
+  const column = b.reshape(checkedLengths(b, lengths, geo.steps), [geo.batch, 1]);
   return (t) => b.op('Less', [b.scalar(t, 'i32'), column]);
 }
 
@@ -114,7 +122,7 @@ export function unrollRecurrent(
   const [x, w, r] = [input(0), input(1), input(2)];
   if (x === null || w === null || r === null) return 'X, W or R is missing';
   const timeFirst = batchFirst ? b.op('Transpose', [x], { perm: [1, 0, 2] }) : x;
-  const flat = b.op('Reshape', [timeFirst, b.ints([steps * batch, features])]);
+  const flat = b.reshape(timeFirst, [steps * batch, features]);
   const zeros = b.constant(fromNumbers(dtype, [batch, hidden], new Float64Array(batch * hidden)));
   const stateAxis = batchFirst ? 1 : 0;
   const start = (i: number, d: number): ValueId => {

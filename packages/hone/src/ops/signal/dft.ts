@@ -81,15 +81,9 @@ export const dft = defineOp({
     const back = perm.map((_, i) => perm.indexOf(i));
     const inner = b.op('Transpose', [x], { perm });
     const outer = others.map((i) => at(shape, i));
-    const rows = b.op('Reshape', [
-      inner,
-      b.ints([elementCount(outer), transform.points * transform.parts]),
-    ]);
+    const rows = b.reshape(inner, [elementCount(outer), transform.points * transform.parts]);
     const out = resultOf(transform);
-    const done = b.op('Reshape', [
-      transformRows(b, rows, transform),
-      b.ints([...outer, out.points, out.parts]),
-    ]);
+    const done = b.reshape(transformRows(b, rows, transform), [...outer, out.points, out.parts]);
     return [b.op('Transpose', [done], { perm: back })];
   },
   reference: (inputs, attrs, ctx) => {

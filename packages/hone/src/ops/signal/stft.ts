@@ -83,13 +83,12 @@ export const stft = defineOp({
       { length: frames * length },
       (_, i) => Math.floor(i / length) * step + (i % length),
     );
-    const signal = b.op('Reshape', [x, b.ints([batch, samples, parts])]);
+    const signal = b.reshape(x, [batch, samples, parts]);
     const where = b.constant(fromNumbers('i64', [frames, length], positions));
     const cut = b.op('Gather', [signal, where], { axis: 1 });
-    const weighed =
-      window === null ? cut : b.op('Mul', [cut, b.op('Reshape', [window, b.ints([length, 1])])]);
-    const rows = b.op('Reshape', [weighed, b.ints([batch * frames, length * parts])]);
-    return [b.op('Reshape', [transformRows(b, rows, transform), b.ints(shape)])];
+    const weighed = window === null ? cut : b.op('Mul', [cut, b.reshape(window, [length, 1])]);
+    const rows = b.reshape(weighed, [batch * frames, length * parts]);
+    return [b.reshape(transformRows(b, rows, transform), shape)];
   },
   reference: (inputs, attrs, ctx) => {
     const x = given(inputs, 0);

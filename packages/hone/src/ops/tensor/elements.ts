@@ -131,3 +131,16 @@ export function checkedIndex(node: string, value: Element | undefined, extent: n
   }
   return index;
 }
+
+/** A length from data, in [0, most]; anything else is a coded error. */
+export function checkedLength(node: string, value: number, most: number): number {
+  if (!(value >= 0 && value <= most)) {
+    fail(
+      'HONE-RUN-010',
+      `node ${node}: a sequence has length ${value}, the input ${most}`,
+      node,
+      'check the lengths in the input data',
+    );
+  }
+  return value;
+}

@@ -12,7 +12,7 @@ function parts(ctx: InferContext): { axis: number; depth: number; shape: readonl
   const { shape } = inputType(ctx, 0);
   const [depth = -1] = constantInts(ctx, 1, 'depth');
   const axis = normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), shape.length + 1);
-  if (elementCount(inputType(ctx, 2).shape) !== 2) shapeError(ctx, 'values are not [off, on]');
+  if (inputType(ctx, 2).shape.join() !== '2') shapeError(ctx, 'values are not [off, on]');
   const out = [...shape.slice(0, axis), Math.trunc(depth), ...shape.slice(axis)];
   return { axis, depth: Math.trunc(depth), shape: checkedShape(ctx, out) };
 }

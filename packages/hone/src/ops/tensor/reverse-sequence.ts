@@ -6,7 +6,7 @@ import { inputType, int, intAttr, requireDType, shapeError } from '../checks.ts'
 import { defineOp } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { compiled } from './bodies.ts';
-import { elementsOf, flatOf, gatherBy } from './elements.ts';
+import { checkedLength, elementsOf, flatOf, gatherBy } from './elements.ts';
 
 export const ReverseSequence = defineOp({
   kind: 'core',
@@ -36,18 +36,23 @@ export const ReverseSequence = defineOp({
       const at = axes[time] as Expr;
       const length = load('1', 'i64', [axes[intAttr(ctx.attrs, 'batch_axis')] as Expr]);
       const mirrored = binary('sub', binary('sub', length, at), index(1));
-      const source = bound(select(binary('lt', at, length), mirrored, at), shape[time] as number);
+      // A length below 0 leads outside, as one beyond the axis does by itself.
+      const extent = shape[time] as number;
+      const kept = select(binary('lt', length, index(0)), index(extent), at);
+      const source = bound(select(binary('lt', at, length), mirrored, kept), extent);
       const from = axes.map((axis, i) => (i === time ? source : axis));
       return [mapBody(shape, load('0', dtype, from))];
     }),
-  reference: ([x, lengths], attrs) => {
+  reference: ([x, lengths], attrs, { node }) => {
     const source = x as Tensor;
     const counts = elementsOf(lengths as Tensor);
     const [batch, time] = [intAttr(attrs, 'batch_axis'), intAttr(attrs, 'time_axis')];
     const strides = stridesOf(source.shape);
+    const extent = source.shape[time] as number;
+    for (const count of Array.from<unknown>(counts)) checkedLength(node, Number(count), extent);
     return [
       gatherBy(source, source.shape, (p) => {
-        const count = Math.min(Number(counts[p[batch] as number]), source.shape[time] as number);
+        const count = Number(counts[p[batch] as number]);
         const at = p[time] as number;
         const from = [...p];
         if (at < count) from[time] = count - 1 - at;

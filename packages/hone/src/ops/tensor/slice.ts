@@ -35,10 +35,13 @@ function ranges(ctx: InferContext): SliceRange[] {
     shapeError(ctx, 'starts, ends, axes and steps differ in length');
   }
   const out: SliceRange[] = shape.map((count) => ({ start: 0, step: 1, count }));
+  const seen = new Set<number>();
   axes.forEach((given, i) => {
     const axis = normalizeAxis(ctx, given, shape.length);
     const extent = shape[axis];
     if (extent === undefined) shapeError(ctx, `axis ${given} of a scalar`);
+    if (seen.has(axis)) shapeError(ctx, `axis ${given} is cut twice`);
+    seen.add(axis);
     const step = steps[i] as number;
     if (step === 0) shapeError(ctx, `step of axis ${given} is 0`);
     out[axis] = sliceRange(extent, starts[i] as number, ends[i] as number, step);

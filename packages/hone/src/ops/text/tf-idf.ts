@@ -120,7 +120,7 @@ export const tfIdfVectorizer = defineOp({
     const length = at(shape, shape.length - 1);
     const count = elementCount(shape.slice(0, -1));
     const grams = gramsOf(ctx.attrs, listOf<number>(ctx.attrs, 'pool_int64s') ?? []);
-    const rows = b.op('Reshape', [at(inputs, 0), b.ints([count, length])]);
+    const rows = b.reshape(at(inputs, 0), [count, length]);
     const byLength = new Map<number, { gram: readonly number[]; index: number }[]>();
     eachGram(grams, (gram, index) => {
       if (gram.length < grams.shortest || gram.length > grams.longest) return;
@@ -155,7 +155,7 @@ export const tfIdfVectorizer = defineOp({
     }
     const all = parts.length === 1 ? zero : b.op('Concat', parts, { axis: 1 });
     const picked = b.op('Gather', [all, b.ints(columns)], { axis: 1 });
-    return [b.op('Reshape', [picked, b.ints(at(ctx.outputs, 0).shape)])];
+    return [b.reshape(picked, at(ctx.outputs, 0).shape)];
   },
   reference(inputs, attrs, ctx) {
     const x = given(inputs, 0);

@@ -1,0 +1,70 @@
+/**
+ * Uses of operators for which onnxruntime's answer says nothing, each with the reason: results that
+ * are drawn, and places where it does other than ONNX's text says.
+ */
+import { isFloat } from 'hone-runtime/base/dtype';
+import type { OpCase } from './op-case.ts';
+
+interface Exception {
+  readonly ops: RegExp;
+  readonly when?: (item: OpCase) => boolean;
+  /** Why the ONNX text, not onnxruntime, decides. */
+  readonly reason: string;
+}
+
+export const PEER_EXCEPTIONS: readonly Exception[] = [
+  {
+    ops: /^(Random|Bernoulli|Multinomial|Dropout)/,
+    reason: 'the results are drawn',
+  },
+  {
+    ops: /^GroupQueryAttention$/,
+    reason: 'what it leaves in the cache, and makes of queries, past the end of a sequence is its own',
+  },
+  {
+    ops: /^ConvTranspose$/,
+    when: ({ attrs }) => String(attrs['auto_pad'] ?? '').startsWith('SAME'),
+    reason: 'its output is not input times stride, which is what SAME promises',
+  },
+  {
+    ops: /^LpPool$/,
+    when: ({ attrs }) =>
+      String(attrs['auto_pad'] ?? '').startsWith('SAME') && attrs['dilations'] !== undefined,
+    reason: 'its output is shorter than input over stride, which is what SAME promises',
+  },
+  {
+    ops: /^MatMul$/,
+    when: ({ inputs }) => inputs[0]?.shape.at(-1) === 0,
+    reason:
+      'a product over an empty axis is zeros in the shape of the product; its shape is another',
+  },
+  {
+    ops: /^Arg(Max|Min)$/,
+    when: ({ inputs }) => inputs[0]?.data.length === 0,
+    reason: 'it keeps the reduced axis where there are no elements',
+  },
+  {
+    ops: /^QLinear(?!Conv|MatMul)/,
+    when: ({ inputs }) => inputs.some((tensor) => tensor === null || tensor.data.length === 0),
+    reason: 'it ends the process where a zero point is left out or a tensor is empty',
+  },
+  {
+    ops: /^QLinearWhere$/,
+    when: ({ inputs }) => new Set([0, 1, 4].map((i) => inputs[i]?.shape.join())).size > 1,
+    reason: 'it ends the process where the shapes differ',
+  },
+];
+
+/** Whether a disagreement with the peer would say something. */
+export function isComparable(item: OpCase): boolean {
+  const { name } = item.op;
+  if (PEER_EXCEPTIONS.some(({ ops, when }) => ops.test(name) && (when?.(item) ?? true))) {
+    return false;
+  }
+  return item.inputs.every(
+    (tensor) =>
+      tensor === null ||
+      !isFloat(tensor.dtype) ||
+      Array.from(tensor.data as Float32Array).every(Number.isFinite),
+  );
+}

@@ -1,0 +1,62 @@
+/**
+ * A process that judges batches for `main.ts`, one after the other: compiled code and onnxruntime
+ * may crash or hang, and then only the batch at hand is lost.
+ */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Batch, type BatchResult, runBatch } from './batch.ts';
+import type { CheckOptions } from './check-cases.ts';
+
+/** Of a batch, on a crowded machine. */
+const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS_PER_CASE = 4_000;
+/** What a process leaks ends with it. */
+const MOST_BATCHES = 20;
+
+interface Order {
+  readonly batch: Batch;
+  readonly options: CheckOptions;
+}
+
+/** A place for one process at a time. */
+export class Worker {
+  #process: ReturnType<typeof fork> | undefined;
+  #batches = 0;
+
+  /** The result, or how the process ended where it gave none. */
+  run(order: Order): Promise<BatchResult | string> {
+    if (this.#batches++ % MOST_BATCHES === 0) this.stop();
+    this.#process ??= fork(fileURLToPath(import.meta.url), [], {
+      // onnxruntime complains about what it refuses.
+      stdio: ['ignore', 2, order.options.quiet === true ? 'ignore' : 2, 'ipc'],
+    });
+    const process_ = this.#process;
+    return new Promise((resolve) => {
+      const limit = TIMEOUT_MS + order.batch.count * TIMEOUT_MS_PER_CASE;
+      const timer = setTimeout(() => process_.kill('SIGKILL'), limit);
+      const settle = (result: BatchResult | string): void => {
+        clearTimeout(timer);
+        process_.removeAllListeners();
+        resolve(result);
+      };
+      process_.once('message', (message) => settle(message as BatchResult));
+      process_.once('exit', (code, signal) => {
+        this.#process = undefined;
+        settle(signal ?? `exit code ${code}`);
+      });
+      process_.send(order);
+    });
+  }
+
+  stop(): void {
+    this.#process?.disconnect();
+    this.#process = undefined;
+  }
+}
+
+if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.on('message', async (message) => {
+    const { batch, options } = message as Order;
+    process.send?.(await runBatch(batch, options));
+  });
+}
