@@ -19,7 +19,8 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
   },
   {
     ops: /^GroupQueryAttention$/,
-    reason: 'what it leaves in the cache, and makes of queries, past the end of a sequence is its own',
+    reason:
+      'what it leaves in the cache, and makes of queries, past the end of a sequence is its own',
   },
   {
     ops: /^ConvTranspose$/,

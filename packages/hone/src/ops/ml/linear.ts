@@ -90,6 +90,8 @@ export const linearRegressor = defineOp({
   infer(ctx) {
     const [n, features] = rowsOf(numericInput(ctx).shape);
     const { rows } = weightsOf(ctx, ctx.attrs, features, REGRESSOR);
+    const targets = intAttr(ctx.attrs, 'targets');
+    if (rows !== targets) shapeError(ctx, `coefficients of ${rows} targets, not of ${targets}`);
     return [{ dtype: 'f32', shape: [n, rows] }];
   },
   decompose: (b, inputs, ctx) => {
