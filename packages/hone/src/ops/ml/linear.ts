@@ -3,7 +3,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
-import { int, shapeError, text } from '../checks.ts';
+import { int, intAttr, shapeError, text } from '../checks.ts';
 import { defineOp } from '../define-op.ts';
 import { given } from '../math/loops.ts';
 import { uniform } from '../math/samples.ts';

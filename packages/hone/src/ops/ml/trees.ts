@@ -224,7 +224,7 @@ const treeEnsembleRegressor = defineOp({
     const aggregate = aggregateOf(ctx.attrs['aggregate_function']);
     const { scores, voted } = ensembleNodes(b, x, table, aggregate, wide);
     const targets = intAttr(ctx.attrs, 'n_targets');
-    const base = baseValues(ctx.attrs);
+    const base = regressorBase(ctx, ctx.attrs);
     const sum = withBase(b, scores, base, wide);
     const isOpen = voted !== undefined && targets > 1 && base.length > 0;
     const counted = isOpen ? b.op('Where', [voted, sum, b.scalar(0, wide)]) : sum;
@@ -240,7 +240,7 @@ const treeEnsembleRegressor = defineOp({
     );
     const kind = regressionTransform(node, attrs['post_transform'], attrs['n_targets']);
     const rows = walkAll(table, x, aggregateOf(attrs['aggregate_function'])).map((row) =>
-      transformRow(kind, regression(row, baseValues(attrs))),
+      transformRow(kind, regression(row, regressorBase(node, attrs))),
     );
     return [fromNumbers('f32', [rows.length, intAttr(attrs, 'n_targets')], rows.flat())];
   },
