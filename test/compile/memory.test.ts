@@ -45,18 +45,33 @@ const rowsOf = (memoryBytes?: number): { rows: string[]; peak: number; lean: num
   return { rows, peak: peakBytes(report), lean: report.leanStages ?? 0 };
 };
 
-test('kernels with workspaces give way, as few as possible, the largest weights first', () => {
+test('kernels give way, as few as possible: weights are transformed late, then not at all', () => {
   const fastest = rowsOf();
   const fast = fastest.rows.filter((row) => row.startsWith('winograd'));
   assert.equal(fast.length, 3);
+  // Only the convolution to 64 channels has vectors enough to transform late.
   const least = rowsOf(fastest.peak - 1);
   assert.ok(least.peak < fastest.peak);
   assert.equal(least.lean, 1);
-  assert.equal(least.rows.filter((row) => row.startsWith('winograd')).length, 2);
+  assert.equal(least.rows.filter((row) => row.startsWith('winograd')).length, 3);
+  assert.equal(least.rows.filter((row) => row.endsWith('_late')).length, 1);
+  const less = rowsOf(least.peak - 1);
+  assert.ok(less.peak < least.peak);
+  assert.ok(less.rows.filter((row) => row.startsWith('winograd')).length < 3);
   const smallest = compileGraph(GRAPH, { ...options, contract: { direct: true } }).report;
   const most = rowsOf(peakBytes(smallest));
   assert.equal(most.peak, peakBytes(smallest));
   assert.equal(most.lean, 3);
+});
+
+test('without a budget weights grow little, and minimal filtering stays', () => {
+  const { report } = compileGraph(convolutions(14, [512, 512, 512]), options);
+  assert.ok(report.weightsBytes <= report.parameterBytes * 1.1 + 8e6);
+  const fast = report.stages.filter((stage) => stage.row.startsWith('winograd'));
+  assert.equal(fast.length, 3);
+  const late = fast.filter((stage) => stage.row.endsWith('_late')).length;
+  assert.ok(late > 0 && late < 3, `${late} late`);
+  assert.equal(report.leanStages, late);
 });
 
 test('what cannot be kept is refused with the largest needs', () => {
@@ -89,7 +104,9 @@ test('a model without a budget still has a limit', () => {
 
 test('the lean kernels answer as the others', async () => {
   const { peak } = rowsOf();
-  await checkGraph(GRAPH, { target: 'native', memoryBytes: peak - 1 }, 2e-5);
+  for (const memoryBytes of [peak - 1, rowsOf(peak - 1).peak - 1]) {
+    await checkGraph(GRAPH, { target: 'native', memoryBytes }, 2e-5);
+  }
 });
 
 const PROGRAM = `

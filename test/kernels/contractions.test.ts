@@ -7,6 +7,7 @@ import {
   attentionGraph,
   chainGraph,
   convGraph,
+  lateConvGraph,
   matMulGraph,
   transposedGraph,
 } from '../support/contraction-graphs.ts';
@@ -46,6 +47,21 @@ for (const target of runnableTargets()) {
       }
     });
   }
+}
+
+for (const target of runnableTargets()) {
+  test(`weights transformed late on ${target}`, async () => {
+    const options = { target, contract: { transform: 'late' } } as const;
+    const { rows } = await checkGraph(lateConvGraph(), options, TOLERANCE);
+    const late = rows.filter((row) => row.endsWith('_late'));
+    assert.equal(late.length, 3, `rows: ${rows}`);
+    for (const prefix of ['winograd4', 'winograd2']) {
+      assert.ok(
+        late.some((row) => row.startsWith(prefix)),
+        `no ${prefix} among ${late}`,
+      );
+    }
+  });
 }
 
 test('naive rows agree too', async () => {

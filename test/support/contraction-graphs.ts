@@ -131,9 +131,24 @@ const CONVS: readonly ConvCase[] = [
 ];
 
 /** All cases as outputs of one graph; each with a residual, per-channel bias and an activation. */
+/** Output vectors enough, in every ISA, for weights that are transformed late. */
+const LATE_CONVS: readonly ConvCase[] = [
+  { note: 'tiles of 4', input: [1, 80, 18, 18], oc: 128, kernel: [3, 3], pads: [1, 1, 1, 1] },
+  { note: 'tiles of 4, several blocks', input: [1, 16, 33, 30], oc: 130, kernel: [3, 3] },
+  { note: 'tiles of 2', input: [2, 96, 9, 7], oc: 128, kernel: [3, 3], pads: [1, 1, 1, 1] },
+];
+
 export function convGraph(): Graph {
+  return convolutions(CONVS);
+}
+
+export function lateConvGraph(): Graph {
+  return convolutions(LATE_CONVS);
+}
+
+function convolutions(cases: readonly ConvCase[]): Graph {
   const b = opBuilder('convolutions');
-  const outputs = CONVS.map((c, i) => {
+  const outputs = cases.map((c, i) => {
     const x = b.graph.input(`x${i}`, { dtype: 'f32', shape: c.input });
     const group = c.group ?? 1;
     const w = weights(b, [c.oc, (c.input[1] ?? 1) / group, ...c.kernel]);

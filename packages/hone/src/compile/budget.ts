@@ -1,15 +1,16 @@
 /**
  * Kernels within a memory budget: what a process needs for the weights and one context. Kernels that
- * buy speed with memory (a workspace, larger weights) give way to those that do not, as few as
- * possible; where even that is too much, the error names the largest needs. Without a budget packed
- * weights may be little more than the parameters.
+ * buy speed with memory give way, as few as possible: first to those that transform their weights as
+ * they run, which costs little time, then to those that need no workspace either. Where even that is
+ * too much, the error names the largest needs. Without a budget packed weights may be little more
+ * than the parameters.
  */
-import { fail } from 'hone-runtime/base/diagnostics';
+import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { Graph } from '../graph/types.ts';
 import type { StageGraph } from '../stages/types.ts';
 import { type Generated, type GenerateOptions, generate } from './generate.ts';
 import { fullestMoment, type Need } from './memory-plan.ts';
-import type { GreedyStage } from './plan-stages.ts';
+import type { Concession, GreedyStage } from './plan-stages.ts';
 import type { Report } from './report.ts';
 
 /** Without a budget: more than this is surely a mistake in a shape. */
@@ -32,38 +33,70 @@ export function generateWithin(
   options: GenerateOptions,
   budget?: number,
 ): Generated {
-  const fits = (report: Report): boolean =>
-    budget === undefined ? isUsual(report) : peakBytes(report) <= budget;
   const fastest = generate(graph, stages, options);
-  const found = fits(fastest.report) ? fastest : leaner(graph, stages, options, fastest, fits);
+  const allowed = allowedBytes(fastest.report, budget);
+  const found = fits(fastest.report, allowed)
+    ? fastest
+    : leaner(graph, stages, options, fastest, allowed);
   const most = budget ?? MOST_BYTES;
   if (peakBytes(found.report) > most) refuse(stages, found, most);
   return found;
 }
 
-function isUsual({ weightsBytes, parameterBytes }: Report): boolean {
-  return weightsBytes <= parameterBytes * USUAL_GROWTH + USUAL_EXTRA_BYTES;
+interface Allowed {
+  readonly weightsBytes: number;
+  /** Of weights and arena. */
+  readonly peakBytes: number;
 }
 
-/** With as few lean kernels as suffice, or all of them lean. */
+function allowedBytes({ parameterBytes }: Report, budget: number | undefined): Allowed {
+  if (budget !== undefined) return { weightsBytes: budget, peakBytes: budget };
+  const weightsBytes = parameterBytes * USUAL_GROWTH + USUAL_EXTRA_BYTES;
+  return { weightsBytes, peakBytes: Number.POSITIVE_INFINITY };
+}
+
+function fits(report: Report, allowed: Allowed): boolean {
+  return report.weightsBytes <= allowed.weightsBytes && peakBytes(report) <= allowed.peakBytes;
+}
+
+/** A kernel that does with less. */
+type Step = readonly [path: string, concession: Concession];
+
+/** With as few concessions as suffice, or all of them. */
 function leaner(
   graph: Graph,
   stages: StageGraph,
   options: GenerateOptions,
   fastest: Generated,
-  fits: (report: Report) => boolean,
+  allowed: Allowed,
 ): Generated {
-  const greedy = greedyPaths(fastest.plan.greedy);
-  if (greedy.length === 0) return fastest;
-  const without = (count: number): Generated =>
-    generate(graph, stages, { ...options, lean: new Set(greedy.slice(0, count)) });
-  let best = without(greedy.length);
-  if (!fits(best.report)) return best;
+  const { greedy } = fastest.plan;
+  const late = cheapestFirst(greedy);
+  const steps: readonly Step[] = [
+    ...late.map(({ path }): Step => [path, 'late']),
+    ...greediestFirst(greedy).map(({ path }): Step => [path, 'direct']),
+  ];
+  if (steps.length === 0) return fastest;
+  // A stage's later step takes the place of its earlier one.
+  const after = (count: number): Generated =>
+    generate(graph, stages, { ...options, lean: new Map(steps.slice(0, count)) });
+  // How much weights shrink by the first kind of step is known: most often no search is needed.
+  let fewest = 0;
+  for (let bytes = fastest.report.weightsBytes; fewest < late.length; fewest++) {
+    if (bytes <= allowed.weightsBytes) break;
+    bytes -= at(late, fewest).bytes;
+  }
+  if (fewest > 0) {
+    const found = after(fewest);
+    if (fits(found.report, allowed)) return found;
+  }
+  let best = after(steps.length);
+  if (!fits(best.report, allowed)) return best;
   // The more give way the less is needed.
-  for (let low = 1, high = greedy.length; low < high; ) {
+  for (let low = fewest + 1, high = steps.length; low < high; ) {
     const middle = (low + high) >> 1;
-    const found = without(middle);
-    if (!fits(found.report)) low = middle + 1;
+    const found = after(middle);
+    if (!fits(found.report, allowed)) low = middle + 1;
     else {
       high = middle;
       best = found;
@@ -72,11 +105,22 @@ function leaner(
   return best;
 }
 
+/** What can be transformed late: first what loses the least time for a byte. */
+function cheapestFirst(
+  stages: readonly GreedyStage[],
+): readonly { readonly path: string; readonly bytes: number }[] {
+  return stages
+    .flatMap(({ path, bought }) => {
+      if (bought === undefined) return [];
+      const { bytes, cycles } = bought;
+      return [{ path, bytes, loss: cycles / bytes }];
+    })
+    .sort((a, b) => a.loss - b.loss || b.bytes - a.bytes);
+}
+
 /** First those with the most weights for the least work. */
-function greedyPaths(stages: readonly GreedyStage[]): readonly string[] {
-  return [...stages]
-    .sort((a, b) => b.weights - a.weights || a.flops - b.flops)
-    .map(({ path }) => path);
+function greediestFirst(stages: readonly GreedyStage[]): readonly GreedyStage[] {
+  return [...stages].sort((a, b) => b.weights - a.weights || a.flops - b.flops);
 }
 
 function product(shape: readonly number[]): number {

@@ -6,7 +6,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { Target } from 'hone-runtime/target/types';
-import { type ContractOptions, type Kernel, lowerStage } from '../kernels/index.ts';
+import { type Bought, type ContractOptions, type Kernel, lowerStage } from '../kernels/index.ts';
 import { stageCost } from '../stages/cost.ts';
 import { bodiesOf, type LoopForm, type Stage, type StageGraph } from '../stages/types.ts';
 import { type MemoryPlan, planMemory, type Workspaces } from './memory-plan.ts';
@@ -33,13 +33,23 @@ export interface GreedyStage {
   /** Elements of its largest constant. */
   readonly weights: number;
   readonly flops: number;
+  /** Weights beyond their own size, where the kernel can do without. */
+  readonly bought?: Bought;
 }
+
+/** Weights are transformed by the kernel, as it runs; or there is no minimal filtering at all. */
+export type Concession = 'late' | 'direct';
+
+const CONCESSIONS: Readonly<Record<Concession, ContractOptions>> = {
+  late: { transform: 'late' },
+  direct: { direct: true },
+};
 
 export interface PlanOptions {
   readonly target: Target;
   readonly contract?: ContractOptions;
-  /** Paths of stages whose kernels may not buy speed with memory. */
-  readonly lean?: ReadonlySet<string>;
+  /** What kernels that buy speed with memory do instead, by the path of their stages. */
+  readonly lean?: ReadonlyMap<string, Concession>;
 }
 
 export function planStages(stages: StageGraph, options: PlanOptions, path = ''): StagePlan {
@@ -54,10 +64,12 @@ export function planStages(stages: StageGraph, options: PlanOptions, path = ''):
       return { kind: 'control', bodies };
     }
     const contract = options.contract ?? {};
-    const choice = options.lean?.has(own) === true ? { ...contract, direct: true } : contract;
+    const concession = options.lean?.get(own);
+    const choice =
+      concession === undefined ? contract : { ...contract, ...CONCESSIONS[concession] };
     const kernel = lowerStage(stage, stages.buffers, options.target, choice);
     if (kernel === null) return { kind: 'routine' };
-    if (workspacesOf(kernel).length > 0) greedy.push(greedyStage(own, stage, stages));
+    if (workspacesOf(kernel).length > 0) greedy.push(greedyStage(own, stage, stages, kernel));
     return { kind: 'kernel', kernel };
   });
   const workspaces = new Map<number, readonly number[]>();
@@ -95,11 +107,18 @@ function sizesOf(item: PlanItem, stage: Stage, stages: StageGraph): readonly num
   return [inner, NUMBER_BYTES, 1, ...carried];
 }
 
-function greedyStage(path: string, stage: Stage, { buffers }: StageGraph): GreedyStage {
+function greedyStage(
+  path: string,
+  stage: Stage,
+  { buffers }: StageGraph,
+  { bought }: Kernel,
+): GreedyStage {
   const constants = stage.operands.map(({ buffer, shape }) =>
     at(buffers, buffer).constant === undefined ? 0 : elementCount(shape),
   );
-  return { path, weights: Math.max(0, ...constants), flops: stageCost(stage, buffers).flops };
+  const { flops } = stageCost(stage, buffers);
+  const weights = Math.max(0, ...constants);
+  return { path, weights, flops, ...(bought === undefined ? {} : { bought }) };
 }
 
 /** How often the body of a loop runs, where the compiler knows. */

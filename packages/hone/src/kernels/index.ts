@@ -9,7 +9,7 @@ import type { Kernel } from './types.ts';
 export { bufferBytes, physicalShape } from './access.ts';
 export { assignLayouts } from './assign-layouts.ts';
 export type { ContractOptions } from './contract/index.ts';
-export type { Kernel, KernelBuffer } from './types.ts';
+export type { Bought, Kernel, KernelBuffer } from './types.ts';
 
 /** The kernel of a stage; null for routines and control flow. */
 export function lowerStage(

@@ -33,6 +33,15 @@ export interface Kernel {
   readonly fn: LoopFn;
   /** One per `fn.buffers`. */
   readonly buffers: readonly KernelBuffer[];
+  /** What its weights take beyond their own size, where the kernel can do without. */
+  readonly bought?: Bought;
+}
+
+/** Memory that buys speed. */
+export interface Bought {
+  readonly bytes: number;
+  /** About what doing without costs in all, of one core. */
+  readonly cycles: number;
 }
 
 export interface KernelContext {

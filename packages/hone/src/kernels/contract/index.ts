@@ -17,7 +17,13 @@ import { whyNotGrouped } from './conv-channels.ts';
 import { lowerDepthwise } from './depthwise.ts';
 import { chooseDot, depthwiseDot, operandForm } from './dot.ts';
 import { lowerMatMul, planMatMul } from './matmul.ts';
-import { chooseWinograd, lowerWinograd, winogradHalo } from './winograd.ts';
+import {
+  canTransformLate,
+  chooseWinograd,
+  lowerWinograd,
+  type TransformTime,
+  winogradHalo,
+} from './winograd.ts';
 import type { WinogradMatrices } from './winograd-matrices.ts';
 
 export interface ContractOptions {
@@ -25,6 +31,8 @@ export interface ContractOptions {
   readonly naive?: boolean;
   /** No minimal filtering: convolutions multiply as they are written. */
   readonly direct?: boolean;
+  /** When weights of minimal filtering are transformed, where there is a choice; default: early. */
+  readonly transform?: TransformTime;
   /** Rank of the register tile in the cost model's order; 0 is the cheapest. */
   readonly choice?: number;
 }
@@ -43,7 +51,9 @@ export function lowerContract(
         if (isDepthwise(body.spec)) return lowerDepthwise(ctx, body, body.spec, form);
         const fast = minimalFiltering(body, body.spec, ctx.target);
         if (typeof fast !== 'string' && options.direct !== true) {
-          return lowerWinograd(ctx, body, body.spec, fast);
+          const { transform = 'early' } = options;
+          const time = canTransformLate(body.spec, ctx.target) ? transform : 'early';
+          return lowerWinograd(ctx, body, body.spec, fast, time);
         }
         return lowerConv(ctx, body, form, options.choice);
       }

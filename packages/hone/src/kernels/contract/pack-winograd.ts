@@ -1,4 +1,4 @@
-/** Transforms 3×3 weights for minimal filtering, in double precision, at compile time. */
+/** 3×3 weights for minimal filtering: transformed, in double precision; or as they are, in order. */
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { toNumbers } from 'hone-runtime/base/tensor';
 import type { ConvSpec } from '../../stages/types.ts';
@@ -42,6 +42,23 @@ export function packWinograd(
           out[((group * points + point) * spec.ic + ic) * width + lane] = sum;
         }
       }
+    }
+  }
+  return out;
+}
+
+/** [oc][ic][3][3] → [oc/(L·q)][ic][3·3][q][L], for kernels that transform as they go. */
+export function packPlain(weights: Tensor, spec: ConvSpec, lanes: number, q: number): Float32Array {
+  const source = weights.data instanceof Float32Array ? weights.data : toNumbers(weights);
+  const width = q * lanes;
+  const out = new Float32Array(Math.ceil(spec.oc / width) * spec.ic * 9 * width);
+  for (let oc = 0; oc < spec.oc; oc++) {
+    const group = Math.floor(oc / width);
+    const lane = oc % width;
+    for (let ic = 0; ic < spec.ic; ic++) {
+      const from = (oc * spec.ic + ic) * 9;
+      const to = (group * spec.ic + ic) * 9 * width + lane;
+      for (let i = 0; i < 9; i++) out[to + i * width] = source[from + i] as number;
     }
   }
   return out;

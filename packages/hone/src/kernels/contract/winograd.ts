@@ -1,6 +1,7 @@
 /**
  * 3×3 convolution of stride 1 by minimal filtering (Winograd): fewer multiplications for a few more
- * additions, and weights that grow by ((m+2)/3)².
+ * additions. Weights are transformed when the model is compiled, and grow by ((m+2)/3)²; or late, by
+ * the kernel (winograd-late.ts), and stay as large as they are.
  *
  * Tiles of the output are taken in blocks. Per block all workers first transform the input (into the
  * shared workspace v, [point][ic/L][tile][L]), wait for each other, then each takes some output
@@ -9,12 +10,10 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { Target } from 'hone-runtime/target/types';
-import { axis, binary, constant, iadd, imul, index, load } from '../../expr/build.ts';
-import { rewriteExpr, substituteAxes } from '../../expr/rewrite.ts';
+import { axis, iadd, imul, load } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { LoopFn, Stmt } from '../../loop/types.ts';
 import type { ContractBody, ConvSpec } from '../../stages/types.ts';
-import { addressOf } from '../access.ts';
 import {
   bufferAt,
   bufferParams,
@@ -22,11 +21,10 @@ import {
   flattenLoads,
   kernelBuffers,
   operandName,
-  OUTPUT,
 } from '../addressing.ts';
 import { forLoop } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
-import type { Kernel, KernelBuffer, KernelContext } from '../types.ts';
+import type { Bought, Kernel, KernelBuffer, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
 import { F32_DOT } from './dot.ts';
 import {
@@ -36,7 +34,6 @@ import {
   clearTile,
   COLUMN,
   LANE,
-  letValue,
   mainOrRest,
   type MicroTile,
   parallelTasks,
@@ -44,9 +41,18 @@ import {
   prefetchWeights,
   VECTOR,
 } from './micro.ts';
-import { packWinograd } from './pack-winograd.ts';
+import { packPlain, packWinograd } from './pack-winograd.ts';
 import { bestTile } from './tile.ts';
+import { lateProducts } from './winograd-late.ts';
 import { F2, F4, type WinogradMatrices } from './winograd-matrices.ts';
+import {
+  inputTransform,
+  outputTransform,
+  type Plan,
+  POINTS,
+  vectorLoop,
+  WORKSPACE,
+} from './winograd-parts.ts';
 
 /** Tiles transformed together: their v stays near the cores while the weights pass. */
 const BLOCK_TILES = 28;
@@ -54,9 +60,14 @@ const BLOCK_TILES = 28;
 const SMALL_IMAGE_TILES = 56;
 /** Fewer channels than this do not pay for the transforms. */
 const MIN_CHANNELS = 16;
-const WORKSPACE = 'v';
-const POINTS = 'm';
-const RESULT = 'o';
+/** Products of the larger tile, as a share of the smaller one's, up to which it is chosen. */
+const MOST_PRODUCTS = 0.7;
+/** Fewer large tiles than this leave registers unused. */
+const LEAST_LARGE_TILES = 12;
+/** Output vectors are all there is to share among workers where weights are transformed late. */
+const LATE_TASKS = 8;
+/** Of transforming one vector of weights. */
+const CYCLES_PER_POINT = 4;
 
 /** The variant for a convolution, or why there is none. */
 export function chooseWinograd(spec: ConvSpec, target: Target): WinogradMatrices | string {
@@ -68,8 +79,14 @@ export function chooseWinograd(spec: ConvSpec, target: Target): WinogradMatrices
   if (spec.ic % target.lanes !== 0) return 'channels do not fill blocks';
   const [oh, ow] = [at(spec.output, 0), at(spec.output, 1)];
   if (Math.min(oh, ow) < 6) return 'the image is too small';
-  // The larger tile quadruples the weights: it pays where many pixels share them.
-  return Math.min(oh, ow) >= 26 ? F4 : F2;
+  const [large, small] = [tilesOf(spec, F4), tilesOf(spec, F2)];
+  // The larger tile costs more additions, accuracy and weights: it has to save a good deal.
+  const isWorthIt = large * F4.n ** 2 <= MOST_PRODUCTS * small * F2.n ** 2;
+  return large >= LEAST_LARGE_TILES && isWorthIt ? F4 : F2;
+}
+
+function tilesOf(spec: ConvSpec, { m }: WinogradMatrices): number {
+  return Math.ceil(at(spec.output, 0) / m) * Math.ceil(at(spec.output, 1) / m);
 }
 
 /** Rows and columns read beyond the input: top, left, bottom, right, up to the tile grid. */
@@ -89,29 +106,35 @@ export function winogradHalo(
   ];
 }
 
+/** When weights are transformed: early, by the compiler, or late, by the kernel as it runs. */
+export type TransformTime = 'early' | 'late';
+
+/** Whether the kernel may transform the weights of a convolution itself. */
+export function canTransformLate(spec: ConvSpec, target: Target): boolean {
+  return Math.ceil(spec.oc / target.lanes) >= LATE_TASKS;
+}
+
 export function lowerWinograd(
   ctx: KernelContext,
   body: ContractBody,
   spec: ConvSpec,
   w: WinogradMatrices,
+  time: TransformTime,
 ): Kernel {
   const { stage, buffers, target } = ctx;
   const { lanes } = target;
   const across = Math.ceil(at(spec.output, 1) / w.m);
-  const down = Math.ceil(at(spec.output, 0) / w.m);
-  const tiles = across * down;
-  const blockTiles = tiles <= SMALL_IMAGE_TILES ? tiles : BLOCK_TILES;
+  const tiles = tilesOf(spec, w);
+  const blockTiles = tilesOfBlock(tiles, time);
   const blocks = Math.ceil(tiles / blockTiles);
   const vectors = Math.ceil(spec.oc / lanes);
+  const maxQ = time === 'early' ? 2 : 1;
   const tile = bestTile(
-    { rows: 1, columns: blockTiles, vectors, k: spec.ic, maxQ: 2, ragged: false },
+    { rows: 1, columns: blockTiles, vectors, k: spec.ic, maxQ, ragged: false },
     target,
   );
   const plan: Plan = { ctx, body, spec, w, lanes, across, tiles, blockTiles, ...tile };
   const output = at(stage.outputs, 0);
-  const inBlocks = spec.ic / lanes;
-  const whole = Math.floor(blockTiles / tile.tw);
-  const rest = blockTiles % tile.tw;
   const passes: Stmt[] = [
     {
       kind: 'block',
@@ -119,7 +142,7 @@ export function lowerWinograd(
       body: [
         parallelTasks(
           [
-            { name: 'ib', extent: inBlocks },
+            { name: 'ib', extent: spec.ic / lanes },
             { name: 'tile', extent: blockTiles },
           ],
           inputTransform(plan),
@@ -127,21 +150,7 @@ export function lowerWinograd(
       ],
     },
     { kind: 'barrier' },
-    {
-      kind: 'block',
-      comment: 'products and output transform',
-      body: [
-        parallelTasks(
-          [
-            { name: 'og', extent: vectors / tile.q },
-            { name: 'part', extent: whole + (rest > 0 ? 1 : 0) },
-          ],
-          mainOrRest('part', whole, rest, (size) =>
-            products(plan, size === 'whole' ? tile.tw : rest),
-          ),
-        ),
-      ],
-    },
+    time === 'early' ? earlyProducts(plan, vectors) : lateProducts(plan, vectors),
     { kind: 'barrier' },
   ];
   const stmts = [
@@ -149,7 +158,7 @@ export function lowerWinograd(
     forLoop('n', 0, spec.batch, 'serial', [forLoop('block', 0, blocks, 'serial', passes)]),
   ];
   const epilogue = flattenLoads(body.epilogue, stage, buffers);
-  const list = winogradBuffers(plan, epilogue);
+  const list = winogradBuffers(plan, epilogue, time);
   const fn: LoopFn = {
     name: 'winograd',
     lanes,
@@ -158,101 +167,52 @@ export function lowerWinograd(
     body: simplifyAll(stmts),
   };
   const saved = ((w.m * w.m * 9) / (w.n * w.n)).toFixed(2);
+  const also = time === 'early' ? '' : '; it transforms weights as it goes, which keeps them small';
+  const bought = time === 'early' && canTransformLate(spec, target) ? boughtBy(plan) : undefined;
   return {
-    row: `winograd${w.m}_f32_${tile.tw}x${tile.q}`,
-    why: `3x3 of stride 1: ${saved} times fewer multiplications than direct`,
+    ...(bought === undefined ? {} : { bought }),
+    row: `winograd${w.m}_f32_${tile.tw}x${tile.q}${time === 'early' ? '' : '_late'}`,
+    why: `3x3 of stride 1: ${saved} times fewer multiplications than direct${also}`,
     fn,
     buffers: list,
   };
 }
 
-interface Plan {
-  readonly ctx: KernelContext;
-  readonly body: ContractBody;
-  readonly spec: ConvSpec;
-  readonly w: WinogradMatrices;
-  readonly lanes: number;
-  readonly across: number;
-  readonly tiles: number;
-  readonly blockTiles: number;
-  readonly tw: number;
-  readonly q: number;
+/** Early transformed weights: bytes beyond their own, and cycles of transforming them late. */
+function boughtBy({ spec, w, lanes, tiles }: Plan): Bought {
+  const points = w.n * w.n;
+  const vectors = Math.ceil(spec.oc / lanes) * spec.ic;
+  const passes = Math.ceil(tiles / tilesOfBlock(tiles, 'late')) * spec.batch;
+  return {
+    bytes: 4 * vectors * lanes * (points - 9),
+    cycles: passes * vectors * points * CYCLES_PER_POINT,
+  };
 }
 
-const vectorLoop = (plan: Plan, body: Stmt): Stmt => forLoop(LANE, 0, plan.lanes, 'vector', [body]);
-
-/** Σ coefficient · term, leaving out zeros and multiplications by ±1. */
-function combine(row: readonly number[], term: (i: number) => Expr): Expr {
-  let sum: Expr | undefined;
-  row.forEach((coefficient, i) => {
-    if (coefficient === 0) return;
-    const size = Math.abs(coefficient);
-    const value = size === 1 ? term(i) : binary('mul', constant('f32', size), term(i));
-    if (sum === undefined) {
-      sum = coefficient < 0 ? binary('mul', constant('f32', coefficient), term(i)) : value;
-    } else sum = binary(coefficient < 0 ? 'sub' : 'add', sum, value);
-  });
-  return sum ?? constant('f32', 0);
+function tilesOfBlock(tiles: number, time: TransformTime): number {
+  if (tiles <= SMALL_IMAGE_TILES) return tiles;
+  if (time === 'early') return BLOCK_TILES;
+  // Weights are transformed once for each block: blocks are as large and as equal as may be.
+  return Math.ceil(tiles / Math.ceil(tiles / SMALL_IMAGE_TILES));
 }
 
-/** Names the tile's place: position in all, row and column of its first output. */
-function place(plan: Plan, tile: Expr): Stmt[] {
-  const { across, tiles, blockTiles, w } = plan;
-  const number = iadd(imul(axis('block'), blockTiles), tile);
-  // Past the last tile (in the last block) the last one is read again; it is not stored.
-  const clamped = binary('min', number, index(tiles - 1));
-  return [
-    letValue('all', clamped),
-    letValue('row', imul(binary('floordiv', axis('all'), index(across)), w.m)),
-    letValue('column', imul(binary('mod', axis('all'), index(across)), w.m)),
-  ];
-}
-
-/** One tile of one channel block: rows, then columns, into v. */
-function inputTransform(plan: Plan): Stmt[] {
-  const { ctx, spec, w, lanes, blockTiles } = plan;
-  const view = at(ctx.stage.operands, 0);
-  const buffer = bufferAt(ctx.buffers, view);
-  const channel = iadd(imul(axis('ib'), lanes), axis(LANE));
-  const slot = (i: number, j: number): Expr => iadd(index((i * w.n + j) * lanes), axis(LANE));
-  const stmts: Stmt[] = [
-    ...place(plan, axis('tile')),
-    { kind: 'alloc', buffer: RESULT, dtype: 'f32', count: w.n * w.n * lanes, space: 'register' },
-  ];
-  for (let j = 0; j < w.n; j++) {
-    const source = (i: number): Expr =>
-      load(operandName(0), 'f32', [
-        addressOf(buffer, view, [
-          axis('n'),
-          channel,
-          iadd(axis('row'), i - at(spec.padBegin, 0)),
-          iadd(axis('column'), j - at(spec.padBegin, 1)),
-        ]),
-      ]);
-    for (let i = 0; i < w.n; i++) {
-      const value = combine(at(w.input, i), source);
-      stmts.push(vectorLoop(plan, { kind: 'assign', buffer: RESULT, index: slot(i, j), value }));
-    }
-  }
-  const pointSize = spec.ic * blockTiles;
-  for (let i = 0; i < w.n; i++) {
-    for (let j = 0; j < w.n; j++) {
-      const value = combine(at(w.input, j), (k) => load(RESULT, 'f32', [slot(i, k)]));
-      const position = iadd(
-        imul(axis('ib'), blockTiles * lanes),
-        iadd(imul(axis('tile'), lanes), axis(LANE)),
-      );
-      stmts.push(
-        vectorLoop(plan, {
-          kind: 'assign',
-          buffer: WORKSPACE,
-          index: iadd(position, (i * w.n + j) * pointSize),
-          value,
-        }),
-      );
-    }
-  }
-  return stmts;
+function earlyProducts(plan: Plan, vectors: number): Stmt {
+  const { blockTiles, tw, q } = plan;
+  const whole = Math.floor(blockTiles / tw);
+  const rest = blockTiles % tw;
+  return {
+    kind: 'block',
+    comment: 'products and output transform',
+    body: [
+      parallelTasks(
+        [
+          { name: 'og', extent: vectors / q },
+          { name: 'part', extent: whole + (rest > 0 ? 1 : 0) },
+        ],
+        mainOrRest('part', whole, rest, (size) => products(plan, size === 'whole' ? tw : rest)),
+      ),
+    ],
+  };
 }
 
 /** All points of some tiles and output vectors, then their output transform. */
@@ -319,85 +279,23 @@ function products(plan: Plan, columns: number): Stmt[] {
   ];
 }
 
-/** One tile and output vector: columns, then rows, then the epilogue and the store. */
-function outputTransform(plan: Plan, columns: number, tile: Expr): Stmt[] {
-  const { ctx, body, spec, w, lanes, q } = plan;
-  const { stage, buffers } = ctx;
-  const output = at(stage.outputs, 0);
-  const address = addressOf(bufferAt(buffers, output), output, body.outIndex);
-  const epilogue = flattenLoads(body.epilogue, stage, buffers);
-  const held = (i: number, j: number): Expr =>
-    load(POINTS, 'f32', [
-      iadd(
-        imul(iadd(imul(axis(COLUMN), q), axis(VECTOR)), lanes),
-        iadd(axis(LANE), (i * w.n + j) * columns * q * lanes),
-      ),
-    ]);
-  const slot = (i: number, j: number): Expr => iadd(index((i * w.n + j) * lanes), axis(LANE));
-  const stmts: Stmt[] = [
-    ...place(plan, tile),
-    { kind: 'alloc', buffer: RESULT, dtype: 'f32', count: w.m * w.n * lanes, space: 'register' },
-  ];
-  for (let j = 0; j < w.n; j++) {
-    for (let i = 0; i < w.m; i++) {
-      const value = combine(at(w.output, i), (k) => held(k, j));
-      stmts.push(vectorLoop(plan, { kind: 'assign', buffer: RESULT, index: slot(i, j), value }));
-    }
-  }
-  const [oh, ow] = [at(spec.output, 0), at(spec.output, 1)];
-  for (let i = 0; i < w.m; i++) {
-    for (let j = 0; j < w.m; j++) {
-      const value = combine(at(w.output, j), (k) => load(RESULT, 'f32', [slot(i, k)]));
-      const [row, column] = [iadd(axis('row'), i), iadd(axis('column'), j)];
-      const here = new Map<string, Expr>([
-        ['i0', axis('n')],
-        ['i1', iadd(imul(iadd(imul(axis('og'), q), axis(VECTOR)), lanes), axis(LANE))],
-        ['i2', row],
-        ['i3', column],
-      ]);
-      const store = vectorLoop(plan, {
-        kind: 'assign',
-        buffer: OUTPUT,
-        index: substituteAxes(address, here),
-        value: rewriteExpr(substituteAxes(epilogue, here), (node) =>
-          node.kind === 'acc' ? value : node,
-        ),
-      });
-      const guards = [
-        ...(i > 0 && oh % w.m !== 0 ? [binary('lt', row, index(oh))] : []),
-        ...(j > 0 && ow % w.m !== 0 ? [binary('lt', column, index(ow))] : []),
-      ];
-      stmts.push(guarded(guards, store));
-    }
-  }
-  return plan.tiles % plan.blockTiles === 0 ? stmts : lastBlockGuard(plan, tile, stmts);
-}
-
-/** In a last block that is not full, tiles past the end are left out. */
-function lastBlockGuard(plan: Plan, tile: Expr, stmts: readonly Stmt[]): Stmt[] {
-  const number = iadd(imul(axis('block'), plan.blockTiles), tile);
-  return [guarded([binary('lt', number, index(plan.tiles))], ...stmts)];
-}
-
-function guarded(conditions: readonly Expr[], ...then: readonly Stmt[]): Stmt {
-  const [first, ...more] = conditions;
-  if (first === undefined && then.length === 1) return at(then, 0);
-  const cond = more.reduce((all, item) => binary('and', all, item), first ?? constant('bool', 1));
-  return { kind: 'if', cond, then, else: [] };
-}
-
-function winogradBuffers(plan: Plan, epilogue: Expr): KernelBuffer[] {
+function winogradBuffers(plan: Plan, epilogue: Expr, time: TransformTime): KernelBuffer[] {
   const { ctx, spec, w, lanes, q, blockTiles } = plan;
   const weights = bufferAt(ctx.buffers, at(ctx.stage.operands, 1));
   const others = kernelBuffers(ctx.stage, [epilogue]);
+  const packed =
+    time === 'early'
+      ? {
+          packing: `winograd${w.m}_q${q}_l${lanes}`,
+          pack: () => packWinograd(constantOf(weights), spec, w, lanes, q),
+        }
+      : {
+          packing: `winograd_late_q${q}_l${lanes}`,
+          pack: () => packPlain(constantOf(weights), spec, lanes, q),
+        };
   return [
     { kind: 'operand', operand: 0 },
-    {
-      kind: 'packed',
-      operand: 1,
-      packing: `winograd${w.m}_q${q}_l${lanes}`,
-      pack: () => packWinograd(constantOf(weights), spec, w, lanes, q),
-    },
+    { kind: 'packed', operand: 1, ...packed },
     ...others.filter((item) => item.kind !== 'operand' || item.operand > 1),
     { kind: 'workspace', name: WORKSPACE, dtype: 'f32', count: w.n * w.n * spec.ic * blockTiles },
   ];
