@@ -27,6 +27,7 @@ import {
   combine,
   outputTransform,
   type Plan,
+  pointElements,
   POINTS,
   vectorLoop,
   WORKSPACE,
@@ -165,7 +166,7 @@ function sums(
   const input: Place = {
     buffer: WORKSPACE,
     index: iadd(
-      iadd(imul(axis('point'), spec.ic * blockTiles), imul(axis('ib'), blockTiles * lanes)),
+      iadd(imul(axis('point'), pointElements(plan)), imul(axis('ib'), blockTiles * lanes)),
       iadd(imul(tile, lanes), iadd(axis('c'), axis('cu'))),
     ),
   };

@@ -35,6 +35,14 @@ export interface Plan {
   readonly q: number;
 }
 
+/**
+ * Elements from a point of v to the next: a line more than there are, as points a power of two apart
+ * would fall into the same few lines of the first cache.
+ */
+export function pointElements({ spec, blockTiles, lanes }: Plan): number {
+  return spec.ic * blockTiles + lanes;
+}
+
 export const vectorLoop = (plan: Plan, body: Stmt): Stmt =>
   forLoop(LANE, 0, plan.lanes, 'vector', [body]);
 
@@ -91,7 +99,7 @@ export function inputTransform(plan: Plan): Stmt[] {
       stmts.push(vectorLoop(plan, { kind: 'assign', buffer: RESULT, index: slot(i, j), value }));
     }
   }
-  const pointSize = spec.ic * blockTiles;
+  const pointSize = pointElements(plan);
   for (let i = 0; i < w.n; i++) {
     for (let j = 0; j < w.n; j++) {
       const value = combine(at(w.input, j), (k) => load(RESULT, 'f32', [slot(i, k)]));

@@ -49,6 +49,7 @@ import {
   inputTransform,
   outputTransform,
   type Plan,
+  pointElements,
   POINTS,
   vectorLoop,
   WORKSPACE,
@@ -232,7 +233,7 @@ function products(plan: Plan, columns: number): Stmt[] {
   const input: Place = {
     buffer: WORKSPACE,
     index: iadd(
-      iadd(imul(axis('point'), spec.ic * blockTiles), imul(axis('ib'), blockTiles * lanes)),
+      iadd(imul(axis('point'), pointElements(plan)), imul(axis('ib'), blockTiles * lanes)),
       iadd(imul(tile, lanes), iadd(axis('c'), axis('cu'))),
     ),
   };
@@ -280,7 +281,7 @@ function products(plan: Plan, columns: number): Stmt[] {
 }
 
 function winogradBuffers(plan: Plan, epilogue: Expr, time: TransformTime): KernelBuffer[] {
-  const { ctx, spec, w, lanes, q, blockTiles } = plan;
+  const { ctx, spec, w, lanes, q } = plan;
   const weights = bufferAt(ctx.buffers, at(ctx.stage.operands, 1));
   const others = kernelBuffers(ctx.stage, [epilogue]);
   const packed =
@@ -297,6 +298,6 @@ function winogradBuffers(plan: Plan, epilogue: Expr, time: TransformTime): Kerne
     { kind: 'operand', operand: 0 },
     { kind: 'packed', operand: 1, ...packed },
     ...others.filter((item) => item.kind !== 'operand' || item.operand > 1),
-    { kind: 'workspace', name: WORKSPACE, dtype: 'f32', count: w.n * w.n * spec.ic * blockTiles },
+    { kind: 'workspace', name: WORKSPACE, dtype: 'f32', count: w.n * w.n * pointElements(plan) },
   ];
 }
