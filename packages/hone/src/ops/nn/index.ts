@@ -27,6 +27,7 @@ import { linearAttention } from './linear-attention.ts';
 import { negativeLogLikelihoodLoss, softmaxCrossEntropyLoss } from './losses.ts';
 import { fusedMatMul, matMul, matMulInteger } from './matmul.ts';
 import { maxPool } from './max-pool.ts';
+import { maxRoiPool } from './max-roi-pool.ts';
 import { maxUnpool } from './max-unpool.ts';
 import { averagePool, lpPool } from './pool.ts';
 import { roiAlign } from './roi-align.ts';
@@ -62,6 +63,7 @@ export const NN_OPS: readonly OpDef[] = [
   ...SKIP_NORMS,
   deformConv,
   roiAlign,
+  maxRoiPool,
   det,
   maxUnpool,
   attention,
