@@ -10,6 +10,7 @@ import {
   ENTRY,
   FUNCTION,
   GRAPH,
+  MAP_TYPE,
   MODEL,
   NODE,
   OPSET,
@@ -28,6 +29,8 @@ export type RawAttribute =
   | { readonly int: number }
   | { readonly float: number }
   | { readonly ints: readonly number[] }
+  | { readonly floats: readonly number[] }
+  | { readonly texts: readonly string[] }
   | { readonly text: string }
   | { readonly tensor: Tensor }
   | { readonly graph: RawGraph }
@@ -47,8 +50,10 @@ export interface RawValue {
   readonly dtype?: DType;
   /** Absent: no shape at all. */
   readonly shape?: readonly (number | string | null)[];
-  /** A sequence or an optional of such tensors. */
-  readonly container?: 'sequence' | 'optional';
+  /** A sequence or an optional of such tensors; or a map to such, or a sequence of those. */
+  readonly container?: 'sequence' | 'optional' | 'map' | 'maps';
+  /** Of maps; default i64. */
+  readonly keys?: 'string' | 'i64';
 }
 
 export interface RawGraph {
@@ -105,7 +110,7 @@ function putGraph(w: WireWriter, graph: RawGraph): void {
   for (const value of graph.outputs) w.message(GRAPH.output, (v) => putValue(v, value));
 }
 
-function putValue(w: WireWriter, { name, dtype, shape, container }: RawValue): void {
+function putValue(w: WireWriter, { name, dtype, shape, container, keys }: RawValue): void {
   w.string(VALUE_INFO.name, name);
   const tensorType = (type: WireWriter): void => {
     type.message(TYPE.tensor, (tensor) => {
@@ -122,8 +127,16 @@ function putValue(w: WireWriter, { name, dtype, shape, container }: RawValue): v
     });
   };
   w.message(VALUE_INFO.type, (type) => {
+    const mapType = (outer: WireWriter): void =>
+      outer.message(TYPE.map, (map) => {
+        map.int(MAP_TYPE.keyType, dtypeCode(keys ?? 'i64'));
+        map.message(MAP_TYPE.valueType, tensorType);
+      });
     if (container === undefined) tensorType(type);
-    else type.message(TYPE[container], (outer) => outer.message(ELEMENT_TYPE, tensorType));
+    else if (container === 'map') mapType(type);
+    else if (container === 'maps') {
+      type.message(TYPE.sequence, (outer) => outer.message(ELEMENT_TYPE, mapType));
+    } else type.message(TYPE[container], (outer) => outer.message(ELEMENT_TYPE, tensorType));
   });
 }
 
@@ -150,6 +163,12 @@ function putAttribute(w: WireWriter, name: string, value: RawAttribute): void {
   } else if ('ints' in value) {
     w.packedInts(ATTRIBUTE.ints, value.ints);
     type = 'ints';
+  } else if ('floats' in value) {
+    for (const item of value.floats) w.float(ATTRIBUTE.floats, item);
+    type = 'floats';
+  } else if ('texts' in value) {
+    for (const item of value.texts) w.string(ATTRIBUTE.strings, item);
+    type = 'strings';
   } else if ('text' in value) {
     w.string(ATTRIBUTE.s, value.text);
     type = 'string';

@@ -98,6 +98,8 @@ class TensorSpec(NamedTuple):
     dtype: str
     shape: Tuple[int, ...]
     bytes: int
+    #: The model has maps here: the key of each position of the last axis.
+    keys: Optional[Tuple[Union[str, int], ...]] = None
 
     @property
     def numpy_dtype(self) -> np.dtype:
@@ -180,8 +182,17 @@ def _tensor_spec(value, path: str) -> TensorSpec:
     shape = _member(value, "shape", list, path)
     if len(shape) > _MAX_RANK or not all(type(extent) is int and extent >= 0 for extent in shape):
         _broken(path, "has a wrong shape")
+    keys = _member(value, "keys", list, path) if "keys" in value else None
+    if keys is not None and not (
+        all(type(key) is str for key in keys) or all(type(key) is int for key in keys)
+    ):
+        _broken(path, "has keys that are neither texts nor whole numbers")
     spec = TensorSpec(
-        _member(value, "name", str, path), dtype, tuple(shape), _member(value, "bytes", int, path)
+        _member(value, "name", str, path),
+        dtype,
+        tuple(shape),
+        _member(value, "bytes", int, path),
+        None if keys is None else tuple(keys),
     )
     count = 1
     for extent in shape:

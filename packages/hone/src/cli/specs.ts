@@ -6,6 +6,8 @@ export interface ShownSpec {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly (number | string)[];
+  /** Of values of maps: the key of each column. */
+  readonly keys?: readonly (number | string)[];
 }
 
 /** As the file states it: named dimensions by name, unknown ones as "?". */
@@ -13,10 +15,18 @@ export function fileSpec({ name, dtype, type, shape }: SignatureValue): ShownSpe
   return { name, dtype: dtype ?? type, shape: (shape ?? ['?']).map((dim) => dim ?? '?') };
 }
 
-export function specJson({ name, dtype, shape }: ShownSpec): ShownSpec {
-  return { name, dtype, shape };
+export function specJson({ name, dtype, shape, keys }: ShownSpec): ShownSpec {
+  return { name, dtype, shape, ...(keys === undefined ? {} : { keys }) };
 }
 
-export function specLine({ name, dtype, shape }: ShownSpec): string {
-  return `${name}  ${dtype} ${formatShape(shape)}`;
+export function specLine({ name, dtype, shape, keys }: ShownSpec): string {
+  const shown = keys === undefined ? '' : `  for ${shortList(keys)}`;
+  return `${name}  ${dtype} ${formatShape(shape)}${shown}`;
+}
+
+const MOST_SHOWN = 8;
+
+function shortList(keys: readonly (number | string)[]): string {
+  const rest = keys.length > MOST_SHOWN ? `, … (${keys.length})` : '';
+  return `${keys.slice(0, MOST_SHOWN).join(', ')}${rest}`;
 }

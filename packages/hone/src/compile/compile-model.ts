@@ -1,13 +1,14 @@
 /** From a model file to a compiled model that is not yet written anywhere. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import type { MapKeys } from 'hone-runtime/artifact/program';
 import type { ByteSource } from 'hone-runtime/base/io';
 import { externalLocations, importOnnx, openOnnx } from '../frontends/onnx/index.ts';
 import type { OnnxModel } from '../frontends/onnx/types.ts';
 import { buildModel, type CompiledModel, type SourceModel } from './build-artifact.ts';
 import type { CompileOptions } from './options.ts';
 import { choosePrecision } from './choose-precision.ts';
-import { compileForTargets } from './pipeline.ts';
+import { type CompiledGraph, compileForTargets } from './pipeline.ts';
 
 const PIECE_BYTES = 1 << 24;
 
@@ -24,7 +25,7 @@ export async function compileModel(
   options.onProgress?.(`reading ${file}`);
   const model = openOnnx(file);
   try {
-    const { graph, notes } = importOnnx(model, {
+    const { graph, notes, keys } = importOnnx(model, {
       ...(options.shapes === undefined ? {} : { shapes: options.shapes }),
       ...(options.dims === undefined ? {} : { dims: options.dims }),
       ...(options.batch === undefined ? {} : { batch: options.batch }),
@@ -35,10 +36,33 @@ export async function compileModel(
     const fileName = (full: string): string =>
       full === model.source.name ? name : path.relative(folder, full).split(path.sep).join('/');
     const chosen = await choosePrecision(graph, options);
-    return await buildModel(compileForTargets(graph, chosen), source, notes, chosen, fileName);
+    const compiled = compileForTargets(graph, chosen).map((variant) => withKeys(variant, keys));
+    return await buildModel(compiled, source, notes, chosen, fileName);
   } finally {
     model.close();
   }
+}
+
+/** The signature with the keys of maps. */
+function withKeys(compiled: CompiledGraph, keys: Readonly<Record<string, MapKeys>>): CompiledGraph {
+  if (Object.keys(keys).length === 0) return compiled;
+  const named = <T extends { readonly name: string }>(spec: T): T => {
+    const own = Object.hasOwn(keys, spec.name) ? keys[spec.name] : undefined;
+    return own === undefined ? spec : { ...spec, keys: own };
+  };
+  const { program } = compiled;
+  const [inputs, outputs] = [program.inputs.map(named), program.outputs.map(named)];
+  const around =
+    program.host === undefined
+      ? {}
+      : {
+          host: {
+            ...program.host,
+            inputs: program.host.inputs.map(named),
+            outputs: program.host.outputs.map(named),
+          },
+        };
+  return { ...compiled, program: { ...program, inputs, outputs, ...around } };
 }
 
 /** What a manifest says of a model file and the files beside it that it uses. */

@@ -3,6 +3,7 @@ import { isBig, isDType } from '../base/dtype.ts';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from '../base/tensor.ts';
 import type { HostAttr, HostProgram, HostSpec, HostStep } from '../host/program.ts';
 import { hasRoutine } from '../host/routines.ts';
+import { parseKeys } from './map-keys.ts';
 import {
   broken,
   count,
@@ -23,8 +24,8 @@ export function hostToJson(host: HostProgram): JsonObject {
   };
 }
 
-function specToJson({ name, dtype, shape, bytes }: HostSpec): JsonObject {
-  return { name, dtype, shape, bytes };
+function specToJson({ name, dtype, shape, bytes, keys }: HostSpec): JsonObject {
+  return { name, dtype, shape, bytes, ...(keys === undefined ? {} : { keys }) };
 }
 
 function stepToJson(step: HostStep): JsonObject {
@@ -89,6 +90,7 @@ function parseSpec(field: Field): HostSpec {
     dtype,
     shape: list(member(field, 'shape')).map(count),
     bytes: count(member(field, 'bytes')),
+    ...parseKeys(field),
   };
 }
 

@@ -19,6 +19,7 @@ import {
 } from './json.ts';
 import type { HostProgram } from '../host/program.ts';
 import { hostToJson, parseHost } from './host-json.ts';
+import { parseKeys } from './map-keys.ts';
 import { isPlainPath } from './plain-path.ts';
 import type { TensorSpec } from './program.ts';
 
@@ -143,6 +144,7 @@ function tensorSpec(field: Field): TensorSpec {
     dtype,
     shape: list(member(field, 'shape')).map(count),
     bytes: count(member(field, 'bytes')),
+    ...parseKeys(field),
   };
 }
 

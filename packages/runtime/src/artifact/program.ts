@@ -12,7 +12,12 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** Bytes of the tensor, row-major. */
   readonly bytes: number;
+  /** The model has maps here: the key of each position of the last axis. */
+  readonly keys?: MapKeys;
 }
+
+/** Keys of a map, all texts or all whole numbers. */
+export type MapKeys = readonly string[] | readonly number[];
 
 /** Where a kernel's buffer lies. Offsets are bytes, multiples of 64 in arena and weights. */
 export type BufferRef =

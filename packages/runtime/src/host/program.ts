@@ -13,6 +13,8 @@ export interface HostSpec {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly bytes: number;
+  /** As in TensorSpec. */
+  readonly keys?: readonly string[] | readonly number[];
 }
 
 export type HostAttr = number | string | readonly number[] | readonly string[] | Tensor;

@@ -1,5 +1,6 @@
 /** Which operators a model uses, and which of them Hone has. */
 import { type Registry, standardRegistry } from '../../ops/registry.ts';
+import { isMapOp } from './map-ops.ts';
 import { SEQUENCE_OPS } from './sequence-ops.ts';
 import type { OnnxFunction, OnnxGraph, OnnxModel, OnnxNode } from './types.ts';
 
@@ -92,7 +93,8 @@ function describe(
     const support = def.kind === 'control' ? 'core' : def.kind;
     return { op, domain, support, ...reason };
   }
-  if (domain === '' && IMPORTER_OPS.has(op)) return { op, domain, support: 'importer' };
+  if (isMapOp(node) || (domain === '' && IMPORTER_OPS.has(op)))
+    return { op, domain, support: 'importer' };
   const reason = domain === '' ? 'not an operator Hone has' : `no operators of domain ${domain}`;
   return { op, domain, support: 'none', reason };
 }

@@ -3,14 +3,18 @@
  * follows from the shapes that are given: `--shape x.0=2x3 --shape x.1=2x3` makes a sequence x of two,
  * `--shape x=2` one of two tensors as the model declares them. An optional without a shape is absent.
  */
+import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail } from 'hone-runtime/base/diagnostics';
+import { valuesType } from './map-ops.ts';
 import type { OnnxType, OnnxValueInfo } from './types.ts';
 
 /** How the tensors make up an input. */
 export type InputPlan =
   | { readonly kind: 'tensor'; readonly name: string }
   | { readonly kind: 'sequence'; readonly items: readonly InputPlan[] }
-  | { readonly kind: 'optional'; readonly item: InputPlan | null };
+  | { readonly kind: 'optional'; readonly item: InputPlan | null }
+  /** Its values are the tensor of its name. */
+  | { readonly kind: 'map'; readonly name: string; readonly keys: MapKeys };
 
 export interface TakenApart {
   /** The tensors of all inputs. */
@@ -26,7 +30,12 @@ type Shapes = Readonly<Record<string, readonly number[]>>;
 /** A sequence longer than this is surely a mistake. */
 const MAX_ITEMS = 4096;
 
-export function takeApart(inputs: readonly OnnxValueInfo[], shapes: Shapes): TakenApart {
+/** `keysOf`: the keys of an input that is a map, where the model says them. */
+export function takeApart(
+  inputs: readonly OnnxValueInfo[],
+  shapes: Shapes,
+  keysOf: (name: string) => MapKeys | undefined,
+): TakenApart {
   const infos: OnnxValueInfo[] = [];
   const counts = new Set<string>();
   const notes: string[] = [];
@@ -51,6 +60,21 @@ export function takeApart(inputs: readonly OnnxValueInfo[], shapes: Shapes): Tak
       case 'tensor':
         infos.push({ name, type });
         return { kind: 'tensor', name };
+      case 'map': {
+        const keys = keysOf(name);
+        const values = keys === undefined ? undefined : valuesType(type, keys);
+        if (keys !== undefined && values !== undefined) {
+          infos.push({ name, type: values });
+          notes.push(`input ${name} is a map: it takes its values, one column for each key`);
+          return { kind: 'map', name, keys };
+        }
+        return fail(
+          'HONE-ONNX-019',
+          `input ${name} is a map, and what reads it does not say which keys it has`,
+          name,
+          'export the model with tensor inputs, or with a DictVectorizer behind the map',
+        );
+      }
       default:
         return fail(
           'HONE-ONNX-019',

@@ -3,11 +3,13 @@
  * `dims`; an open leading dimension becomes the batch, or 1, announced; any other open one is an error
  * that prints the option to paste.
  */
+import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../graph/types.ts';
 import { dtypeOf } from './tensor-elements.ts';
 import { type InputPlan, takeApart } from './bind-containers.ts';
+import { keysOfInput } from './map-ops.ts';
 import type { OnnxDim, OnnxGraph, OnnxValueInfo } from './types.ts';
 
 export interface ShapeOptions {
@@ -55,7 +57,13 @@ export function takesBatch(graph: OnnxGraph, { shapes = {}, dims = {} }: ShapeOp
 }
 
 export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions): BoundInputs {
-  const { infos, plans, counts, notes: taken } = takeApart(realInputs(graph), options.shapes ?? {});
+  const keysOf = (name: string): MapKeys | undefined => keysOfInput(graph, name);
+  const {
+    infos,
+    plans,
+    counts,
+    notes: taken,
+  } = takeApart(realInputs(graph), options.shapes ?? {}, keysOf);
   checkNames(infos, options.shapes ?? {}, counts);
   const symbols = new Map(Object.entries(options.dims ?? {}));
   for (const [symbol, size] of symbols) checkSize(symbol, size);

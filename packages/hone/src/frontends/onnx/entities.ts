@@ -2,11 +2,20 @@
  * What a name stands for while a model is imported: a tensor of the Graph, or a list or an optional of
  * such. Lists and optionals exist only here: how many tensors they hold is known when the model is
  * imported, so the Graph has the tensors alone. The tensors of a list `x` are called `x.0`, `x.1`, ….
+ * Maps whose keys are known are the tensor of their values.
  */
+import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
 
-export type Entity = ValueId | SequenceEntity | OptionalEntity;
+export type Entity = ValueId | SequenceEntity | OptionalEntity | MapsEntity;
+
+/** One map, or one for each row: the values as a tensor, a column for each key. */
+export interface MapsEntity {
+  readonly kind: 'map';
+  readonly values: ValueId;
+  readonly keys: MapKeys;
+}
 
 export interface SequenceEntity {
   readonly kind: 'sequence';
@@ -30,9 +39,10 @@ export function sequenceOf(items: readonly Entity[]): SequenceEntity {
 export function tensorOf(entity: Entity, reader: string): ValueId {
   if (isTensor(entity)) return entity;
   if (entity.kind === 'optional' && entity.item !== null) return tensorOf(entity.item, reader);
+  const given = { sequence: 'a sequence', map: 'maps', optional: 'an optional without a value' };
   return fail(
     'HONE-ONNX-019',
-    `${reader} reads a tensor, but is given ${entity.kind === 'sequence' ? 'a sequence' : 'an optional without a value'}`,
+    `${reader} reads a tensor, but is given ${given[entity.kind]}`,
     reader,
     'the model is not valid ONNX, or a length or presence was given that it does not take',
   );
@@ -44,6 +54,7 @@ export function flatten(
   name: string,
 ): readonly { readonly name: string; readonly id: ValueId }[] {
   if (isTensor(entity)) return [{ name, id: entity }];
+  if (entity.kind === 'map') return [{ name, id: entity.values }];
   if (entity.kind === 'optional') return entity.item === null ? [] : flatten(entity.item, name);
   return entity.items.flatMap((item, i) => flatten(item, `${name}.${i}`));
 }

@@ -25,8 +25,10 @@ import { type Entity, isTensor, tensorOf } from './entities.ts';
 import { importSubgraphs } from './import-control.ts';
 import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
+import { importMapOp } from './import-maps.ts';
 import { importSequenceOp } from './import-sequences.ts';
 import { importSpecial, isBypassed } from './import-special.ts';
+import { isMapOp } from './map-ops.ts';
 import { SEQUENCE_OPS } from './sequence-ops.ts';
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxNode } from './types.ts';
 import { failUnsupported } from './unsupported.ts';
@@ -103,6 +105,7 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
     const moved = importContainers(scope, node, name, entities, attributes);
     if (moved !== undefined) return moved;
   }
+  if (isMapOp(node)) return importMapOp(scope, node, name, entities, attributes);
   const inputs = entities.map((entity) =>
     entity === null ? null : tensorOf(entity, `node ${name} (${node.op})`),
   );

@@ -68,7 +68,7 @@ export function importSequenceOp(
     }
     case 'OptionalGetElement': {
       const input = given(ctx, 0);
-      if (isTensor(input) || input.kind === 'sequence') return [input];
+      if (isTensor(input) || input.kind !== 'optional') return [input];
       if (input.item !== null) return [input.item];
       return bad(ctx, 'its optional has no value');
     }
@@ -90,6 +90,7 @@ function list(ctx: Context, k: number): SequenceEntity {
   const entity = given(ctx, k);
   if (isTensor(entity)) return bad(ctx, `input ${k} is a tensor, not a sequence`);
   if (entity.kind === 'sequence') return entity;
+  if (entity.kind === 'map') return bad(ctx, `input ${k} is a sequence of maps, which stay whole`);
   const { item } = entity;
   if (item === null || isTensor(item) || item.kind !== 'sequence') {
     return bad(ctx, `input ${k} is not a sequence`);

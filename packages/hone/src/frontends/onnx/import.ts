@@ -5,13 +5,14 @@
  * arithmetic, functions, constant branches and pass-through nodes are gone. Large constants stay
  * in the model's files: keep the model open as long as the graph is used.
  */
+import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
 import { collectOperators, functionTable } from './analyze.ts';
 import type { InputPlan } from './bind-containers.ts';
-import { bindInputs, type ShapeOptions } from './bind-shapes.ts';
+import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
 import { type Entity, flatten, isTensor, sequenceOf } from './entities.ts';
 import { newFoldBudget } from './fold.ts';
 import { importNodes, throughBypassed } from './import-nodes.ts';
@@ -29,6 +30,8 @@ export interface ImportResult {
   readonly graph: Graph;
   /** What was assumed, one sentence each. */
   readonly notes: readonly string[];
+  /** Inputs and outputs that are values of maps, with the keys of their columns. */
+  readonly keys: Readonly<Record<string, MapKeys>>;
 }
 
 /** Nodes that inlining may add to those of the file. */
@@ -54,7 +57,18 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       'the model is not valid ONNX: export it again',
     );
   }
-  return { graph: scope.builder.graph.finish(outputs), notes: scope.state.notes };
+  const names = [...realInputs(graph), ...graph.outputs].map(({ name }) => name);
+  const keys = names.flatMap((name) => {
+    const entity = scope.values.get(name);
+    return entity === undefined || isTensor(entity) || entity.kind !== 'map'
+      ? []
+      : [[name, entity.keys] as const];
+  });
+  return {
+    graph: scope.builder.graph.finish(outputs),
+    notes: scope.state.notes,
+    keys: Object.fromEntries(keys),
+  };
 }
 
 /** The scope of a model's own graph, with its inputs and none of its nodes. */
@@ -70,6 +84,11 @@ export function openScope(model: OnnxModel, options: ImportOptions): Scope {
       return { kind: 'optional', item: plan.item === null ? null : inputOf(plan.item) };
     }
     const { name } = plan;
+    if (plan.kind === 'map') {
+      const values = inputOf({ kind: 'tensor', name });
+      invariant(isTensor(values), `the values of ${name} are a tensor`);
+      return { kind: 'map', values, keys: plan.keys };
+    }
     const type = bound.types.get(name);
     invariant(type !== undefined, `input ${name} has a type`);
     const fixed = Object.hasOwn(constants, name) ? constants[name] : undefined;
@@ -130,7 +149,11 @@ function namedOutputs(scope: Scope, name: string): readonly ValueId[] {
   const parts = flatten(entity, name);
   if (!isTensor(entity)) {
     const list = parts.length === 0 ? 'nothing' : parts.map((part) => part.name).join(', ');
-    scope.state.notes.push(`output ${name} is a ${entity.kind}: it is given as ${list}`);
+    scope.state.notes.push(
+      entity.kind === 'map'
+        ? `output ${name} is a list of maps: it is given as their values, one column for each key`
+        : `output ${name} is a ${entity.kind}: it is given as ${list}`,
+    );
   }
   return parts.map((part) => namedOutput(scope, part.id, part.name));
 }

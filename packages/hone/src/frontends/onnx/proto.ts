@@ -87,6 +87,7 @@ export const VALUE_INFO = { name: 1, type: 2 } as const;
 export const TYPE = { tensor: 1, sequence: 4, map: 5, sparse: 8, optional: 9, opaque: 7 } as const;
 /** In the messages of sequence and optional types. */
 export const ELEMENT_TYPE = 1;
+export const MAP_TYPE = { keyType: 1, valueType: 2 } as const;
 export const TENSOR_TYPE = { elemType: 1, shape: 2 } as const;
 export const SHAPE = { dim: 1 } as const;
 export const DIM = { value: 1, param: 2 } as const;

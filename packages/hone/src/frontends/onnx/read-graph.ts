@@ -6,6 +6,7 @@ import {
   ELEMENT_TYPE,
   FUNCTION,
   GRAPH,
+  MAP_TYPE,
   NODE,
   OPSET,
   SHAPE,
@@ -244,12 +245,28 @@ function readType(r: WireReader, end: number, depth = 0): OnnxType {
       type = { kind, element: r.nested((inner) => readElementType(r, inner, depth + 1)) };
       continue;
     }
-    if (r.field === TYPE.map) type = { kind: 'map' };
-    else if (r.field === TYPE.sparse) type = { kind: 'sparse' };
+    if (r.field === TYPE.map) {
+      if (depth > MAX_TYPE_DEPTH) return { kind: 'unknown' };
+      type = r.nested((inner) => readMapType(r, inner, depth + 1));
+      continue;
+    }
+    if (r.field === TYPE.sparse) type = { kind: 'sparse' };
     else if (r.field === TYPE.opaque) type = { kind: 'opaque' };
     r.skip();
   }
   return type;
+}
+
+function readMapType(r: WireReader, end: number, depth: number): OnnxType {
+  let keyType = 0;
+  let value: OnnxType = { kind: 'unknown' };
+  while (r.next(end)) {
+    if (r.field === MAP_TYPE.keyType) keyType = r.int();
+    else if (r.field === MAP_TYPE.valueType) {
+      value = r.nested((inner) => readType(r, inner, depth));
+    } else r.skip();
+  }
+  return { kind: 'map', keyType, value };
 }
 
 function readTensorType(r: WireReader, end: number): OnnxType {

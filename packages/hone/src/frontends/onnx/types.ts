@@ -54,7 +54,9 @@ export type OnnxType =
       readonly shape: readonly OnnxDim[] | null;
     }
   | { readonly kind: 'sequence' | 'optional'; readonly element: OnnxType }
-  | { readonly kind: 'map' | 'sparse' | 'opaque' | 'unknown' };
+  /** TensorProto.DataType of the keys; what they stand for. */
+  | { readonly kind: 'map'; readonly keyType: number; readonly value: OnnxType }
+  | { readonly kind: 'sparse' | 'opaque' | 'unknown' };
 
 export interface OnnxValueInfo {
   readonly name: string;

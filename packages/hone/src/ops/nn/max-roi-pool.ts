@@ -42,13 +42,16 @@ function cellNodes(
     return b.op('Mul', [b.op('Sign', [place]), size]);
   };
   const [first, last] = [corner(columns[0]), corner(columns[1])];
-  const length = b.op('Max', [
-    b.op('Add', [b.op('Sub', [last, first]), number(1)]),
-    number(1),
-  ]);
+  const length = b.op('Max', [b.op('Add', [b.op('Sub', [last, first]), number(1)]), number(1)]);
   const size = b.op('Div', [length, number(cells)]);
   const list = (count: number, from = 0): ValueId =>
-    b.constant(fromNumbers(dtype, [count], Array.from({ length: count }, (_, i) => i + from)));
+    b.constant(
+      fromNumbers(
+        dtype,
+        [count],
+        Array.from({ length: count }, (_, i) => i + from),
+      ),
+    );
   const inRange = (x: ValueId): ValueId =>
     b.op('Clip', [b.op('Add', [x, first]), number(0), number(extent)]);
   const begin = inRange(b.op('Floor', [b.op('Mul', [size, list(cells)])]));
@@ -152,7 +155,11 @@ export const maxRoiPool: CompositeOp = defineOp({
     const inputs = [sample([2, 2, 6, 7]), boxes];
     return [
       { inputs, attrs: { pooled_shape: [3, 2] } },
-      { note: 'scaled, cells without pixels', inputs, attrs: { pooled_shape: [2, 4], spatial_scale: 1.75 } },
+      {
+        note: 'scaled, cells without pixels',
+        inputs,
+        attrs: { pooled_shape: [2, 4], spatial_scale: 1.75 },
+      },
     ];
   },
 });
