@@ -4,7 +4,7 @@ import type { Graph } from 'hone/graph/types';
 import * as classifiers from './classifiers.ts';
 import { DECODE } from './decode.ts';
 import { ssdMobilenet, yolo } from './detectors.ts';
-import { translator } from './seq2seq.ts';
+import { TRANSLATOR, translator } from './seq2seq.ts';
 import { bertBase128, vitSmall } from './transformers.ts';
 
 export const NETWORKS: Readonly<Record<string, () => Graph>> = {
@@ -26,6 +26,7 @@ export { DECODE } from './decode.ts';
 /** Models that call themselves until they are done. */
 export const GENERATORS: Readonly<Record<string, () => Graph>> = {
   'seq2seq-greedy': () => translator('seq2seq-greedy'),
+  'seq2seq-carried': () => translator('seq2seq-carried', { ...TRANSLATOR, tokens: 'carried' }),
 };
 
 /** Builds a network; throws HONE-BENCH-001 for a name that is not there. */

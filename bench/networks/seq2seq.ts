@@ -5,7 +5,7 @@
  * back. The loop ends with the end token, which the seeded weights give after more or less tokens by
  * what is translated, or at the longest length.
  */
-import { fromNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, ValueId } from 'hone/graph/types';
 import { Net } from './net.ts';
 
@@ -20,6 +20,11 @@ export interface TranslatorSizes {
   readonly source: number;
   /** Most tokens that are generated. */
   readonly longest: number;
+  /**
+   * How tokens come out: stacked by the loop, so that the output is as long as what was generated; or
+   * written into a carried list of the longest length, with their number beside it.
+   */
+  readonly tokens: 'stacked' | 'carried';
 }
 
 /** Token ids that mean something. */
@@ -35,6 +40,7 @@ export const TRANSLATOR: TranslatorSizes = {
   vocabulary: 1000,
   source: 24,
   longest: 32,
+  tokens: 'stacked',
 };
 
 /** How much likelier than any other token the end is, in logits. */
@@ -42,7 +48,10 @@ const END_BIAS = 3;
 /** Added to the scores of what must not be seen. */
 const UNSEEN = -1e9;
 
-/** Ids of a source [1, source], padded behind its end; the tokens generated, [n], out. */
+/**
+ * Ids of a source [1, source], padded behind its end; the tokens generated out, [n], or [longest] and
+ * their number.
+ */
 export function translator(name: string, sizes: TranslatorSizes = TRANSLATOR): Graph {
   const net = new Net(name);
   const ids = net.input('source', [1, sizes.source], 'i64');
@@ -53,28 +62,39 @@ export function translator(name: string, sizes: TranslatorSizes = TRANSLATOR): G
   const crossed = Array.from({ length: sizes.layers * 2 }, () =>
     heads(net, net.linear(memory, sizes.width), sizes),
   );
-  const cache = [1, sizes.heads, sizes.longest, sizes.width / sizes.heads];
-  const zeros = net.b.constant(
-    fromNumbers('f32', cache, new Float32Array(cache.reduce((a, b) => a * b, 1))),
-  );
-  const caches = crossed.map(() => zeros);
   const captured = [unseen, ...crossed];
   const start = net.b.constant(fromNumbers('i64', [1, 1], [START]), 'start');
-  const results = net.b.ops(
-    'Loop',
-    [net.b.scalar(sizes.longest, 'i64'), net.b.scalar(1, 'bool'), start, ...caches, ...captured],
-    {
-      body: step(
-        sizes,
-        captured.map((id) => net.b.typeOf(id).shape),
-      ),
-      captures: captured.length,
-      bound: sizes.longest,
-    },
-    { name: '/generate', outputs: 1 + caches.length + 2 },
-  );
-  const tokens = results[1 + caches.length] as ValueId;
-  return net.finish([tokens]);
+  const caches = crossed.map(() => zeros(net, 'f32', cacheShape(sizes)));
+  const isStacked = sizes.tokens === 'stacked';
+  const list = isStacked
+    ? []
+    : [zeros(net, 'i64', [sizes.longest]), net.b.constant(fromNumbers('i64', [], [0]), 'none')];
+  const state = [start, ...caches, ...list];
+  const trips = net.b.scalar(sizes.longest, 'i64');
+  const attrs = {
+    body: step(
+      sizes,
+      captured.map((id) => net.shape(id)),
+    ),
+    captures: captured.length,
+    // A loop that stacks has to say how much at most; then it counts, too.
+    ...(isStacked ? { bound: sizes.longest } : {}),
+  };
+  const inputs = [trips, net.b.scalar(1, 'bool'), ...state, ...captured];
+  const results = net.b.ops('Loop', inputs, attrs, {
+    name: '/generate',
+    outputs: state.length + (isStacked ? 2 : 0),
+  });
+  return net.finish(isStacked ? results.slice(-2, -1) : results.slice(-2));
+}
+
+function cacheShape({ heads: count, longest, width }: TranslatorSizes): readonly number[] {
+  return [1, count, longest, width / count];
+}
+
+function zeros(net: Net, dtype: 'f32' | 'i64', shape: readonly number[]): ValueId {
+  const values = new Float32Array(elementCount(shape));
+  return net.b.constant(fromNumbers(dtype, shape, values), 'zeros');
 }
 
 function encoder(net: Net, ids: ValueId, unseen: ValueId, sizes: TranslatorSizes): ValueId {
@@ -94,7 +114,7 @@ function queryKeyValue(net: Net, x: ValueId, sizes: TranslatorSizes): [ValueId, 
   return [project(), project(), project()];
 }
 
-/** One iteration: iteration, condition, token, caches, then what is captured. */
+/** One iteration: its number, condition, token, caches, tokens so far and their number, what is captured. */
 function step(sizes: TranslatorSizes, captured: readonly (readonly number[])[]): Graph {
   const { width, longest, layers } = sizes;
   const net = new Net('generate', 2);
@@ -103,8 +123,11 @@ function step(sizes: TranslatorSizes, captured: readonly (readonly number[])[]):
   const token = net.input('token', [1, 1], 'i64');
   const size = width / sizes.heads;
   const cached = Array.from({ length: layers * 2 }, (_, i) =>
-    net.input(`${i % 2 === 0 ? 'keys' : 'values'}_${i >> 1}`, [1, sizes.heads, longest, size]),
+    net.input(`${i % 2 === 0 ? 'keys' : 'values'}_${i >> 1}`, cacheShape(sizes)),
   );
+  const isStacked = sizes.tokens === 'stacked';
+  const written = isStacked ? null : net.input('written', [longest], 'i64');
+  if (!isStacked) net.input('count', [], 'i64');
   const [unseenSource, ...crossed] = captured.map((shape, i) => net.input(`captured_${i}`, shape));
   void goOn;
   const position = net.reshape(iteration, [1]);
@@ -150,7 +173,13 @@ function step(sizes: TranslatorSizes, captured: readonly (readonly number[])[]):
   const next = net.op('ArgMax', [biased], { axis: -1, keepdims: 0 });
   const isEnd = net.op('Equal', [next, net.b.scalar(END, 'i64')]);
   const again = net.reshape(net.op('Not', [isEnd]), []);
-  return net.finish([again, next, ...grown, net.reshape(next, [])]);
+  const list = isStacked
+    ? [net.reshape(next, [])]
+    : [
+        net.op('ScatterElements', [written, position, net.reshape(next, [1])]),
+        net.op('Add', [iteration, net.b.scalar(1, 'i64')]),
+      ];
+  return net.finish([again, next, ...grown, ...list]);
 }
 
 /** 0 where something may be seen, else a number that leaves it no weight. */

@@ -3,16 +3,24 @@
  * bench: token for token what onnxruntime generates, at lengths that depend on what is translated.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
 import { exportOnnx } from 'hone/frontends/onnx/index';
+import type { Graph } from 'hone/graph/types';
 import { interpret } from 'hone/ops/interpret';
 import { seededRandom } from 'hone-runtime/base/random';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import * as ort from 'onnxruntime-node';
 import { END, PADDING, TRANSLATOR, translator } from '../../bench/networks/seq2seq.js';
+import { openPair } from '../support/against-onnxruntime.js';
 
 const FIRST_WORD = 3;
 const LEAST_WORDS = 4;
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-seq2seq-'));
+after(() => rmSync(folder, { recursive: true }));
 
 /** Sources of random words and lengths, padded. */
 function sources(count: number, seed: number): Tensor[] {
@@ -27,9 +35,10 @@ function sources(count: number, seed: number): Tensor[] {
   });
 }
 
-const graph = translator('translator');
+const stacked = translator('stacked');
+const carried = translator('carried', { ...TRANSLATOR, tokens: 'carried' });
 
-async function openPeer(): Promise<(source: Tensor) => Promise<number[]>> {
+async function openPeer(graph: Graph): Promise<(source: Tensor) => Promise<number[]>> {
   const session = await ort.InferenceSession.create(exportOnnx(graph), {
     graphOptimizationLevel: 'disabled',
     logSeverityLevel: 3,
@@ -42,26 +51,42 @@ async function openPeer(): Promise<(source: Tensor) => Promise<number[]>> {
   };
 }
 
-/** What the interpreter generates, without the padding up to the longest. */
-function byReference(source: Tensor): number[] {
-  const [tokens] = interpret(graph, [source]);
-  const all = toNumbers(tokens as Tensor);
-  const end = all.indexOf(END);
-  return Array.from(end < 0 ? all : all.slice(0, end + 1));
+/** What was generated, without what lies behind the end. */
+function generated(tokens: readonly number[]): readonly number[] {
+  const end = tokens.indexOf(END);
+  return end < 0 ? tokens : tokens.slice(0, end + 1);
 }
 
 test('a translator by reference: the tokens are onnxruntime’s', async () => {
-  const peer = await openPeer();
+  const peer = await openPeer(stacked);
   for (const [i, source] of sources(4, 1).entries()) {
-    assert.deepEqual(byReference(source), await peer(source), `source ${i}`);
+    const [tokens] = interpret(stacked, [source]);
+    const got = generated([...toNumbers(tokens as Tensor)]);
+    assert.deepEqual(got, await peer(source), `source ${i}`);
   }
 });
 
-test('the lengths generated differ, few of them the longest', async () => {
-  const peer = await openPeer();
+test('the lengths generated differ, some of them the longest', async () => {
+  const peer = await openPeer(stacked);
   const lengths: number[] = [];
-  for (const source of sources(20, 2)) lengths.push((await peer(source)).length);
+  for (const source of sources(24, 2)) lengths.push((await peer(source)).length);
   assert.ok(new Set(lengths).size >= 8, lengths.join(' '));
   const cut = lengths.filter((length) => length === TRANSLATOR.longest).length;
   assert.ok(cut >= 1 && cut < lengths.length / 2, lengths.join(' '));
+});
+
+test('compiled, tokens in a carried list: exactly onnxruntime’s, in one thread and two', async () => {
+  const file = path.join(folder, 'carried.onnx');
+  writeFileSync(file, exportOnnx(carried));
+  const pair = await openPair(file);
+  try {
+    for (const [i, source] of sources(24, 2).entries()) {
+      const wanted = Object.values(await pair.peer({ source }));
+      for (const session of pair.sessions) {
+        assert.deepEqual(Object.values(session.runSync({ source })), wanted, `source ${i}`);
+      }
+    }
+  } finally {
+    await pair.close();
+  }
 });

@@ -14,14 +14,22 @@ import { writeCompiler } from '../support/c-compiler.ts';
 import { relativeError, runnableTargets } from '../support/compiled-graph.ts';
 import { ROOT, shell } from '../support/doc-examples.ts';
 import { missingPython } from '../support/python.ts';
-import { compileTo, DIRECTION, inputsFor, type RuntimeModel, SMALL, TYPES } from './models.ts';
+import {
+  compileTo,
+  DIRECTION,
+  GENERATOR,
+  inputsFor,
+  type RuntimeModel,
+  SMALL,
+  TYPES,
+} from './models.ts';
 import { runInPython } from './run-in-python.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-agree-'));
 after(() => rmSync(folder, { recursive: true }));
 const targets = runnableTargets();
 
-for (const model of [SMALL, TYPES, DIRECTION]) {
+for (const model of [SMALL, TYPES, DIRECTION, GENERATOR]) {
   describe(model.name, { skip: targets.length === 0 && 'no x86-64 here' }, () => checks(model));
 }
 
@@ -40,7 +48,7 @@ function checks(model: RuntimeModel): void {
   before(async () => {
     artifact = await compileTo(folder, model, { target: targets, static: true });
     const { manifest } = load(artifact);
-    inputs = inputsFor(manifest);
+    inputs = { ...(model.inputs ?? inputsFor(manifest)) };
     names = manifest.outputs.map((spec) => spec.name);
     files = manifest.inputs.map(({ name }, i) => {
       const file = path.join(folder, `${model.name}-${i}.bin`);

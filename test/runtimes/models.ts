@@ -7,6 +7,8 @@ import type { Manifest } from 'hone-runtime/artifact/manifest';
 import { seededRandom } from 'hone-runtime/base/random';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import { writeFileSync } from 'node:fs';
+import { buildNetwork } from '../../bench/networks/index.js';
+import { PADDING, TRANSLATOR } from '../../bench/networks/seq2seq.js';
 import { npmModel } from '../../bench/npm-files.js';
 import { writeSmallModel } from '../support/small-model.ts';
 
@@ -15,6 +17,8 @@ export interface RuntimeModel {
   /** Writes or finds the ONNX file. */
   file(folder: string): string;
   readonly options: CompileOptions;
+  /** Where not any values will do. */
+  readonly inputs?: Readonly<Record<string, Tensor>>;
 }
 
 /** Trained: the direction classifier of PP-OCR; depthwise and plain convolutions, means, a softmax. */
@@ -53,6 +57,23 @@ export const TYPES: RuntimeModel = {
   },
   options: {},
 };
+
+/** Built by the bench: a loop that data ends. */
+export const GENERATOR: RuntimeModel = {
+  name: 'generator',
+  file(folder) {
+    const file = path.join(folder, 'generator.onnx');
+    writeFileSync(file, exportOnnx(buildNetwork('seq2seq-carried')));
+    return file;
+  },
+  options: {},
+  inputs: { source: fromNumbers('i64', [1, TRANSLATOR.source], words()) },
+};
+
+/** Eight words and padding. */
+function words(): number[] {
+  return Array.from({ length: TRANSLATOR.source }, (_, i) => (i < 8 ? 100 + 7 * i : PADDING));
+}
 
 /** Compiles a model to `<folder>/<name>.hone` and returns that path. */
 export async function compileTo(
