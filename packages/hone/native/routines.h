@@ -132,7 +132,8 @@ HONE_RT_INVERSE(bf16, uint16_t, hone_bf16_to_f32, HONE_RT_TO_BF16)
 
 // --- PairwiseCoupling ---------------------------------------------------------------------------
 // pairwise_coupling: operand the probabilities of pairs i < j of classes (f32, [rows, pairs]); output
-// those of the classes. dim: rows, classes (at most HONE_RT_DET_MAX). The iteration of libsvm.
+// those of the classes. dim: rows, classes (at most HONE_RT_DET_MAX). The second method of Wu, Lin and
+// Weng (2004).
 
 HONE_RT void hone_rt_couple(const float *share, float *p, int64_t n) {
   float q[HONE_RT_DET_MAX][HONE_RT_DET_MAX], qp[HONE_RT_DET_MAX];
