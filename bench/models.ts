@@ -8,6 +8,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import type { InputValues } from 'hone/bench/engine-protocol';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
+import { faceDetector } from './faces/detector.ts';
 import { faceNetwork } from './faces/networks.ts';
 import { buildNetwork, DECODE, GENERATORS, NETWORKS } from './networks/index.ts';
 import { quantizedForm, type StoredType } from './networks/quantized-form.ts';
@@ -49,6 +50,7 @@ export const TRAINED: Readonly<Record<string, TrainedModel>> = {
     npm: 'ppocr-rec',
     shapes: { x: [1, 3, 48, 320] },
   },
+  'face-detector': { build: faceDetector, values: { picture: { low: -1, high: 1 } } },
   'face-landmarks': { build: () => faceNetwork('landmarks'), values: { face: PICTURE } },
   'face-expression': { build: () => faceNetwork('expression'), values: { face: PICTURE } },
   'face-recognition': { build: () => faceNetwork('recognition'), values: { face: PICTURE } },

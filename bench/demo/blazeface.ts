@@ -87,7 +87,7 @@ export function findFaces(
 }
 
 /** Non-maximum suppression of faces sorted by score. */
-function suppress(faces: readonly Face[]): readonly Face[] {
+export function suppress(faces: readonly Face[]): readonly Face[] {
   const kept: Face[] = [];
   for (const face of faces) {
     if (kept.every((other) => overlap(face, other) < SAME_FACE)) kept.push(face);

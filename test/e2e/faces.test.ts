@@ -1,6 +1,6 @@
 /**
- * Trained networks that look at single faces, on the faces that BlazeFace finds in photos: outputs as
- * onnxruntime's, and what they mean. Points lie where BlazeFace sees eyes and mouth, expressions are
+ * Trained networks that look for faces and at them, on photos: outputs as onnxruntime's, and what they
+ * mean. Two detectors find the same faces, points lie where BlazeFace sees eyes and mouth, expressions are
  * probabilities, and of all faces a face is most like its own mirror image.
  */
 import assert from 'node:assert/strict';
@@ -11,7 +11,14 @@ import { after, test } from 'node:test';
 import { decodePicture, type Picture, resizePicture } from 'hone/cli/input/picture';
 import { exportOnnx } from 'hone/frontends/onnx/index';
 import type { Tensor } from 'hone-runtime/base/tensor';
-import { type Face, faceInput, findFaces, type Point } from '../../bench/demo/blazeface.js';
+import {
+  type Face,
+  faceInput,
+  findFaces,
+  type Point,
+  suppress,
+} from '../../bench/demo/blazeface.js';
+import { DETECTOR_SIDE, faceDetector } from '../../bench/faces/detector.js';
 import { FACE_SIDES, type FaceNetwork, faceNetwork } from '../../bench/faces/networks.js';
 import { npmModel, npmPicture } from '../../bench/npm-files.js';
 import { type Box, cutOut } from '../../bench/ocr/geometry.js';
@@ -90,6 +97,49 @@ function middle(marks: Float32Array, part: keyof typeof PARTS, box: Box): Point 
 }
 
 const distance = (a: Point, b: Point): number => Math.hypot(a.x - b.x, a.y - b.y);
+
+test('an SSD finds the faces that BlazeFace finds', async () => {
+  const file = path.join(folder, 'detector.onnx');
+  writeFileSync(file, exportOnnx(faceDetector()));
+  const pair = await openPair(file);
+  pairs.push(pair);
+  const all = await faces();
+  for (const photo of PHOTOS) {
+    const seen = all.filter((item) => item.photo === photo);
+    const picture = seen[0]?.picture;
+    assert.ok(picture !== undefined);
+    const input = { picture: faceInput(picture, DETECTOR_SIDE) };
+    const [boxes, scores] = Object.values(await pair.check(input, `photo ${photo}`));
+    const kept = suppress(candidates(boxes as Tensor, scores as Tensor, picture));
+    for (const { face, box } of seen) {
+      const near = kept.some(
+        ({ left, top, width, height }) =>
+          Math.hypot(left + width / 2 - box.x, top + height / 2 - box.y) < face.width / 4,
+      );
+      assert.ok(near, `photo ${photo}: a face at ${box.x}, ${box.y}`);
+    }
+  }
+});
+
+/** Boxes with a score above one half, in pixels of the picture, the surest first. */
+function candidates(boxes: Tensor, scores: Tensor, { width, height }: Picture): Face[] {
+  const [box, score] = [boxes.data as Float32Array, scores.data as Float32Array];
+  const side = Math.max(width, height);
+  const sure = [...score].flatMap((value, i) => (value > 0.5 ? [{ value, i }] : []));
+  return sure
+    .sort((a, b) => b.value - a.value)
+    .map(({ value, i }) => {
+      const [top = 0, left = 0, bottom = 0, right = 0] = box.slice(4 * i, 4 * i + 4);
+      return {
+        score: value,
+        left: left * side,
+        top: top * side,
+        width: (right - left) * side,
+        height: (bottom - top) * side,
+        points: [],
+      };
+    });
+}
 
 test('68 points of a face lie where BlazeFace sees eyes and mouth', async () => {
   const look = await open('landmarks');
