@@ -15,6 +15,7 @@ import { relativeError, runnableTargets } from '../support/compiled-graph.ts';
 import { ROOT, shell } from '../support/doc-examples.ts';
 import { missingPython } from '../support/python.ts';
 import {
+  BOUNDED,
   compileTo,
   DIRECTION,
   GENERATOR,
@@ -29,7 +30,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-agree-'));
 after(() => rmSync(folder, { recursive: true }));
 const targets = runnableTargets();
 
-for (const model of [SMALL, TYPES, DIRECTION, GENERATOR]) {
+for (const model of [SMALL, TYPES, BOUNDED, DIRECTION, GENERATOR]) {
   describe(model.name, { skip: targets.length === 0 && 'no x86-64 here' }, () => checks(model));
 }
 

@@ -10,6 +10,7 @@ import { writeFileSync } from 'node:fs';
 import { buildNetwork } from '../../bench/networks/index.js';
 import { PADDING, TRANSLATOR } from '../../bench/networks/seq2seq.js';
 import { npmModel } from '../../bench/npm-files.js';
+import { type RawNode, rawModel } from '../onnx/raw-model.ts';
 import { writeSmallModel } from '../support/small-model.ts';
 
 export interface RuntimeModel {
@@ -74,6 +75,49 @@ export const GENERATOR: RuntimeModel = {
 function words(): number[] {
   return Array.from({ length: TRANSLATOR.source }, (_, i) => (i < 8 ? 100 + 7 * i : PADDING));
 }
+
+/** Built here: outputs whose sizes depend on data, along outer and inner axes, one of them twice. */
+export const BOUNDED: RuntimeModel = {
+  name: 'bounded',
+  file(folder) {
+    const node = (
+      op: string,
+      inputs: string[],
+      outputs: string[],
+      attrs: RawNode['attrs'] = {},
+    ) => ({
+      op,
+      inputs,
+      outputs,
+      attrs,
+    });
+    const model = rawModel({
+      inputs: [
+        { name: 'x', shape: [3, 5, 2] },
+        { name: 'where', dtype: 'bool', shape: [5] },
+        { name: 'scores', shape: [3, 4] },
+      ],
+      outputs: [
+        { name: 'inner', shape: [3, null, 2] },
+        { name: 'outer', shape: [null, 3] },
+        { name: 'fixed', shape: [3, 4] },
+        { name: 'positions', dtype: 'i64', shape: [2, null] },
+      ],
+      nodes: [
+        node('Compress', ['x', 'where'], ['inner'], { axis: { int: 1 } }),
+        node('Transpose', ['inner'], ['turned'], { perm: { ints: [1, 0, 2] } }),
+        node('ReduceSum', ['turned', 'last'], ['outer'], { keepdims: { int: 0 } }),
+        node('Relu', ['scores'], ['fixed']),
+        node('NonZero', ['fixed'], ['positions']),
+      ],
+      initializers: { last: fromNumbers('i64', [1], [2]) },
+    });
+    const file = path.join(folder, 'bounded.onnx');
+    writeFileSync(file, model);
+    return file;
+  },
+  options: {},
+};
 
 /** Compiles a model to `<folder>/<name>.hone` and returns that path. */
 export async function compileTo(

@@ -20,13 +20,14 @@ import type { LoopFn } from 'hone/loop/types';
 import { describeProgram } from 'hone-runtime/artifact/describe';
 import type {
   BufferRef,
+  ExtentSpec,
   Program,
   ProgramLoop,
   Step,
   TensorSpec,
 } from 'hone-runtime/artifact/program';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
-import { bytesOf, type Tensor, viewBytes } from 'hone-runtime/base/tensor';
+import { bytesOf, elementCount, type Tensor, viewBytes } from 'hone-runtime/base/tensor';
 import {
   type CLibrary,
   type ContextOptions,
@@ -125,6 +126,8 @@ function merge(graphs: readonly CompiledGraph[]): Merged {
   const loops: ProgramLoop[] = [];
   const inputs: TensorSpec[] = [];
   const outputs: TensorSpec[] = [];
+  const extents: ExtentSpec[] = [];
+  const visible = graphs.reduce((sum, { program }) => sum + program.outputs.length, 0);
   let arenaBytes = 0;
   let weightsBytes = 0;
   for (const [g, graph] of graphs.entries()) {
@@ -149,7 +152,10 @@ function merge(graphs: readonly CompiledGraph[]): Merged {
         const loop = ref.loop + firstLoop;
         return { ...ref, loop, even: move(ref.even), odd: move(ref.odd) };
       }
-      return { ...ref, index: ref.index + (ref.space === 'input' ? inputs : outputs).length };
+      if (ref.space === 'input') return { ...ref, index: ref.index + inputs.length };
+      const hidden = ref.index - graph.program.outputs.length;
+      const index = hidden < 0 ? ref.index + outputs.length : visible + extents.length + hidden;
+      return { ...ref, index };
     };
     const firstStep = steps.length;
     for (const step of graph.program.steps) {
@@ -175,12 +181,28 @@ function merge(graphs: readonly CompiledGraph[]): Merged {
         ...(again && { again: move(again) }),
       });
     }
+    const first = outputs.length;
+    extents.push(
+      ...(graph.program.extents ?? []).map(({ name, of }) => ({
+        name: `${g}/${name}`,
+        of: of.map(({ output, axis }) => ({ output: output + first, axis })),
+      })),
+    );
     inputs.push(...graph.program.inputs.map((spec) => ({ ...spec, name: `${g}/${spec.name}` })));
     outputs.push(...graph.program.outputs.map((spec) => ({ ...spec, name: `${g}/${spec.name}` })));
     arenaBytes += align(graph.program.arenaBytes);
     weightsBytes += align(graph.program.weightsBytes);
   }
-  const program = { name: 'merged', inputs, outputs, steps, loops, arenaBytes, weightsBytes };
+  const program = {
+    name: 'merged',
+    inputs,
+    outputs,
+    extents,
+    steps,
+    loops,
+    arenaBytes,
+    weightsBytes,
+  };
   return { program, kernels: [...kernels.values()], routines: [...routines.values()] };
 }
 
@@ -260,12 +282,15 @@ function runAll(
   }));
   const native = (list: readonly { spec: TensorSpec; bytes: Uint8Array }[]): NativeTensor[] =>
     list.map(({ spec, bytes }) => ({ dtype: spec.dtype, shape: spec.shape, bytes }));
-  library.run(
+  const shapes = library.run(
     context,
     native(places.flatMap((place) => place.inputs)),
     native(places.flatMap((place) => place.outputs)),
   );
+  let taken = 0;
   return places.map((place) => {
+    const actual = shapes.slice(taken, taken + place.outputs.length);
+    taken += place.outputs.length;
     const changed = place.inputs.find(({ bytes, before }) => !same(bytes, before));
     const torn = place.outputs.find(({ spec, whole }) => {
       const start = dtypeBytes(spec.dtype);
@@ -275,13 +300,11 @@ function runAll(
     const damage = changed
       ? `input ${changed.spec.name} was changed`
       : torn && `something was written beside output ${torn.spec.name}`;
-    const outputs = place.outputs.map(
-      ({ spec: { dtype, shape }, bytes }): Tensor => ({
-        dtype,
-        shape,
-        data: viewBytes(dtype, Uint8Array.from(bytes)),
-      }),
-    );
+    const outputs = place.outputs.map(({ spec: { dtype }, bytes }, i): Tensor => {
+      const shape = actual[i] ?? [];
+      const meant = bytes.slice(0, elementCount(shape) * dtypeBytes(dtype));
+      return { dtype, shape, data: viewBytes(dtype, meant) };
+    });
     return { outputs, damage };
   });
 }

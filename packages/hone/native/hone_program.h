@@ -9,7 +9,10 @@
 
 enum { HONE_ARENA = 0, HONE_WEIGHTS = 1, HONE_INPUT = 2, HONE_OUTPUT = 3, HONE_MOVED = 4 };
 
-/* A buffer of a step: `offset` bytes into arena or weights, or the input, output or move `offset`. */
+/*
+ * A buffer of a step: `offset` bytes into arena or weights, or the input, output or move `offset`; outputs
+ * from output_count on are the hidden ones.
+ */
 typedef struct {
   uint64_t offset;
   uint64_t space;
@@ -67,6 +70,13 @@ typedef struct {
   int32_t rank;
 } hone_spec;
 
+/* Along `axis`, an output holds as many elements as the hidden output `from` says. */
+typedef struct {
+  uint32_t output;
+  uint32_t axis;
+  uint32_t from;
+} hone_extent;
+
 typedef struct {
   const char *describe;
   const char *weights_file; /* inside the model's directory */
@@ -85,6 +95,9 @@ typedef struct {
   uint32_t step_count;
   uint32_t ref_count;
   uint32_t loop_count;
+  const hone_extent *extents; /* ascending by `from` */
+  uint32_t extent_count;
+  uint32_t hidden_count; /* outputs of one i64 each behind the others, which callers do not see */
   uint32_t texts; /* 1: steps on texts belong around the compiled part */
   uint32_t worker_limit; /* more would wait more than they work; 0: no limit */
 } hone_program;

@@ -42,6 +42,7 @@ struct hone_context {
   uint64_t step_began; /* while profiling */
   int fault;
   uint32_t fault_step;
+  int64_t *hidden; /* outputs that callers do not see, behind own_outputs */
   char error[ERROR_BYTES];
   void **pointers; /* of each step's buffers, one after the other: the refs of the program */
   int64_t iterations[]; /* of each loop; the pointers come after them */
@@ -63,7 +64,7 @@ static uint64_t output_area_bytes(void) {
   uint64_t total = 0;
   for (uint32_t i = 0; i < hone_compiled.output_count; i++)
     total += aligned(hone_compiled.outputs[i].bytes);
-  return total;
+  return total + aligned(hone_compiled.hidden_count * sizeof(int64_t));
 }
 
 /* ---- Contexts ---- */
@@ -158,10 +159,14 @@ static int create_context(model *m, const hone_options *options, hone_context **
     release(c);
     return status;
   }
+  c->hidden = (int64_t *)(c->own_outputs + output_area_bytes() -
+                          aligned(hone_compiled.hidden_count * sizeof(int64_t)));
   for (uint32_t i = 0; i < hone_compiled.ref_count; i++) {
     const hone_ref *ref = &hone_compiled.refs[i];
     if (ref->space == HONE_ARENA) c->pointers[i] = c->arena + ref->offset;
     if (ref->space == HONE_WEIGHTS) c->pointers[i] = m->weights + ref->offset;
+    if (ref->space == HONE_OUTPUT && ref->offset >= hone_compiled.output_count)
+      c->pointers[i] = c->hidden + (ref->offset - hone_compiled.output_count);
   }
   *out = c;
   return HONE_OK;
@@ -379,6 +384,54 @@ static const char *fault_text(int what) {
   }
 }
 
+/* Moves the part of an output that is meant to the front: its rows were spaced by the bounds. */
+static void close_gaps(const hone_spec *spec, hone_tensor *tensor) {
+  const int64_t *bound = spec->shape, *shape = tensor->shape;
+  uint64_t room = 1, count = 1;
+  for (int axis = 0; axis < spec->rank; axis++) {
+    room *= (uint64_t)bound[axis];
+    count *= (uint64_t)shape[axis];
+  }
+  const uint64_t element = room ? spec->bytes / room : 0;
+  tensor->bytes = count * element;
+  if (count == 0) return;
+  int last = spec->rank - 1; /* the innermost axis that is shorter than its bound */
+  uint64_t row = element;    /* bytes that lie together in both */
+  while (last > 0 && shape[last] == bound[last]) row *= (uint64_t)shape[last--];
+  if (last <= 0) return;
+  const uint64_t step = row * (uint64_t)bound[last];
+  row *= (uint64_t)shape[last];
+  uint8_t *to = tensor->data;
+  for (uint64_t n = 0; n < tensor->bytes / row; n++, to += row) {
+    uint64_t rest = n, at = 0, stride = 1;
+    for (int axis = last - 1; axis >= 0; axis--) {
+      at += rest % (uint64_t)shape[axis] * stride;
+      rest /= (uint64_t)shape[axis];
+      stride *= (uint64_t)bound[axis];
+    }
+    const uint8_t *from = (const uint8_t *)tensor->data + at * step;
+    if (from != to) memmove(to, from, row);
+  }
+}
+
+/* Gives outputs whose size depends on data their actual shapes. */
+static int shorten_outputs(hone_context *c, hone_tensor *outputs) {
+  for (uint32_t i = 0; i < hone_compiled.extent_count; i++) {
+    const hone_extent *extent = &hone_compiled.extents[i];
+    const hone_spec *spec = &hone_compiled.outputs[extent->output];
+    const int64_t actual = c->hidden[extent->from];
+    if (actual < 0 || actual > spec->shape[extent->axis])
+      return report(c->error, HONE_ERROR_DATA,
+                    "HONE-RUN-010: output %.200s has %lld elements along axis %u, at most %lld are possible",
+                    spec->name, (long long)actual, (unsigned)extent->axis,
+                    (long long)spec->shape[extent->axis]);
+    outputs[extent->output].shape[extent->axis] = actual;
+  }
+  for (uint32_t i = 0; hone_compiled.extent_count && i < hone_compiled.output_count; i++)
+    close_gaps(&hone_compiled.outputs[i], &outputs[i]);
+  return HONE_OK;
+}
+
 static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *outputs) {
   int status = check_inputs(c, inputs);
   if (!status) status = bind_outputs(c, outputs);
@@ -386,7 +439,8 @@ static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *o
   for (uint32_t i = 0; i < hone_compiled.ref_count; i++) {
     const hone_ref *ref = &hone_compiled.refs[i];
     if (ref->space == HONE_INPUT) c->pointers[i] = inputs[ref->offset].data;
-    if (ref->space == HONE_OUTPUT) c->pointers[i] = outputs[ref->offset].data;
+    if (ref->space == HONE_OUTPUT && ref->offset < hone_compiled.output_count)
+      c->pointers[i] = outputs[ref->offset].data;
   }
   if (c->flags & HONE_POISON) memset(c->arena, 0xff, hone_compiled.arena_bytes);
   c->fault = 0;
@@ -394,7 +448,7 @@ static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *o
   const hone_job job = {next_kernel(c, 0), parts_of_step, run_part, finish_step, c};
   hone_pool_run(c->crew->pool, &job);
   const int fault = c->fault;
-  if (!fault) return HONE_OK;
+  if (!fault) return shorten_outputs(c, outputs);
   return report(c->error, HONE_ERROR_DATA, "HONE-RUN-%s: %s in step %u (%.200s)",
                 fault == HONE_FAULT_ENDLESS ? "014" : "010", fault_text(fault), (unsigned)c->fault_step,
                 hone_compiled.steps[c->fault_step].label);
@@ -434,7 +488,11 @@ const char *hone_input(uint32_t index, hone_tensor *tensor) {
 }
 
 const char *hone_output(uint32_t index, hone_tensor *tensor) {
-  return specify(hone_compiled.outputs, hone_compiled.output_count, index, tensor);
+  const char *name = specify(hone_compiled.outputs, hone_compiled.output_count, index, tensor);
+  for (uint32_t i = 0; name && i < hone_compiled.extent_count; i++)
+    if (hone_compiled.extents[i].output == index)
+      tensor->flags |= 1u << hone_compiled.extents[i].axis;
+  return name;
 }
 
 const char *hone_describe(void) { return hone_compiled.describe; }

@@ -179,6 +179,114 @@ HONE_RT void hone_rt_pairwise_coupling(HONE_RT_ARGS) {
   }
 }
 
+// --- NonMaxSuppression --------------------------------------------------------------------------
+// suppress: operands boxes f32[batches, n, 4], scores f32[batches, classes, n], most i64, limit f32,
+// least f32; outputs chosen i64[batches * classes * room, 3] with zeros behind, and how many there
+// are; workspace int32[batches * classes * (n + 1)]. dim: batches, classes, n, room, center.
+//
+// Of each batch and class, boxes that score above `least` come off a heap, best first, of equals the
+// first; one that overlaps a chosen one by more than `limit` is left out.
+
+HONE_RT void hone_rt_corners(const float *box, int center, double *out) {
+  const double a = box[0], b = box[1], c = box[2], d = box[3];
+  out[0] = center ? b - d / 2 : a < c ? a : c;
+  out[1] = center ? a - c / 2 : b < d ? b : d;
+  out[2] = center ? b + d / 2 : a < c ? c : a;
+  out[3] = center ? a + c / 2 : b < d ? d : b;
+}
+
+HONE_RT int hone_rt_overlaps(const float *p, const float *q, int center, double limit) {
+  double a[4], b[4];
+  hone_rt_corners(p, center, a);
+  hone_rt_corners(q, center, b);
+  const double height = (a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
+  const double width = (a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
+  const double shared = height > 0 && width > 0 ? height * width : 0;
+  const double both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared;
+  return (shared > 0 ? shared / both : 0) > limit;
+}
+
+HONE_RT int hone_rt_scores_before(const float *score, int32_t p, int32_t q) {
+  return score[p] > score[q] || (score[p] == score[q] && p < q);
+}
+
+HONE_RT void hone_rt_sink(const float *score, int32_t *heap, int64_t at, int64_t count) {
+  for (;;) {
+    int64_t best = at;
+    for (int64_t c = 2 * at + 1; c < 2 * at + 3 && c < count; c++)
+      if (hone_rt_scores_before(score, heap[c], heap[best])) best = c;
+    if (best == at) return;
+    const int32_t moved = heap[at];
+    heap[at] = heap[best];
+    heap[best] = moved;
+    at = best;
+  }
+}
+
+HONE_RT void hone_rt_suppress(HONE_RT_ARGS) {
+  const int64_t classes = dim[1], pairs = dim[0] * classes, n = dim[2], room = dim[3];
+  const int center = dim[4] != 0;
+  int64_t most = *(const int64_t *)buf[2];
+  const double limit = *(const float *)buf[3];
+  const float least = *(const float *)buf[4];
+  int64_t *const chosen = (int64_t *)buf[5];
+  int32_t *const space = (int32_t *)buf[7], *const counts = space + pairs * n;
+  const int64_t last = hone_rt_hi(pairs, w);
+  (void)scalar;
+  most = most < room ? most : room;
+  for (int64_t pair = hone_rt_lo(pairs, w); pair < last; pair++) {
+    const float *const boxes = (const float *)buf[0] + pair / classes * n * 4;
+    const float *const score = (const float *)buf[1] + pair * n;
+    int32_t *const heap = space + pair * n;
+    int64_t *const out = chosen + pair * room * 3;
+    int64_t left = 0, kept = 0;
+    for (int64_t i = 0; i < n; i++)
+      if (score[i] > least) heap[left++] = (int32_t)i;
+    for (int64_t i = left / 2; i > 0; i--) hone_rt_sink(score, heap, i - 1, left);
+    while (left > 0 && kept < most) {
+      const int32_t box = heap[0];
+      heap[0] = heap[--left];
+      hone_rt_sink(score, heap, 0, left);
+      int overlaps = 0;
+      for (int64_t k = 0; k < kept && !overlaps; k++)
+        overlaps = hone_rt_overlaps(boxes + out[k * 3 + 2] * 4, boxes + (int64_t)box * 4, center, limit);
+      if (overlaps) continue;
+      out[kept * 3] = pair / classes;
+      out[kept * 3 + 1] = pair % classes;
+      out[kept * 3 + 2] = box;
+      kept++;
+    }
+    counts[pair] = (int32_t)kept;
+  }
+  hone_barrier(w);
+  if (w->id != 0) return;
+  int64_t at = 0;
+  for (int64_t pair = 0; pair < pairs; pair++)
+    for (int64_t i = 0; i < counts[pair] * 3; i++) chosen[at++] = chosen[pair * room * 3 + i];
+  *(int64_t *)buf[6] = at / 3;
+  for (; at < pairs * room * 3; at++) chosen[at] = 0;
+}
+
+// --- Positions ----------------------------------------------------------------------------------
+// positions: operand mask; outputs the positions at which it is not 0, in order, with zeros behind
+// them, and how many there are. dim: n.
+//
+// Each worker counts what the parts before its own hold: reading bytes is cheaper than waiting.
+
+HONE_RT void hone_rt_positions(HONE_RT_ARGS) {
+  const uint8_t *const mask = (const uint8_t *)buf[0];
+  int64_t *const out = (int64_t *)buf[1];
+  const int64_t n = dim[0], lo = hone_rt_lo(n, w), hi = hone_rt_hi(n, w);
+  int64_t at = 0;
+  (void)scalar;
+  for (int64_t i = 0; i < lo; i++) at += mask[i] != 0;
+  for (int64_t i = lo; i < hi; i++)
+    if (mask[i]) out[at++] = i;
+  if (w->id != w->count - 1) return;
+  *(int64_t *)buf[2] = at;
+  for (; at < n; at++) out[at] = 0;
+}
+
 // --- TopK ---------------------------------------------------------------------------------------
 // topk_<dtype>: operands x, k (not read); outputs values, positions (i64).
 // dim: outer, extent, inner, k (at most extent), largest (0 or 1).

@@ -100,6 +100,8 @@ class TensorSpec(NamedTuple):
     bytes: int
     #: The model has maps here: the key of each position of the last axis.
     keys: Optional[Tuple[Union[str, int], ...]] = None
+    #: Axes whose extent depends on data: shape and bytes are bounds there.
+    bounded: Tuple[int, ...] = ()
 
     @property
     def numpy_dtype(self) -> np.dtype:
@@ -107,7 +109,11 @@ class TensorSpec(NamedTuple):
         return _DTYPES[self.dtype][1]
 
     def __str__(self) -> str:
-        return f"{self.dtype} {list(self.shape)}"
+        sizes = (
+            f"≤{extent}" if axis in self.bounded else f"{extent}"
+            for axis, extent in enumerate(self.shape)
+        )
+        return f"{self.dtype} [{', '.join(sizes)}]"
 
 
 # ---- The manifest ----
@@ -187,12 +193,16 @@ def _tensor_spec(value, path: str) -> TensorSpec:
         all(type(key) is str for key in keys) or all(type(key) is int for key in keys)
     ):
         _broken(path, "has keys that are neither texts nor whole numbers")
+    bounded = _member(value, "bounded", list, path) if "bounded" in value else []
+    if not all(type(axis) is int and 0 <= axis < len(shape) for axis in bounded):
+        _broken(path, "bounds axes that a shape does not have")
     spec = TensorSpec(
         _member(value, "name", str, path),
         dtype,
         tuple(shape),
         _member(value, "bytes", int, path),
         None if keys is None else tuple(keys),
+        tuple(bounded),
     )
     count = 1
     for extent in shape:
@@ -948,6 +958,17 @@ def _c_tensors(specs, arrays):
     return tensors
 
 
+def _actual(spec: TensorSpec, array: np.ndarray, tensor: _CTensor) -> np.ndarray:
+    """The output at the size that the run gave it."""
+    if not spec.bounded:
+        return array
+    shape = tuple(tensor.shape[axis] for axis in range(len(spec.shape)))
+    count = 1
+    for extent in shape:
+        count *= extent
+    return array.reshape(-1)[:count].reshape(shape)
+
+
 # ---- Contexts ----
 
 
@@ -983,7 +1004,10 @@ class Context:
         inputs: Mapping[str, np.ndarray],
         outputs: Optional[Mapping[str, np.ndarray]] = None,
     ) -> Dict[str, np.ndarray]:
-        """Runs the model. `outputs` are arrays to write to; the others are allocated."""
+        """Runs the model. `outputs` are arrays to write to; the others are allocated.
+
+        An output whose size depends on data is a view of the begin of an array for its bound.
+        """
         given = outputs or {}
         _check_names("input", self.inputs, inputs)
         _check_names("output", self.outputs, given)
@@ -995,7 +1019,10 @@ class Context:
             pointer = self._open_pointer()
             status = self._library.run(pointer, c_ins, len(ins), c_outs, len(outs))
             self._library.check(status, pointer)
-        return {spec.name: array for spec, array in zip(self.outputs, outs)}
+        return {
+            spec.name: _actual(spec, array, tensor)
+            for spec, array, tensor in zip(self.outputs, outs, c_outs)
+        }
 
     def close(self) -> None:
         """Frees the context once a run in progress is over; a second call does nothing."""

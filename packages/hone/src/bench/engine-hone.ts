@@ -3,7 +3,8 @@
  * have a context each and go through `run`. Output arrays are reused.
  */
 import { availableParallelism } from 'node:os';
-import type { Tensor } from 'hone-runtime/base/tensor';
+import { allocateData, elementCount, type Tensor } from 'hone-runtime/base/tensor';
+import type { Signature } from 'hone-runtime/runtime/session';
 import { type Engine, joinTurns, timeRuns } from './engine.ts';
 import type { OpenRequest } from './engine-protocol.ts';
 
@@ -29,7 +30,7 @@ export async function openHone(
   // Lanes write to arrays of their own: the first run's outputs stay what they are.
   const lanes = [session, ...others].map((context) => ({
     context,
-    outputs: context.runSync(inputs),
+    outputs: { ...context.runSync(inputs), ...roomOf(context.signature) },
   }));
   return {
     opened: {
@@ -56,4 +57,14 @@ export async function openHone(
       session.close();
     },
   };
+}
+
+/** Arrays for outputs whose size depends on data: as long as their bounds. */
+function roomOf({ outputs }: Signature): Record<string, Tensor> {
+  return Object.fromEntries(
+    outputs.flatMap(({ name, dtype, shape, bounded }) => {
+      if (bounded === undefined) return [];
+      return [[name, { dtype, shape, data: allocateData(dtype, elementCount(shape)) }] as const];
+    }),
+  );
 }

@@ -12,6 +12,7 @@ import { splitHost } from '../compile/host-split.ts';
 import { targetsOf } from '../compile/pipeline.ts';
 import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
+import { boundedAxes, visibleOutputs } from '../graph/extents.ts';
 import { valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { runPasses } from '../passes/index.ts';
@@ -123,5 +124,9 @@ function boundSpecs(graph: Graph): { inputs: ShownSpec[]; outputs: ShownSpec[] }
     const { name, type } = valueById(graph, id);
     return { name, dtype: type.dtype, shape: type.shape };
   };
-  return { inputs: graph.inputs.map(spec), outputs: graph.outputs.map(spec) };
+  const outputs = visibleOutputs(graph).map((id, i): ShownSpec => {
+    const bounded = boundedAxes(graph, i);
+    return bounded.length === 0 ? spec(id) : { ...spec(id), bounded };
+  });
+  return { inputs: graph.inputs.map(spec), outputs };
 }

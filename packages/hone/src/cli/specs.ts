@@ -8,6 +8,8 @@ export interface ShownSpec {
   readonly shape: readonly (number | string)[];
   /** Of values of maps: the key of each column. */
   readonly keys?: readonly (number | string)[];
+  /** Axes whose extent depends on data: the shape has their bounds. */
+  readonly bounded?: readonly number[];
 }
 
 /** As the file states it: named dimensions by name, unknown ones as "?". */
@@ -15,13 +17,20 @@ export function fileSpec({ name, dtype, type, shape }: SignatureValue): ShownSpe
   return { name, dtype: dtype ?? type, shape: (shape ?? ['?']).map((dim) => dim ?? '?') };
 }
 
-export function specJson({ name, dtype, shape, keys }: ShownSpec): ShownSpec {
-  return { name, dtype, shape, ...(keys === undefined ? {} : { keys }) };
+export function specJson({ name, dtype, shape, keys, bounded }: ShownSpec): ShownSpec {
+  return {
+    name,
+    dtype,
+    shape,
+    ...(keys === undefined ? {} : { keys }),
+    ...(bounded === undefined ? {} : { bounded }),
+  };
 }
 
-export function specLine({ name, dtype, shape, keys }: ShownSpec): string {
+export function specLine({ name, dtype, shape, keys, bounded = [] }: ShownSpec): string {
   const shown = keys === undefined ? '' : `  for ${shortList(keys)}`;
-  return `${name}  ${dtype} ${formatShape(shape)}${shown}`;
+  const sizes = shape.map((size, axis) => (bounded.includes(axis) ? `≤${size}` : size));
+  return `${name}  ${dtype} ${formatShape(sizes)}${shown}`;
 }
 
 const MOST_SHOWN = 8;

@@ -86,7 +86,7 @@ export class StepEmitter {
       if (item.kind === 'routine') {
         const kernel = this.symbols.ofRoutine(stage.body as RoutineBody);
         const why = { kernel, row: 'routine', why: 'a hand-written routine' };
-        const step = { kernel, buffers: this.#routinePlaces(plan, stage, place), parts: 0 };
+        const step = { kernel, buffers: this.#routinePlaces(plan, position, place), parts: 0 };
         this.#push({ kind: 'kernel', dims: [], label: own.label, ...step }, own, cost, why);
         return;
       }
@@ -284,14 +284,17 @@ export class StepEmitter {
     });
   }
 
-  /** A routine's operands, then its outputs. */
-  #routinePlaces(plan: StagePlan, stage: Stage, place: Place): readonly BufferRef[] {
-    return [...stage.operands, ...stage.outputs].map((view) => {
+  /** A routine's operands, its outputs, and memory to work in. */
+  #routinePlaces(plan: StagePlan, position: number, place: Place): readonly BufferRef[] {
+    const stage = at(plan.stages.stages, position);
+    const places = [...stage.operands, ...stage.outputs].map((view) => {
       const { name, layout } = at(plan.stages.buffers, view.buffer);
       const isWhole = view.offset === undefined && layout.block === 1 && !layout.halo.some(Boolean);
       invariant(isWhole, `routine ${stage.nodes.join(' + ')} sees a part of ${name}`);
       return this.#refOf(plan, view, place);
     });
+    const spaces = plan.workspaces.get(position) ?? [];
+    return [...places, ...spaces.map((_, index) => spaceOf(plan, position, index, place))];
   }
 
   #refOf({ stages, memory }: StagePlan, view: View, place: Place): BufferRef {

@@ -4,9 +4,10 @@
  */
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
-import type { Program, TensorSpec } from 'hone-runtime/artifact/program';
+import type { ExtentSpec, Program, TensorSpec } from 'hone-runtime/artifact/program';
 import type { RoutineCall } from '../backends/c/emit-routines.ts';
 import type { Graph, ValueId } from '../graph/types.ts';
+import { boundedAxes, visibleCount, visibleOutputs } from '../graph/extents.ts';
 import { valueById } from '../graph/walk.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { graphCost } from '../stages/cost.ts';
@@ -57,7 +58,8 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
   const program: Program = {
     name: graph.name,
     inputs: graph.inputs.map((id) => specOf(graph, id)),
-    outputs: graph.outputs.map((id) => specOf(graph, id)),
+    outputs: visibleOutputs(graph).map((id, i) => outputSpec(graph, id, i)),
+    ...(graph.extents === undefined ? {} : { extents: extentSpecs(graph) }),
     steps,
     ...(loops.length === 0 ? {} : { loops }),
     arenaBytes,
@@ -90,6 +92,23 @@ function specOf(graph: Graph, id: ValueId): TensorSpec {
   const { name, type } = valueById(graph, id);
   const bytes = elementCount(type.shape) * dtypeBytes(type.dtype);
   return { name, dtype: type.dtype, shape: type.shape, bytes };
+}
+
+function outputSpec(graph: Graph, id: ValueId, position: number): TensorSpec {
+  const spec = specOf(graph, id);
+  const bounded = boundedAxes(graph, position);
+  return bounded.length === 0 ? spec : { ...spec, bounded };
+}
+
+/** The outputs behind those that are seen, and what they say the extent of. */
+function extentSpecs(graph: Graph): readonly ExtentSpec[] {
+  const first = visibleCount(graph);
+  return graph.outputs.slice(first).map((id, k) => ({
+    name: valueById(graph, id).name,
+    of: (graph.extents ?? [])
+      .filter(({ from }) => from === first + k)
+      .map(({ output, axis }) => ({ output, axis })),
+  }));
 }
 
 /** Bytes of constants, each once; bodies share theirs with what is around them. */

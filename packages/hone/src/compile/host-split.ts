@@ -30,6 +30,16 @@ export function splitHost(graph: Graph, registry: Registry): HostSplit {
   if (!all.some(isText)) return { graph };
   const onHost = (node: Node): boolean =>
     [...node.inputs, ...node.outputs].some((id) => id !== null && isText(id));
+  if (graph.extents !== undefined) {
+    const node = graph.nodes.find(onHost);
+    const name = node?.name ?? graph.name;
+    fail(
+      'HONE-COMPILE-042',
+      `the model has texts (${name}) and outputs whose size depends on data; their steps in Node need fixed sizes`,
+      name,
+      'cut the model in two: the texts in one part, the sizes that depend on data in the other',
+    );
+  }
   const places = placeNodes(graph, onHost);
   const host = new Steps(graph, registry);
   const [before, core, after] = (['before', 'core', 'after'] as const).map((place) =>

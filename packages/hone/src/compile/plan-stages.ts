@@ -97,6 +97,8 @@ const NUMBER_BYTES = 8;
 
 function sizesOf(item: PlanItem, stage: Stage, stages: StageGraph): readonly number[] {
   if (item.kind === 'kernel') return workspacesOf(item.kernel);
+  if (stage.body.kind === 'routine')
+    return stage.body.workspaceBytes === undefined ? [] : [stage.body.workspaceBytes];
   if (item.kind === 'routine' || stage.body.kind !== 'control') return [];
   const inner = Math.max(0, ...item.bodies.map(({ memory }) => memory.arenaBytes));
   const { form } = stage.body;

@@ -4,7 +4,16 @@
  */
 import { invariant } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
-import type { Attrs, Constant, Graph, Node, Value, ValueId, ValueType } from './types.ts';
+import type {
+  Attrs,
+  Constant,
+  Graph,
+  Node,
+  OutputExtent,
+  Value,
+  ValueId,
+  ValueType,
+} from './types.ts';
 
 export interface NodeSpec {
   readonly op: string;
@@ -23,6 +32,7 @@ export class GraphBuilder {
   readonly #values: Value[] = [];
   readonly #nodes: Node[] = [];
   readonly #inputs: ValueId[] = [];
+  readonly #producers = new Map<ValueId, Node>();
   readonly #names = new Set<string>();
   /** First number to try behind a name that is taken: those below are taken too. */
   readonly #numbers = new Map<string, number>();
@@ -56,17 +66,22 @@ export class GraphBuilder {
         type,
       ),
     );
-    this.#nodes.push(
-      Object.freeze({
-        op: spec.op,
-        domain: spec.domain ?? '',
-        name,
-        inputs: Object.freeze([...spec.inputs]),
-        outputs: Object.freeze(outputs),
-        attrs: Object.freeze({ ...spec.attrs }),
-      }),
-    );
+    const node: Node = Object.freeze({
+      op: spec.op,
+      domain: spec.domain ?? '',
+      name,
+      inputs: Object.freeze([...spec.inputs]),
+      outputs: Object.freeze(outputs),
+      attrs: Object.freeze({ ...spec.attrs }),
+    });
+    this.#nodes.push(node);
+    for (const output of outputs) this.#producers.set(output, node);
     return outputs;
+  }
+
+  /** The node that computes a value; undefined for inputs and constants. */
+  producer(id: ValueId): Node | undefined {
+    return this.#producers.get(id);
   }
 
   value(id: ValueId): Value {
@@ -75,13 +90,14 @@ export class GraphBuilder {
     return value;
   }
 
-  finish(outputs: readonly ValueId[]): Graph {
+  finish(outputs: readonly ValueId[], extents: readonly OutputExtent[] = []): Graph {
     return Object.freeze({
       name: this.#name,
       inputs: Object.freeze([...this.#inputs]),
       outputs: Object.freeze([...outputs]),
       values: Object.freeze([...this.#values]),
       nodes: Object.freeze([...this.#nodes]),
+      ...(extents.length === 0 ? {} : { extents: Object.freeze([...extents]) }),
     });
   }
 

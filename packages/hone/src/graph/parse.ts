@@ -11,6 +11,7 @@ import type {
   Constant,
   Graph,
   Node,
+  OutputExtent,
   Value,
   ValueId,
   ValueType,
@@ -175,6 +176,7 @@ function readGraph(scanner: Scanner, options: GraphReadOptions): Graph {
     do outputs.push(reader.use());
     while (scanner.accept(','));
   }
+  const extents = scanner.accept('where') ? readExtents(scanner, reader, outputs) : [];
   scanner.expect('}');
   const { values, nodes } = reader;
   for (let id = 0; id < values.length; id++) {
@@ -186,7 +188,30 @@ function readGraph(scanner: Scanner, options: GraphReadOptions): Graph {
     outputs: Object.freeze(outputs),
     values: Object.freeze(values),
     nodes: Object.freeze(nodes),
+    ...(extents.length === 0 ? {} : { extents: Object.freeze(extents) }),
   });
+}
+
+/** `%y[0] = %n, …`: how much of an output is meant. */
+function readExtents(
+  scanner: Scanner,
+  reader: GraphReader,
+  outputs: readonly ValueId[],
+): OutputExtent[] {
+  const extents: OutputExtent[] = [];
+  const position = (): number => {
+    const place = outputs.indexOf(reader.use());
+    return place < 0 ? scanner.fail('not an output, before this') : place;
+  };
+  do {
+    const output = position();
+    scanner.expect('[');
+    const axis = scanner.integer();
+    scanner.expect(']');
+    scanner.expect('=');
+    extents.push({ output, axis, from: position() });
+  } while (scanner.accept(','));
+  return extents;
 }
 
 function readLine(scanner: Scanner, reader: GraphReader): void {

@@ -7,6 +7,8 @@
  *       return %z
  *     }
  *
+ * `return %z, %n where %z[1] = %n`: along axis 1, %z holds %n elements; the rest is room.
+ *
  * A node's name is left out when it is its first output's. `_` is an absent optional input. A
  * value's id is its position in the text; `%x@7` states another.
  */
@@ -56,7 +58,12 @@ function printBody(graph: Graph, options: GraphTextOptions, indent: string): str
   }
   printConstants(() => true);
   const outputs = graph.outputs.map((id) => printValueName(valueById(graph, id).name));
-  lines.push(`${inner}return${outputs.length === 0 ? '' : ` ${outputs.join(', ')}`}`);
+  const extents = (graph.extents ?? []).map(
+    ({ output, axis, from }) => `${outputs[output]}[${axis}] = ${outputs[from]}`,
+  );
+  const list = outputs.length === 0 ? '' : ` ${outputs.join(', ')}`;
+  const where = extents.length === 0 ? '' : ` where ${extents.join(', ')}`;
+  lines.push(`${inner}return${list}${where}`);
   return `graph ${printName(graph.name)}(${inputs}) {\n${lines.join('\n')}\n${indent}}`;
 }
 

@@ -56,10 +56,24 @@ export interface Node {
   readonly attrs: Attrs;
 }
 
+/** Along an axis, an output holds only as many elements as another output, an i64 scalar, says. */
+export interface OutputExtent {
+  /** Position among the graph's outputs. */
+  readonly output: number;
+  readonly axis: number;
+  /** Position of the output with the extent: one that the model's user does not see. */
+  readonly from: number;
+}
+
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly ValueId[];
   readonly outputs: readonly ValueId[];
   readonly values: readonly Value[];
   readonly nodes: readonly Node[];
+  /**
+   * Sizes that depend on data: shapes are bounds, these say how much of them is meant. Outputs that
+   * give extents come last.
+   */
+  readonly extents?: readonly OutputExtent[];
 }

@@ -46,6 +46,16 @@ export function verifyGraph(graph: Graph): Graph {
   for (const id of graph.outputs) {
     if (!defined.has(id)) wrong('007', graph, `output ${id} does not exist`);
   }
+  for (const { output, axis, from } of graph.extents ?? []) {
+    const value = graph.values[graph.outputs[output] ?? -1];
+    const extent = graph.values[graph.outputs[from] ?? -1]?.type;
+    if (value?.type.shape[axis] === undefined) {
+      wrong('010', graph, `output ${output} has no axis ${axis} to be shorter along`);
+    }
+    if (extent?.dtype !== 'i64' || extent.shape.length > 0) {
+      wrong('010', graph, `the extent of ${value.name} is no i64 scalar among the outputs`);
+    }
+  }
   return graph;
 }
 

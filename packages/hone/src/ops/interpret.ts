@@ -1,6 +1,7 @@
 /** Runs a Graph on host tensors through the operators' references: the oracle and constant folder. */
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
+import { actualOutputs } from '../graph/extents.ts';
 import type { Graph, Node, ValueId, ValueType } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from './registry.ts';
@@ -30,14 +31,20 @@ export function evaluateNode(
   });
 }
 
-/** Outputs of a graph, in order; inputs in the order of `graph.inputs`. */
+/**
+ * Outputs of a graph, in order; inputs in the order of `graph.inputs`. Sizes that depend on data are
+ * the actual ones, and the extents that say so are left out.
+ */
 export function interpret(
   graph: Graph,
   inputs: readonly Tensor[],
   registry: Registry = standardRegistry,
 ): readonly Tensor[] {
   const values = interpretAll(graph, inputs, registry);
-  return graph.outputs.map((id) => values(id));
+  return actualOutputs(
+    graph,
+    graph.outputs.map((id) => values(id)),
+  );
 }
 
 /** As `interpret`, but gives every value of the graph (for per-layer comparison). */

@@ -39,7 +39,7 @@ export function compactGraph(graph: Graph, names: ReadonlyMap<ValueId, string>):
       known.set(id, outputs[i] ?? -1);
     });
   }
-  return builder.finish(graph.outputs.map(use));
+  return builder.finish(graph.outputs.map(use), graph.extents);
 }
 
 /** Nodes that an output depends on. */

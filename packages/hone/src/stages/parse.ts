@@ -177,7 +177,8 @@ function readBody(scanner: Scanner, options: StagesReadOptions): Stage['body'] {
     scanner.expect('scalars');
     scanner.expect('[');
     const scalars = scanner.list(']', () => scanner.number());
-    return { kind, routine, dims, scalars };
+    const workspace = scanner.accept('workspace') ? { workspaceBytes: scanner.integer() } : {};
+    return { kind, routine, dims, scalars, ...workspace };
   }
   return scanner.fail(`${kind} is not a kind of stage`);
 }

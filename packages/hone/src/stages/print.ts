@@ -86,10 +86,14 @@ export function printBody(body: StageBody, options: TensorTextOptions = {}): rea
         `  b = ${printExpr(body.b)}`,
         outLine(body.outIndex, body.epilogue),
       ];
-    case 'routine':
+    case 'routine': {
+      const scalars = body.scalars.map(printNumber).join(', ');
+      const workspace =
+        body.workspaceBytes === undefined ? '' : ` workspace ${body.workspaceBytes}`;
       return [
-        `routine ${printName(body.routine)} dims ${extents(body.dims)} scalars [${body.scalars.map(printNumber).join(', ')}]`,
+        `routine ${printName(body.routine)} dims ${extents(body.dims)} scalars [${scalars}]${workspace}`,
       ];
+    }
     case 'control':
       return [
         printForm(body.form),

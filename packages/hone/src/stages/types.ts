@@ -119,6 +119,8 @@ export interface RoutineBody {
   readonly dims: readonly number[];
   /** Real-valued parameters. */
   readonly scalars: readonly number[];
+  /** Memory to work in, behind the outputs; absent: none. */
+  readonly workspaceBytes?: number;
 }
 
 /** The output is operand 0's elements in the same row-major order under another shape: no code. */

@@ -145,6 +145,7 @@ function tensorSpec(field: Field): TensorSpec {
     shape: list(member(field, 'shape')).map(count),
     bytes: count(member(field, 'bytes')),
     ...parseKeys(field),
+    ...(hasMember(field, 'bounded') ? { bounded: list(member(field, 'bounded')).map(count) } : {}),
   };
 }
 

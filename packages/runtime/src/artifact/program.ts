@@ -14,6 +14,14 @@ export interface TensorSpec {
   readonly bytes: number;
   /** The model has maps here: the key of each position of the last axis. */
   readonly keys?: MapKeys;
+  /** Axes whose extent depends on data: `shape` and `bytes` are bounds there. Absent: none. */
+  readonly bounded?: readonly number[];
+}
+
+/** An i64 that a run computes and its caller does not see: how much of some outputs is meant. */
+export interface ExtentSpec {
+  readonly name: string;
+  readonly of: readonly { readonly output: number; readonly axis: number }[];
 }
 
 /** Keys of a map, all texts or all whole numbers. */
@@ -98,6 +106,8 @@ export interface Program {
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** The buffer of number k is output `outputs.length + k`. */
+  readonly extents?: readonly ExtentSpec[];
   /** Steps in order, but for what control steps say; all workers finish one before the next begins. */
   readonly steps: readonly Step[];
   readonly loops?: readonly ProgramLoop[];

@@ -2,6 +2,8 @@
  * Loads an artifact and runs it. A session is a context itself; further contexts share its weights
  * and run at the same time. Inputs and outputs are not copied: C works on the arrays given.
  *
+ * An output whose size depends on data is a view of the begin of an array for the bound of its size.
+ *
  * A context runs one request at a time; asynchronous requests queue up in order. An input that is
  * changed, or an output buffer that is read, before its run is over gives undefined contents.
  */
@@ -23,7 +25,7 @@ import {
   openCLibrary,
 } from './drivers/c.ts';
 import { withHost } from './host-context.ts';
-import { bindInputs, bindOutputs, type Tensors } from './tensors.ts';
+import { actualOutputs, bindInputs, bindOutputs, type Tensors } from './tensors.ts';
 import { openWeights } from './weights-file.ts';
 
 export interface LoadOptions extends ContextOptions {
@@ -39,7 +41,7 @@ export interface LoadOptions extends ContextOptions {
 }
 
 export interface RunOptions {
-  /** Arrays for outputs to be written to; the others are allocated. */
+  /** Arrays for outputs to be written to, as long as their bounds; the others are allocated. */
   readonly outputs?: Tensors;
 }
 
@@ -205,8 +207,7 @@ function makeContext(
   };
   const runSync: Context['runSync'] = (inputs, options = {}) => {
     const bound = bind(inputs, options);
-    library.run(pointer, bound.inputs, bound.native);
-    return bound.tensors;
+    return actualOutputs(bound, signature, library.run(pointer, bound.inputs, bound.native));
   };
   return {
     signature,
@@ -219,8 +220,7 @@ function makeContext(
         // One after the other, without holding a thread of the process while waiting.
         const turn = last.then(() => library.runAsync(pointer, bound.inputs, bound.native));
         last = turn.catch(() => {});
-        await turn;
-        return bound.tensors;
+        return actualOutputs(bound, signature, await turn);
       } finally {
         pending--;
         if (closed && pending === 0) end();

@@ -6,7 +6,7 @@ import { fail } from '../base/diagnostics.ts';
 import { type DType, dtypeBytes, type TypedArray } from '../base/dtype.ts';
 import { allocateData, elementCount, type Tensor } from '../base/tensor.ts';
 import type { TensorSpec } from '../artifact/program.ts';
-import type { NativeTensor } from './drivers/c.ts';
+import type { NativeTensor, Shapes } from './drivers/c.ts';
 
 /** Tensors by name. */
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -52,9 +52,34 @@ export function bindOutputs(specs: readonly TensorSpec[], reuse: Tensors = {}): 
   return { native, tensors };
 }
 
-/** "f32 [1,3,224,224]" */
-export function signatureText(spec: { dtype: DType; shape: readonly number[] }): string {
-  return `${spec.dtype} [${spec.shape.join(',')}]`;
+/** The outputs after a run: those whose size depends on data are cut to what they are. */
+export function actualOutputs(
+  { tensors }: BoundOutputs,
+  { outputs }: { readonly outputs: readonly TensorSpec[] },
+  shapes: Shapes,
+): Record<string, Tensor> {
+  if (outputs.every(({ bounded = [] }) => bounded.length === 0)) return tensors;
+  return Object.fromEntries(
+    outputs.map(({ name, bounded }, i) => {
+      const tensor = tensors[name] as Tensor;
+      const shape = shapes[i] ?? tensor.shape;
+      if (bounded === undefined) return [name, tensor];
+      const data = (tensor.data as TypedArray).subarray(0, elementCount(shape));
+      return [name, { dtype: tensor.dtype, shape, data }];
+    }),
+  );
+}
+
+/** "f32 [1,3,224,224]"; with "≤100" where the size depends on data and 100 is its bound. */
+export function signatureText(spec: {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bounded?: readonly number[];
+}): string {
+  const sizes = spec.shape.map((size, axis) =>
+    spec.bounded?.includes(axis) === true ? `≤${size}` : size,
+  );
+  return `${spec.dtype} [${sizes.join(',')}]`;
 }
 
 function names(specs: readonly TensorSpec[]): string {

@@ -50,6 +50,9 @@ export function programTable(request: ProgramTableRequest): string {
     const trips = count === undefined ? 'INT64_MAX' : `${count}LL`;
     return `{${trips}, ${limit}LL, ${fault}, ${loopRefs[l]}, ${before}, ${moves[l]?.length ?? 0}}`;
   });
+  const extents = (program.extents ?? []).flatMap(({ of }, k) =>
+    of.map(({ output, axis }) => `{${output}, ${axis}, ${k}}`),
+  );
   const checks = cpuChecks(target).map((check) => `HONE_CPU_${check}`);
   return `/* The compiled program of ${commentText(program.name)}: written by hone, see hone_program.h. */
 #include "hone_program.h"
@@ -57,6 +60,7 @@ export function programTable(request: ProgramTableRequest): string {
 ${kernels.map((name) => `hone_kernel ${name};\n`).join('')}
 ${table('hone_spec inputs', program.inputs.map(specRow))}
 ${table('hone_spec outputs', program.outputs.map(specRow))}
+${table('hone_extent extents', extents)}
 ${table('hone_ref refs', refs.rows)}
 ${table('int64_t dims', dims)}
 ${table('hone_step steps', steps)}
@@ -73,6 +77,9 @@ ${loops.length === 0 ? '' : `${table('hone_loop loops', loopRows)}\n${table('hon
   .dims = dims,
 ${loops.length === 0 ? '' : '  .loops = loops,\n  .moves = moves,\n'}  .input_count = ${program.inputs.length},
   .output_count = ${program.outputs.length},
+  .extents = extents,
+  .extent_count = ${extents.length},
+  .hidden_count = ${program.extents?.length ?? 0},
   .step_count = ${program.steps.length},
   .ref_count = ${refs.rows.length},
 ${loops.length === 0 ? '' : `  .loop_count = ${loops.length},\n`}  .texts = ${program.host === undefined ? 0 : 1},
@@ -257,7 +264,7 @@ function checkRef(program: Program, ref: BufferRef, label: string): void {
     arena: program.arenaBytes,
     weights: program.weightsBytes,
     input: program.inputs.length - 1,
-    output: program.outputs.length - 1,
+    output: program.outputs.length + (program.extents?.length ?? 0) - 1,
   }[ref.space];
   const place = 'offset' in ref ? ref.offset : ref.index;
   invariant(

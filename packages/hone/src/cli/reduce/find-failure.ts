@@ -12,6 +12,7 @@ import { type CompileOptions, writeArtifact } from '../../compile/index.ts';
 import { compileForTargets } from '../../compile/pipeline.ts';
 import { importOnnx, type OnnxModel } from '../../frontends/onnx/index.ts';
 import type { Graph } from '../../graph/types.ts';
+import { visibleOutputs } from '../../graph/extents.ts';
 import { valueById } from '../../graph/walk.ts';
 import { interpret } from '../../ops/interpret.ts';
 import { standardRegistry } from '../../ops/registry.ts';
@@ -79,7 +80,7 @@ async function compareRun(
     const given = specs.flatMap(({ name }) => inputs[name] ?? []);
     const results = interpret(graph, given, options.registry ?? standardRegistry);
     const expected = Object.fromEntries(
-      graph.outputs.flatMap((id, i) => {
+      visibleOutputs(graph).flatMap((id, i) => {
         const tensor = results[i];
         return tensor === undefined || tensor.dtype === 'string'
           ? []

@@ -7,6 +7,7 @@
 import { at, invariant } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, ValueId } from '../../graph/types.ts';
+import { withOutputs } from '../../graph/extents.ts';
 import { valueById } from '../../graph/walk.ts';
 import { inputType, requireDType } from '../../ops/checks.ts';
 import { defineOp, type OpDef } from '../../ops/define-op.ts';
@@ -128,5 +129,6 @@ export function watchValues(
       attrs,
     });
   }
-  return { graph: { ...graph, nodes, values: all, outputs }, outputs: names, means };
+  const watched = withOutputs({ ...graph, nodes, values: all }, outputs);
+  return { graph: watched, outputs: names, means };
 }

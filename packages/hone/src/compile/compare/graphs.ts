@@ -7,6 +7,7 @@ import { load, type Session } from 'hone-runtime';
 import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import path from 'node:path';
 import type { Graph, ValueId } from '../../graph/types.ts';
+import { withOutputs } from '../../graph/extents.ts';
 import { producers } from '../../graph/walk.ts';
 import { writeArtifact } from '../build-artifact.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
@@ -40,7 +41,7 @@ export async function compileValues(
     if (value !== undefined && real && made.has(value.id)) ids.set(name, value.id);
   }
   if (ids.size === 0) return { evaluate: () => new Map(), names: new Set(), close: () => {} };
-  const widened = { ...graph, outputs: [...ids.values()] };
+  const widened = withOutputs(graph, [...ids.values()]);
   const model = await compileBuiltGraph(widened, options);
   const artifact = path.join(
     folder,

@@ -13,6 +13,7 @@ import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { withScratch } from '../../backends/c/toolchain-run.ts';
 import { importOnnx, openOnnx } from '../../frontends/onnx/index.ts';
 import type { Graph } from '../../graph/types.ts';
+import { visibleOutputs } from '../../graph/extents.ts';
 import { valueById } from '../../graph/walk.ts';
 import { type Answers, classesOf, compareAnswers } from '../answers.ts';
 import { type Carried, findCarried, withCarried } from '../calibrate/carried.ts';
@@ -116,12 +117,12 @@ async function compareGraphs(
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(chosen.registry === undefined ? {} : { registry: chosen.registry }),
   };
-  const outputs = source.outputs.map((id) => valueById(source, id).name);
   const carried = findCarried(source, chosen.calibrated?.carried);
   const inputs = session.signature.inputs.map((spec): SampleSpec => {
     return carried.has(spec.name) ? { ...spec, optional: true } : spec;
   });
   const types = new Map(inputs.map((spec) => [spec.name, spec]));
+  const outputs = visibleOutputs(source).map((id) => valueById(source, id).name);
   onProgress?.('compiling the model in fp32');
   const original = await compileValues(source, [...names, ...outputs], folder, compileOptions);
   const rest = [...names].filter((name) => !original.names.has(name));

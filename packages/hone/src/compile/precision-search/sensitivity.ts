@@ -8,6 +8,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import path from 'node:path';
 import type { Attrs, Graph, Node, Value, ValueId, ValueType } from '../../graph/types.ts';
+import { withOutputs } from '../../graph/extents.ts';
 import { constantTensor, valueById } from '../../graph/walk.ts';
 import { completeAttrs } from '../../ops/builder.ts';
 import type { Registry } from '../../ops/registry.ts';
@@ -135,7 +136,7 @@ function doubleContractions(
       },
     ];
   });
-  return { graph: { ...graph, values, nodes, outputs }, outputs: listed };
+  return { graph: withOutputs({ ...graph, values, nodes }, outputs), outputs: listed };
 }
 
 /** Weights after their way through int8. */

@@ -1,14 +1,27 @@
 /**
- * What a name stands for while a model is imported: a tensor of the Graph, or a list or an optional of
- * such. Lists and optionals exist only here: how many tensors they hold is known when the model is
- * imported, so the Graph has the tensors alone. The tensors of a list `x` are called `x.0`, `x.1`, ….
+ * What a name stands for while a model is imported: a tensor of the Graph, a tensor with room for more
+ * elements than are meant, or a list or an optional of such. All but tensors exist only here: how many
+ * tensors a list holds is known when the model is imported, so the Graph has the tensors alone. The
+ * tensors of a list `x` are called `x.0`, `x.1`, ….
  * Maps whose keys are known are the tensor of their values.
  */
 import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
+import type { Int } from './bounded/ints.ts';
 
-export type Entity = ValueId | SequenceEntity | OptionalEntity | MapsEntity;
+export type Entity = ValueId | BoundedEntity | SequenceEntity | OptionalEntity | MapsEntity;
+
+/**
+ * A tensor whose size depends on data: its shape has the bounds, the part that is meant lies at the
+ * begin of every axis. What is behind that part is unspecified.
+ */
+export interface BoundedEntity {
+  readonly kind: 'bounded';
+  readonly id: ValueId;
+  /** The extents that are meant, one per axis. */
+  readonly sizes: readonly Int[];
+}
 
 /** One map, or one for each row: the values as a tensor, a column for each key. */
 export interface MapsEntity {
@@ -39,6 +52,7 @@ export function sequenceOf(items: readonly Entity[]): SequenceEntity {
 export function tensorOf(entity: Entity, reader: string): ValueId {
   if (isTensor(entity)) return entity;
   if (entity.kind === 'optional' && entity.item !== null) return tensorOf(entity.item, reader);
+  if (entity.kind === 'bounded') return failBounded(reader);
   const given = { sequence: 'a sequence', map: 'maps', optional: 'an optional without a value' };
   return fail(
     'HONE-ONNX-019',
@@ -48,13 +62,23 @@ export function tensorOf(entity: Entity, reader: string): ValueId {
   );
 }
 
+/** A reader that only takes tensors of fixed sizes. */
+export function failBounded(reader: string): never {
+  return fail(
+    'HONE-SHAPE-002',
+    `${reader} reads a tensor whose size depends on the model's input data, which it cannot yet`,
+    reader,
+    'export the model with fixed sizes up to here, or cut it in front of this node; docs/data-dependent-sizes.md lists what is supported',
+  );
+}
+
 /** The tensors inside, in order, with the names they have outside of the model. */
 export function flatten(
   entity: Entity,
   name: string,
-): readonly { readonly name: string; readonly id: ValueId }[] {
-  if (isTensor(entity)) return [{ name, id: entity }];
-  if (entity.kind === 'map') return [{ name, id: entity.values }];
+): readonly { readonly name: string; readonly entity: ValueId | BoundedEntity }[] {
+  if (isTensor(entity) || entity.kind === 'bounded') return [{ name, entity }];
+  if (entity.kind === 'map') return [{ name, entity: entity.values }];
   if (entity.kind === 'optional') return entity.item === null ? [] : flatten(entity.item, name);
   return entity.items.flatMap((item, i) => flatten(item, `${name}.${i}`));
 }

@@ -40,7 +40,7 @@ export function importSubgraphs(
   for (const free of new Set(sources.flatMap((graph) => [...freeNames(graph)]))) {
     const id = outerValue(scope, free);
     if (id === undefined) continue;
-    if (!isTensor(id)) failUndecided(node, name, `reads ${free}, which is a ${id.kind}`);
+    if (!isTensor(id)) failUndecided(node, name, `reads ${free}, ${what(id)}`);
     if (scope.builder.graph.value(id).constant === undefined) captured.set(free, id);
     else constants.set(free, id);
   }
@@ -72,11 +72,15 @@ export function importSubgraphs(
       inner.values.set(free, builder.graph.storedConstant(constant, type, free));
     }
     const outputs = importGraph(inner, source).map((entity) =>
-      isTensor(entity) ? entity : failUndecided(node, name, `gives a ${entity.kind}`),
+      isTensor(entity) ? entity : failUndecided(node, name, `gives ${what(entity)}`),
     );
     graphs.set(source, builder.graph.finish(outputs));
   }
   return { graphs, captures: [...captured.values()] };
+}
+
+function what(entity: Exclude<Entity, ValueId>): string {
+  return entity.kind === 'bounded' ? 'a tensor whose size depends on data' : `a ${entity.kind}`;
 }
 
 /** Sequences and optionals need branches and trip counts that are known: then nothing is left of them. */

@@ -21,7 +21,8 @@ import {
 } from './attributes.ts';
 import { MAX_ELEMENTS } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
-import { type Entity, isTensor, tensorOf } from './entities.ts';
+import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
+import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
 import { importSubgraphs } from './import-control.ts';
 import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
@@ -106,24 +107,36 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
     if (moved !== undefined) return moved;
   }
   if (isMapOp(node)) return importMapOp(scope, node, name, entities, attributes);
-  const inputs = entities.map((entity) =>
-    entity === null ? null : tensorOf(entity, `node ${name} (${node.op})`),
-  );
+  const given = entities.map((entity) => tensorEntityOf(entity, `node ${name} (${node.op})`));
+  if (given.some((entity) => entity !== null && !isTensor(entity))) {
+    const [first] = given;
+    if (isBypassed(node) && first != null && node.outputs.length < 2) return [first];
+    return importOperator(scope, node, name, given, attributes);
+  }
+  const inputs = given as readonly (ValueId | null)[];
   const special = importSpecial(scope, node, name, inputs, attributes);
   if (special !== undefined) return special;
   if (node.op === 'If' && node.domain === '') {
     const branch = constantBranch(scope, node, inputs);
     if (branch !== undefined) return inlineBranch(scope, node, name, branch);
-    return importChoice(scope, node, name, inputs, (): readonly (ValueId | undefined)[] =>
+    return importChoice(scope, node, name, inputs, (): readonly (Entity | undefined)[] =>
       importOperator(scope, node, name, inputs, attributes),
     );
   }
   if (node.op === 'Loop' && node.domain === '') {
-    return importLoop(scope, node, name, inputs, (): readonly (ValueId | undefined)[] =>
+    return importLoop(scope, node, name, inputs, (): readonly (Entity | undefined)[] =>
       importOperator(scope, node, name, inputs, attributes),
     );
   }
   return importOperator(scope, node, name, inputs, attributes);
+}
+
+/** The tensor of an input, with room or without. */
+function tensorEntityOf(entity: Entity | null, reader: string): TensorEntity | null {
+  if (entity === null || isTensorEntity(entity)) return entity;
+  if (entity.kind === 'optional' && entity.item !== null)
+    return tensorEntityOf(entity.item, reader);
+  return tensorOf(entity, reader);
 }
 
 /** Nodes on sequences and optionals; undefined where every input is a tensor. */
@@ -136,7 +149,7 @@ function importContainers(
 ): readonly Entity[] | undefined {
   if (node.op === 'SequenceMap') return mapSequence(scope, node, name, entities, importGraph);
   if (SEQUENCE_OPS.has(node.op)) return importSequenceOp(scope, node, name, entities, attributes);
-  if (entities.every((entity) => entity === null || isTensor(entity))) return undefined;
+  if (entities.every((entity) => entity === null || isTensorEntity(entity))) return undefined;
   if (node.op === 'Identity') return entities.flatMap((entity) => entity ?? []);
   if (node.op === 'Loop') return unrollLoop(scope, node, name, entities, importGraph);
   return undefined;
@@ -151,7 +164,7 @@ function importChoice(
   node: OnnxNode,
   name: string,
   inputs: readonly (ValueId | null)[],
-  asNode: () => readonly (ValueId | undefined)[],
+  asNode: () => readonly (Entity | undefined)[],
 ): readonly (Entity | undefined)[] {
   try {
     return asNode();
@@ -219,7 +232,7 @@ function importLoop(
   node: OnnxNode,
   name: string,
   inputs: readonly (ValueId | null)[],
-  asNode: () => readonly (ValueId | undefined)[],
+  asNode: () => readonly (Entity | undefined)[],
 ): readonly (Entity | undefined)[] {
   try {
     return asNode();
@@ -234,14 +247,21 @@ function importOperator(
   scope: Scope,
   node: OnnxNode,
   name: string,
-  given: readonly (ValueId | null)[],
+  given: readonly (TensorEntity | null)[],
   attributes: readonly OnnxAttribute[],
-): readonly (ValueId | undefined)[] {
+): readonly (Entity | undefined)[] {
   const { builder, state } = scope;
   let def = state.registry.find(node.op, node.domain);
   if (def === undefined)
     return failUnsupported(collectOperators(state.model, { nodes: [node] }, state.registry, true));
-  let inputs = given;
+  let inputs = given.map((entity) =>
+    entity === null || isTensor(entity) ? entity : entity.id,
+  ) as readonly (ValueId | null)[];
+  const withRoom = new Map(
+    given.flatMap((entity) =>
+      entity === null || isTensor(entity) ? [] : [[entity.id, entity] as const],
+    ),
+  );
   let attrs: Record<string, AttrValue> = {};
   for (const attribute of attributes) {
     const value = plainAttribute(attribute, state.model.external, name);
@@ -259,10 +279,24 @@ function importOperator(
       def = state.registry.find(upgraded.op, node.domain) ?? def;
     }
   }
+  const reader = `node ${name} (${node.op})`;
+  // An upgrade that computes with a tensor does not know of its room.
+  if ([...withRoom.keys()].some((id) => !inputs.includes(id))) failBounded(reader);
   if (graphsOf(node).length > 0) {
+    if (withRoom.size > 0) failBounded(reader);
     ({ inputs, attrs } = withSubgraphs(scope, node, name, def, inputs, attrs));
   }
   checkAttributes(def, attrs, name);
+  const bounded = importBounded({
+    builder,
+    name,
+    op: def.name,
+    domain: def.domain ?? '',
+    attrs: completeAttrs(def, attrs, name),
+    inputs: inputs.map((id) => (id === null ? null : (withRoom.get(id) ?? id))),
+    outputs: wantedOutputs(node).length,
+  });
+  if (bounded !== undefined) return bounded;
   return addNode(scope, node, name, def, inputs, attrs);
 }
 

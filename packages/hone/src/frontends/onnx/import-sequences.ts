@@ -91,6 +91,7 @@ function list(ctx: Context, k: number): SequenceEntity {
   if (isTensor(entity)) return bad(ctx, `input ${k} is a tensor, not a sequence`);
   if (entity.kind === 'sequence') return entity;
   if (entity.kind === 'map') return bad(ctx, `input ${k} is a sequence of maps, which stay whole`);
+  if (entity.kind === 'bounded') return bad(ctx, `input ${k} is a tensor, not a sequence`);
   const { item } = entity;
   if (item === null || isTensor(item) || item.kind !== 'sequence') {
     return bad(ctx, `input ${k} is not a sequence`);

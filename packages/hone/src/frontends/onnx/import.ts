@@ -8,11 +8,13 @@
 import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
-import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
+import type { Graph, OutputExtent, ValueId, ValueType } from '../../graph/types.ts';
 import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
 import { collectOperators, functionTable } from './analyze.ts';
 import type { InputPlan } from './bind-containers.ts';
 import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
+import { isTensorEntity, sizedOf } from './bounded/index.ts';
+import { type Int, isKnown } from './bounded/ints.ts';
 import { type Entity, flatten, isTensor, sequenceOf } from './entities.ts';
 import { newFoldBudget } from './fold.ts';
 import { importNodes, throughBypassed } from './import-nodes.ts';
@@ -48,7 +50,8 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
   if (unsupported.length > 0) failUnsupported({ unsupported });
   const scope = openScope(model, options);
   importNodes(scope, graph.nodes);
-  const outputs = graph.outputs.flatMap(({ name }) => namedOutputs(scope, name));
+  const named = graph.outputs.flatMap(({ name }) => namedOutputs(scope, name));
+  const outputs = named.map(({ id }) => id);
   if (outputs.length === 0 || new Set(outputs).size < outputs.length) {
     fail(
       'HONE-ONNX-021',
@@ -57,6 +60,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       'the model is not valid ONNX: export it again',
     );
   }
+  const { hidden, extents } = extentsOf(scope, named);
   const names = [...realInputs(graph), ...graph.outputs].map(({ name }) => name);
   const keys = names.flatMap((name) => {
     const entity = scope.values.get(name);
@@ -65,7 +69,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       : [[name, entity.keys] as const];
   });
   return {
-    graph: scope.builder.graph.finish(outputs),
+    graph: scope.builder.graph.finish([...outputs, ...hidden], extents),
     notes: scope.state.notes,
     keys: Object.fromEntries(keys),
   };
@@ -143,11 +147,18 @@ function outputNames(graph: OnnxGraph): ReadonlyMap<string, string> {
   return throughBypassed(new Map(graph.outputs.map(({ name }) => [name, name])), graph.nodes);
 }
 
+interface NamedOutput {
+  readonly id: ValueId;
+  readonly name: string;
+  /** As they are meant; some may be computed by the run. */
+  readonly sizes: readonly Int[];
+}
+
 /** The tensors of an output, each under its name. */
-function namedOutputs(scope: Scope, name: string): readonly ValueId[] {
+function namedOutputs(scope: Scope, name: string): readonly NamedOutput[] {
   const entity = resolve(scope, name, `the list of outputs`);
   const parts = flatten(entity, name);
-  if (!isTensor(entity)) {
+  if (!isTensorEntity(entity)) {
     const list = parts.length === 0 ? 'nothing' : parts.map((part) => part.name).join(', ');
     scope.state.notes.push(
       entity.kind === 'map'
@@ -155,7 +166,40 @@ function namedOutputs(scope: Scope, name: string): readonly ValueId[] {
         : `output ${name} is a ${entity.kind}: it is given as ${list}`,
     );
   }
-  return parts.map((part) => namedOutput(scope, part.id, part.name));
+  return parts.map((part) => {
+    const { id, sizes } = sizedOf(scope.builder, part.entity);
+    if (!sizes.every(isKnown)) {
+      const shape = sizes.map((size) => (isKnown(size) ? size : `≤${size.max}`)).join(',');
+      scope.state.notes.push(
+        `output ${part.name} has a size that depends on data: it is planned as [${shape}]`,
+      );
+    }
+    return { id: namedOutput(scope, id, part.name), name: part.name, sizes };
+  });
+}
+
+/** Outputs behind the others that say how much of those is meant. */
+function extentsOf(
+  scope: Scope,
+  outputs: readonly NamedOutput[],
+): { readonly hidden: readonly ValueId[]; readonly extents: readonly OutputExtent[] } {
+  const hidden = new Map<ValueId, ValueId>();
+  const extents: OutputExtent[] = [];
+  for (const [output, { name, sizes }] of outputs.entries()) {
+    for (const [axis, size] of sizes.entries()) {
+      if (isKnown(size)) continue;
+      if (!hidden.has(size.id)) {
+        const options = { outputNames: [`${name}.size${axis}`] };
+        hidden.set(size.id, scope.builder.op('Identity', [size.id], {}, options));
+      }
+      extents.push({
+        output,
+        axis,
+        from: outputs.length + [...hidden.keys()].indexOf(size.id),
+      });
+    }
+  }
+  return { hidden: [...hidden.values()], extents };
 }
 
 /** The value of an output, under the output's name. */

@@ -9,9 +9,10 @@ import { Expand, Tile } from './expand.ts';
 import { Gather, GatherElements, GatherND } from './gather.ts';
 import { ConstantOfShape, EyeLike, Range } from './generate.ts';
 import { AffineGrid, GridSample } from './grid-sample.ts';
-import { NonMaxSuppression } from './non-max-suppression.ts';
+import { NonMaxSuppression, PaddedNonMaxSuppression } from './non-max-suppression.ts';
 import { OneHot } from './one-hot.ts';
 import { Pad } from './pad.ts';
+import { Positions } from './positions.ts';
 import { Flatten, Identity, Reshape, Squeeze, Unsqueeze } from './reshape.ts';
 import { Resize, Upsample } from './resize.ts';
 import { ReverseSequence } from './reverse-sequence.ts';
@@ -31,5 +32,5 @@ export const TENSOR_OPS: readonly OpDef[] = [
   ...[Expand, Tile, Resize, Upsample, GridSample, AffineGrid],
   ...[DepthToSpace, SpaceToDepth, Col2Im],
   ...[Shape, Size, ConstantOfShape, Range, EyeLike, OneHot],
-  ...[TopK, Compress, NonZero, Unique, NonMaxSuppression],
+  ...[TopK, Compress, NonZero, Unique, NonMaxSuppression, PaddedNonMaxSuppression, Positions],
 ];

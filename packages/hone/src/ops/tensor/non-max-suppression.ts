@@ -1,9 +1,10 @@
 /** NonMaxSuppression. */
-import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs } from '../../graph/types.ts';
-import { constantInput, inputType, int, intAttr, shapeError } from '../checks.ts';
+import { constantInput, inputType, int, intAttr, requiredInt, shapeError } from '../checks.ts';
 import { defineOp } from '../define-op.ts';
 import { typesOf } from './data-sized.ts';
+import { HONE_DOMAIN } from './positions.ts';
 
 interface Box {
   readonly top: number;
@@ -108,6 +109,71 @@ export const NonMaxSuppression = defineOp({
       { inputs: [boxes, scores, most, one(0.5), one(0.4)] },
       { note: 'no limits', inputs: [boxes, scores] },
       { note: 'centers', inputs: [boxes, scores, most, one(0.5)], attrs: { center_point_box: 1 } },
+    ];
+  },
+});
+
+/**
+ * The same with room for as many boxes as there can be: zeros behind the chosen ones, and how many those
+ * are. No model has this operator: the importer makes it where boxes are data.
+ */
+export const PaddedNonMaxSuppression = defineOp({
+  kind: 'core',
+  name: 'PaddedNonMaxSuppression',
+  domain: HONE_DOMAIN,
+  doc: 'As NonMaxSuppression, with room for `room` boxes of each class, and how many were chosen.',
+  since: 1,
+  attrs: { center_point_box: int(0), room: requiredInt },
+  infer: (ctx) => {
+    const [batches = 0] = inputType(ctx, 0).shape;
+    const classes = inputType(ctx, 1).shape[1] ?? 0;
+    return [
+      { dtype: 'i64', shape: [batches * classes * intAttr(ctx.attrs, 'room'), 3] },
+      { dtype: 'i64', shape: [] },
+    ];
+  },
+  lower: (ctx) => {
+    const [batches, classes, count] = inputType(ctx, 1).shape as [number, number, number];
+    if (count >= 2 ** 31) return 'more boxes than 32-bit numbers count';
+    const [room, center] = [intAttr(ctx.attrs, 'room'), intAttr(ctx.attrs, 'center_point_box')];
+    const dims = [batches, classes, count, room, center];
+    const workspaceBytes = batches * classes * (count + 1) * 4;
+    return [{ kind: 'routine', routine: 'suppress', dims, scalars: [], workspaceBytes }];
+  },
+  reference: (inputs, attrs, ctx) => {
+    const room = intAttr(attrs, 'room');
+    const [most] = toNumbers(inputs[2] as Tensor);
+    const limited = fromNumbers('i64', [], [Math.min(most ?? 0, room)]);
+    const chosen = suppress([...inputs.slice(0, 2), limited, ...inputs.slice(3)], attrs);
+    const shape = ctx.outputTypes[0]?.shape ?? [0, 3];
+    const padded = new Float64Array(elementCount(shape));
+    padded.set(toNumbers(chosen));
+    const count = chosen.shape[0] ?? 0;
+    return [fromNumbers('i64', shape, padded), fromNumbers('i64', [], [count])];
+  },
+  cases: () => {
+    const boxes = fromNumbers(
+      'f32',
+      [1, 4, 4],
+      [0, 0, 1, 1, 0, 0.1, 1, 1.1, 0, 10, 1, 11, 0, 100, 1, 101],
+    );
+    const scores = fromNumbers('f32', [1, 2, 4], [0.9, 0.75, 0.6, 0.3, 0.1, 0.9, 0.9, 0.2]);
+    const one = (value: number): Tensor => fromNumbers('f32', [], [value]);
+    const most = (value: number): Tensor => fromNumbers('i64', [], [value]);
+    return [
+      { inputs: [boxes, scores, most(3), one(0.5), one(0.4)], attrs: { room: 3 }, outputs: 2 },
+      {
+        note: 'none',
+        inputs: [boxes, scores, most(3), one(0), one(2)],
+        attrs: { room: 4 },
+        outputs: 2,
+      },
+      {
+        note: 'centers, fewer than asked for',
+        inputs: [boxes, scores, most(9), one(0.5), one(-1)],
+        attrs: { center_point_box: 1, room: 2 },
+        outputs: 2,
+      },
     ];
   },
 });

@@ -28,6 +28,9 @@ export interface NativeTensor {
   readonly bytes: Uint8Array;
 }
 
+/** Actual shapes of the outputs: smaller than asked for where they depend on data. */
+export type Shapes = readonly (readonly number[])[];
+
 export interface CLibrary {
   describe(): string;
   open(path: string, options: ContextOptions): ContextPointer;
@@ -38,12 +41,12 @@ export interface CLibrary {
     context: ContextPointer,
     inputs: readonly NativeTensor[],
     outputs: readonly NativeTensor[],
-  ): void;
+  ): Shapes;
   runAsync(
     context: ContextPointer,
     inputs: readonly NativeTensor[],
     outputs: readonly NativeTensor[],
-  ): Promise<void>;
+  ): Promise<Shapes>;
   stepCount(): number;
   /** From now on nanoseconds are added to `ns`, which the caller keeps alive; undefined ends it. */
   profile(context: ContextPointer, ns: BigUint64Array | undefined): void;
@@ -156,6 +159,7 @@ export function openCLibrary(bytes: Uint8Array, name: string): CLibrary {
       inUse.add(held);
       try {
         check(run(context, packed[0], inputs.length, packed[1], outputs.length), context);
+        return shapesOf(packed[1], outputs);
       } finally {
         inUse.delete(held);
       }
@@ -170,7 +174,7 @@ export function openCLibrary(bytes: Uint8Array, name: string): CLibrary {
           try {
             if (error) throw error;
             check(status, context);
-            resolve();
+            resolve(shapesOf(packed[1], outputs));
           } catch (failure) {
             reject(failure);
           }
@@ -234,6 +238,14 @@ function packTensors(tensors: readonly NativeTensor[]): Uint8Array {
     view.setBigUint64(base + 88, BigInt(bytes.byteLength), true);
   });
   return packed;
+}
+
+/** What a run left in the shapes of an array of hone_tensor. */
+function shapesOf(packed: Uint8Array, tensors: readonly NativeTensor[]): Shapes {
+  const view = new DataView(packed.buffer);
+  return tensors.map(({ shape }, i) =>
+    shape.map((_, axis) => Number(view.getBigInt64(i * TENSOR_BYTES + 8 + 8 * axis, true))),
+  );
 }
 
 const WATCH_BYTES = 32;

@@ -1,0 +1,113 @@
+/**
+ * Matrix products, and operators that treat what lies along an axis of unknown extent one by one:
+ * convolutions over a batch, normalisations within a row.
+ */
+import { at } from 'hone-runtime/base/diagnostics';
+import { align, common } from './elementwise.ts';
+import { isKnown, mostOf } from './ints.ts';
+import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
+import type { Sized } from './sized.ts';
+
+/** Brings two tensors to one extent along an axis each; its room is zero in both. */
+function inner(use: Use, a: Sized, axisA: number, b: Sized, axisB: number): [Sized, Sized] {
+  const extent = common(use, sizeAt(a, axisA), sizeAt(b, axisB));
+  if (isKnown(sizeAt(a, axisA)) && isKnown(sizeAt(b, axisB))) return [a, b];
+  const { s } = use;
+  return [
+    s.masked(s.fit(a, axisA, extent), 0, [axisA]),
+    s.masked(s.fit(b, axisB, extent), 0, [axisB]),
+  ];
+}
+
+const matMul: Rule = (use) => {
+  const { s } = use;
+  const [a, b] = [given(use, 0), given(use, 1)];
+  const [ra, rb] = [a.sizes.length, b.sizes.length];
+  if (ra < 2 || rb < 2) {
+    // A vector is a row, or a column, that is taken out again.
+    const [x, y] = inner(use, a, ra - 1, b, Math.max(0, rb - 2));
+    const columns = rb < 2 ? [] : [...y.sizes.slice(0, -2), sizeAt(y, rb - 1)];
+    return [s.made(s.op('MatMul', [x.id, y.id]), [...x.sizes.slice(0, -1), ...columns])];
+  }
+  const [x, y] = inner(use, a, ra - 1, b, rb - 2);
+  const aligned = align(use, [x, y], 2);
+  const [p, q] = [at(aligned.operands, 0), at(aligned.operands, 1)];
+  const sizes = [...aligned.sizes, sizeAt(p, p.sizes.length - 2), sizeAt(q, q.sizes.length - 1)];
+  s.room(sizes);
+  return [s.made(s.op('MatMul', [p.id, q.id]), sizes)];
+};
+
+const gemm: Rule = (use) => {
+  const { s } = use;
+  const [transA, transB] = [intOf(use, 'transA') !== 0, intOf(use, 'transB') !== 0];
+  const [a, b] = inner(use, given(use, 0), transA ? 0 : 1, given(use, 1), transB ? 1 : 0);
+  const sizes = [sizeAt(a, transA ? 1 : 0), sizeAt(b, transB ? 0 : 1)];
+  const c = use.inputs[2];
+  const fitted =
+    c == null
+      ? null
+      : c.sizes.reduce((y: Sized, _, i) => {
+          const extent = at(sizes, i + 2 - c.sizes.length);
+          return s.fit(y, i, extent);
+        }, c);
+  return [s.made(s.op('Gemm', [a.id, b.id, fitted?.id ?? null], use.attrs), sizes)];
+};
+
+/** Operators that treat each element of axis 0 alike, and need all other extents known. */
+const PER_SAMPLE = [
+  ...['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool'],
+  ...['GlobalMaxPool', 'BatchNormalization', 'InstanceNormalization', 'GroupNormalization'],
+  ...['DepthToSpace', 'SpaceToDepth', 'Resize', 'Upsample', 'LRN'],
+];
+
+const perSample: Rule = (use) => {
+  const { s } = use;
+  const x = given(use, 0);
+  if (!x.sizes.slice(1).every(isKnown))
+    s.cannot('an axis other than the first is of unknown extent');
+  const others = use.inputs.slice(1).flatMap((input) => input?.sizes ?? []);
+  if (!others.every(isKnown)) s.cannot('a parameter is of unknown size');
+  const inputs = use.inputs.map((input) => input?.id ?? null);
+  const made = s.ops(use.op, inputs, use.attrs, { outputs: use.outputs });
+  return made.map((id) => {
+    const { shape } = s.b.typeOf(id);
+    if (shape[0] !== mostOf(sizeAt(x, 0))) s.cannot('its first axis changes');
+    return s.made(id, [sizeAt(x, 0), ...shape.slice(1)]);
+  });
+};
+
+/** Normalisation along axes of known extents. */
+const withinRows: Rule = (use) => {
+  const { s } = use;
+  const x = given(use, 0);
+  const rank = x.sizes.length;
+  const asked = intOf(use, 'axis', -1);
+  const axis = asked < 0 ? asked + rank : asked;
+  if (!x.sizes.slice(axis).every(isKnown))
+    s.cannot('it normalises along an axis of unknown extent');
+  const inputs = use.inputs.map((input) => input?.id ?? null);
+  const made = s.ops(use.op, inputs, use.attrs, { outputs: use.outputs });
+  return made.map((id, k) => {
+    const sizes = x.sizes.map((size, i) => (k > 0 && i >= axis ? 1 : size));
+    return s.made(id, sizes);
+  });
+};
+
+/** Each region reads one picture; room reads the first. */
+const roiAlign: Rule = (use) => {
+  const { s } = use;
+  const [x, rois, batch] = [given(use, 0), given(use, 1), given(use, 2)];
+  if (!x.sizes.every(isKnown)) s.cannot('pictures of unknown extents');
+  const places = s.masked(batch, 0).id;
+  const id = s.op('RoiAlign', [x.id, s.masked(rois, 0).id, places], use.attrs);
+  return [s.made(id, [sizeAt(rois, 0), ...s.b.typeOf(id).shape.slice(1)])];
+};
+
+export const CONTRACTION: ReadonlyMap<string, Rule> = new Map([
+  ['MatMul', matMul],
+  ['Gemm', gemm],
+  ...PER_SAMPLE.map((op) => [op, perSample] as const),
+  ['LayerNormalization', withinRows],
+  ['RMSNormalization', withinRows],
+  ['RoiAlign', roiAlign],
+]);

@@ -1,0 +1,117 @@
+/**
+ * Sizes that depend on data: the importer plans them at their bound. A table of rules says how operators
+ * work on tensors with room for more than is meant (`sized.ts`); numbers that decide sizes are followed
+ * through the model's shape arithmetic (`ints.ts`), and bounded by interval analysis (`interval.ts`).
+ * docs/adr/0010-data-dependent-sizes.md says why it is done here.
+ */
+import type { AttrValue, ValueId } from '../../../graph/types.ts';
+import type { OpBuilder } from '../../../ops/builder.ts';
+import { type BoundedEntity, type Entity, failBounded } from '../entities.ts';
+import { CONTRACTION } from './contraction.ts';
+import { ELEMENTWISE } from './elementwise.ts';
+import { INDEXING } from './indexing.ts';
+import { Ints } from './ints.ts';
+import { MOVEMENT } from './movement.ts';
+import { PRODUCERS } from './producers.ts';
+import { REDUCTION } from './reduction.ts';
+import type { Rule } from './rule.ts';
+import { shapeArithmetic } from './shape-arithmetic.ts';
+import { isBounded, type Sized, Sizing } from './sized.ts';
+import { SUPPRESSION } from './suppression.ts';
+import { UNIQUE } from './unique.ts';
+
+export type TensorEntity = ValueId | BoundedEntity;
+
+const RULES: ReadonlyMap<string, Rule> = new Map([
+  ...ELEMENTWISE,
+  ...MOVEMENT,
+  ...INDEXING,
+  ...REDUCTION,
+  ...CONTRACTION,
+  ...PRODUCERS,
+  ...SUPPRESSION,
+  ...UNIQUE,
+]);
+
+/** Inputs that decide sizes, by operator: where one is no constant, the rule is asked. */
+const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
+  ['NonZero', [0]],
+  ['Unique', [0]],
+  ['Compress', [1]],
+  ['NonMaxSuppression', [0, 1, 2, 3, 4]],
+  ['Range', [0, 1, 2]],
+  ['ConstantOfShape', [0]],
+  ['Reshape', [1]],
+  ['Expand', [1]],
+  ['Tile', [1]],
+  ['Pad', [1]],
+  ['Slice', [1, 2]],
+  ['Split', [1]],
+  ['TopK', [1]],
+]);
+
+/** Numbers of what a builder builds; they live as long as it does. */
+const numbers = new WeakMap<OpBuilder, Ints>();
+
+function intsOf(builder: OpBuilder): Ints {
+  const have = numbers.get(builder);
+  if (have !== undefined) return have;
+  const made = new Ints(builder);
+  numbers.set(builder, made);
+  return made;
+}
+
+export interface BoundedNode {
+  readonly builder: OpBuilder;
+  readonly name: string;
+  readonly op: string;
+  readonly domain: string;
+  readonly attrs: Readonly<Record<string, AttrValue>>;
+  readonly inputs: readonly (TensorEntity | null)[];
+  /** Outputs that the model asks for. */
+  readonly outputs: number;
+}
+
+/** The outputs of a node by its rule; undefined where it is a node like any other. */
+export function importBounded(node: BoundedNode): readonly TensorEntity[] | undefined {
+  const { builder, inputs, op, domain } = node;
+  const isOpen = inputs.some((input) => input !== null && typeof input !== 'number');
+  const reader = `node ${node.name} (${op})`;
+  if (domain !== '') return isOpen ? failBounded(reader) : undefined;
+  const ints = intsOf(builder);
+  if (!isOpen) {
+    const ids = inputs as readonly (ValueId | null)[];
+    const made = shapeArithmetic(builder, ints, op, node.attrs, ids);
+    if (made !== undefined) return made;
+    const decides = DECIDING.get(op)?.some((k) => {
+      const id = ids[k];
+      return id != null && builder.graph.value(id).constant === undefined;
+    });
+    if (decides !== true) return undefined;
+  }
+  const rule = RULES.get(op);
+  if (rule === undefined) return failBounded(reader);
+  const results = rule({
+    op,
+    s: new Sizing(builder, ints, node.name, op),
+    ints,
+    attrs: node.attrs,
+    inputs: inputs.map((input) => (input === null ? null : sizedOf(builder, input))),
+    outputs: node.outputs,
+  });
+  return results.map(entityOf);
+}
+
+export function sizedOf(builder: OpBuilder, entity: TensorEntity): Sized {
+  if (typeof entity !== 'number') return entity;
+  return { id: entity, sizes: builder.typeOf(entity).shape };
+}
+
+function entityOf(sized: Sized): TensorEntity {
+  return isBounded(sized) ? { kind: 'bounded', ...sized } : sized.id;
+}
+
+/** Is it a tensor, with room or without? */
+export function isTensorEntity(entity: Entity): entity is TensorEntity {
+  return typeof entity === 'number' || entity.kind === 'bounded';
+}

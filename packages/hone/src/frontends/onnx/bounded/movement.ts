@@ -1,0 +1,344 @@
+/** Operators that move elements: shapes, transposes, parts, joins. */
+import { at } from 'hone-runtime/base/diagnostics';
+import type { ValueId } from '../../../graph/types.ts';
+import { common } from './elementwise.ts';
+import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
+import {
+  axisIn,
+  given,
+  intOf,
+  intsOf,
+  knownInts,
+  optionalInts,
+  optionalKnown,
+  type Rule,
+  sizeAt,
+  type Use,
+} from './rule.ts';
+import type { Sized } from './sized.ts';
+
+const shape: Rule = (use) => {
+  const { sizes } = given(use, 0);
+  const end = use.attrs['end'];
+  const part = sizes.slice(intOf(use, 'start'), typeof end === 'number' ? end : undefined);
+  return [{ id: use.ints.list(part), sizes: [part.length] }];
+};
+
+const size: Rule = (use) => {
+  const count = use.ints.product(given(use, 0).sizes);
+  const id = use.ints.id(count);
+  use.ints.note(id, [count]);
+  return [{ id, sizes: [] }];
+};
+
+const reshape: Rule = (use) => {
+  const { ints, s } = use;
+  const x = given(use, 0);
+  const keepsZero = intOf(use, 'allowzero') !== 0;
+  const asked = intsOf(use, 1, 'the shape').map((item, axis) =>
+    item === 0 && !keepsZero ? (x.sizes[axis] ?? 0) : item,
+  );
+  const open = asked.indexOf(-1);
+  const others = ints.product(asked.filter((_, axis) => axis !== open));
+  const total = ints.product(x.sizes);
+  const sizes = asked.map((item, axis) =>
+    s.bound(axis === open ? ints.div(total, others) : item, 'the shape'),
+  );
+  return [s.reshaped(x, sizes)];
+};
+
+const flatten: Rule = (use) => {
+  const x = given(use, 0);
+  const axis = intOf(use, 'axis', 1);
+  const cut = axis < 0 ? axis + x.sizes.length : axis;
+  const halves = [x.sizes.slice(0, cut), x.sizes.slice(cut)];
+  return [
+    use.s.reshaped(
+      x,
+      halves.map((half) => use.ints.product(half)),
+    ),
+  ];
+};
+
+const squeeze: Rule = (use) => {
+  const { s } = use;
+  const x = given(use, 0);
+  const rank = x.sizes.length;
+  const axes =
+    optionalKnown(use, 1, 'the axes')?.map((axis) => axisIn(use, axis, rank)) ??
+    x.sizes.flatMap((extent, axis) => (extent === 1 ? [axis] : []));
+  const cut = axes.reduce((y, axis) => (sizeAt(y, axis) === 1 ? y : s.first(y, axis, 1)), x);
+  const sizes = cut.sizes.filter((_, axis) => !axes.includes(axis));
+  return [s.made(s.op('Squeeze', [cut.id, s.b.ints(axes)]), sizes)];
+};
+
+const unsqueeze: Rule = (use) => {
+  const { s } = use;
+  const x = given(use, 0);
+  const axes = knownInts(use, 1, 'the axes');
+  const rank = x.sizes.length + axes.length;
+  const places = axes.map((axis) => axisIn(use, axis, rank));
+  const left = [...x.sizes];
+  const sizes = Array.from(
+    { length: rank },
+    (_, axis): Int => (places.includes(axis) ? 1 : (left.shift() ?? 1)),
+  );
+  return [s.made(s.op('Unsqueeze', [x.id, s.b.ints(axes)]), sizes)];
+};
+
+const transpose: Rule = (use) => {
+  const x = given(use, 0);
+  const perm = use.attrs['perm'];
+  const order = Array.isArray(perm) && perm.length > 0 ? (perm as number[]) : reversed(x);
+  const sizes = order.map((axis) => sizeAt(x, axis));
+  return [use.s.made(use.s.op('Transpose', [x.id], { perm: order }), sizes)];
+};
+
+const reversed = ({ sizes }: Sized): number[] => sizes.map((_, i) => sizes.length - 1 - i);
+
+const expand: Rule = (use) => {
+  const { s } = use;
+  const x = given(use, 0);
+  const asked = intsOf(use, 1, 'the shape');
+  const rank = Math.max(x.sizes.length, asked.length);
+  const pad = (sizes: readonly Int[]): Int[] => [
+    ...new Array<Int>(rank - sizes.length).fill(1),
+    ...sizes,
+  ];
+  const from = pad(x.sizes);
+  const wanted = pad(asked.map((item) => s.bound(item, 'the shape')));
+  const sizes = from.map((extent, axis) => common(use, extent, at(wanted, axis)));
+  const bounds = s.room(sizes);
+  const ranked: Sized = {
+    id: s.b.op('Reshape', [x.id, s.b.ints(from.map(mostOf))], { allowzero: 1 }),
+    sizes: from,
+  };
+  const fitted = sizes.reduce((y, extent, axis) => s.fit(y, axis, extent), ranked);
+  return [s.made(s.op('Expand', [fitted.id, s.b.ints(bounds)]), sizes)];
+};
+
+/** Repeats of one axis: position i reads i mod n. */
+const tile: Rule = (use) => {
+  const { s, ints } = use;
+  let x = given(use, 0);
+  intsOf(use, 1, 'the repeats').forEach((times, axis) => {
+    const have = sizeAt(x, axis);
+    const total = s.bound(ints.mul(have, times), 'the repeats');
+    if (isSame(total, have)) return;
+    const list = s.b.op('Mod', [s.iota(mostOf(total)), ints.id(ints.max(have, 1))]);
+    s.room(x.sizes.map((extent, i) => (i === axis ? total : extent)));
+    x = s.take(x, axis, list, total);
+  });
+  return [x];
+};
+
+/** All operands one after the other; `axis` may be of unknown extent in each. */
+export function concat(use: Use, operands: readonly Sized[], axis: number): Sized {
+  const { s, ints } = use;
+  const rank = at(operands, 0).sizes.length;
+  let fitted = operands;
+  for (let other = 0; other < rank; other++) {
+    if (other === axis) continue;
+    const all = fitted.map((x) => sizeAt(x, other));
+    const extent = all.reduce((a, b) => (mostOf(b) < mostOf(a) ? b : a));
+    fitted = fitted.map((x) => (isSame(sizeAt(x, other), extent) ? x : s.first(x, other, extent)));
+  }
+  const extents = fitted.map((x) => sizeAt(x, axis));
+  const total = extents.reduce((a, b) => ints.add(a, b), 0 as Int);
+  const sizes = at(fitted, 0).sizes.map((extent, i) => (i === axis ? total : extent));
+  const room = extents.reduce((sum: number, extent) => sum + mostOf(extent), 0);
+  s.room(sizes);
+  const id = s.op(
+    'Concat',
+    fitted.map((x) => x.id),
+    { axis },
+  );
+  const joined: Sized = { id, sizes: sizes.map((extent, i) => (i === axis ? room : extent)) };
+  if (extents.slice(0, -1).every(isKnown)) return s.first(joined, axis, total);
+  // Room between the parts is skipped: position i lies as much later as there was room before it.
+  let list = s.iota(mostOf(total));
+  const start = list;
+  let end: Int = 0;
+  for (const extent of extents.slice(0, -1)) {
+    end = ints.add(end, extent);
+    const gap = ints.sub(mostOf(extent), extent);
+    if (gap === 0) continue;
+    const isBefore = s.b.op('Less', [start, ints.id(end)]);
+    list = s.b.op('Add', [list, s.b.op('Where', [isBefore, ints.id(0), ints.id(gap)])]);
+  }
+  const safe = s.b.op('Min', [list, ints.id(Math.max(0, room - 1))]);
+  return s.take(joined, axis, safe, total);
+}
+
+const concatRule: Rule = (use) => {
+  const operands = use.inputs.flatMap((input) => input ?? []);
+  const rank = given(use, 0).sizes.length;
+  return [concat(use, operands, axisIn(use, intOf(use, 'axis'), rank))];
+};
+
+/** Elements from `start` in steps, as many as `count` says. */
+export function slice(
+  use: Use,
+  x: Sized,
+  axis: number,
+  start: Int,
+  step: number,
+  count: Int,
+): Sized {
+  const { s, ints } = use;
+  const have = sizeAt(x, axis);
+  if (start === 0 && step === 1) return s.first(x, axis, count);
+  const bound = mostOf(count);
+  const steps = s.b.op('Mul', [s.iota(bound), ints.id(step)]);
+  const list = s.b.op('Add', [steps, ints.id(start)]);
+  const last = Math.max(0, mostOf(have) - 1);
+  const safe = s.b.op('Max', [s.b.op('Min', [list, ints.id(last)]), ints.id(0)]);
+  if (mostOf(have) > 0) return s.take(x, axis, safe, count);
+  return s.first(x, axis, count);
+}
+
+const sliceRule: Rule = (use) => {
+  let x = given(use, 0);
+  const starts = intsOf(use, 1, 'where the slice begins');
+  const ends = intsOf(use, 2, 'where the slice ends');
+  const rank = x.sizes.length;
+  const axes = optionalKnown(use, 3, 'the axes') ?? starts.map((_, i) => i);
+  const steps = optionalKnown(use, 4, 'the steps') ?? starts.map(() => 1);
+  axes.forEach((asked, i) => {
+    const axis = axisIn(use, asked, rank);
+    const [start, end, step] = [at(starts, i), at(ends, i), at(steps, i)];
+    const cut = sliceOf(use, sizeAt(x, axis), start, end, step);
+    x = slice(use, x, axis, cut.start, step, cut.count);
+  });
+  return [x];
+};
+
+function sliceOf(
+  use: Use,
+  n: Int,
+  start: Int,
+  end: Int,
+  step: number,
+): { readonly start: Int; readonly count: Int } {
+  const { ints, s } = use;
+  if (step === 0) return s.cannot('a step is 0');
+  const fromEnd = (x: Int): Int => {
+    // Ends far outside are all the same; as they stand they would not fit arithmetic.
+    const near = isKnown(x) ? Math.min(Math.max(x, -(2 ** 40)), 2 ** 40) : x;
+    return ints.whereLess(near, 0, ints.add(near, n), near);
+  };
+  if (step > 0) {
+    const from = ints.clamp(fromEnd(start), 0, n);
+    const to = ints.clamp(fromEnd(end), 0, n);
+    let length = ints.max(ints.sub(to, from), 0);
+    if (isKnown(start) && start < 0) length = ints.within(length, 0, -start);
+    length = ints.within(length, 0, Math.max(0, mostOf(to) - leastOf(from)));
+    return { start: from, count: ints.ceilDiv(ints.within(length, 0, mostOf(n)), step) };
+  }
+  const top = ints.sub(n, 1);
+  const from = ints.clamp(fromEnd(start), 0, ints.max(top, 0));
+  const to = ints.clamp(fromEnd(end), -1, top);
+  // An empty axis has no last element to begin at.
+  const length = ints.min(ints.max(ints.sub(from, to), 0), n);
+  return { start: from, count: ints.ceilDiv(length, -step) };
+}
+
+const split: Rule = (use) => {
+  const { ints, s } = use;
+  const x = given(use, 0);
+  const axis = axisIn(use, intOf(use, 'axis'), x.sizes.length);
+  const n = sizeAt(x, axis);
+  const asked = optionalInts(use, 1, 'the lengths');
+  const count = asked?.length ?? intOf(use, 'num_outputs', use.outputs);
+  const even = (): Int => (isKnown(n) ? Math.ceil(n / count) : ints.ceilDiv(n, count));
+  let start: Int = 0;
+  return Array.from({ length: count }, (_, i) => {
+    const wanted = asked === undefined ? even() : s.bound(at(asked, i), 'a length');
+    const rest = ints.max(ints.sub(n, start), 0);
+    const length = ints.min(wanted, rest);
+    const part = slice(use, x, axis, start, 1, ints.within(length, 0, mostOf(wanted)));
+    start = ints.add(start, wanted);
+    return part;
+  });
+};
+
+const pad: Rule = (use) => {
+  const { ints, s } = use;
+  let x = given(use, 0);
+  const pads = intsOf(use, 1, 'the pads');
+  const rank = x.sizes.length;
+  const axes = optionalKnown(use, 3, 'the axes') ?? x.sizes.map((_, i) => i);
+  if (use.attrs['mode'] !== 'constant') {
+    const bounded = axes.some(
+      (_, i) => !isKnown(at(pads, i)) || !isKnown(at(pads, i + axes.length)),
+    );
+    const along = axes.some(
+      (axis, i) =>
+        !isKnown(sizeAt(x, axisIn(use, axis, rank))) &&
+        (at(pads, i) !== 0 || at(pads, i + axes.length) !== 0),
+    );
+    if (bounded || along)
+      s.cannot(`mode ${String(use.attrs['mode'])} of an axis of unknown extent`);
+    const sizes = x.sizes.map((extent, axis) => {
+      const i = axes.findIndex((other) => axisIn(use, other, rank) === axis);
+      if (i < 0) return extent;
+      return ints.add(ints.add(extent, at(pads, i)), at(pads, i + axes.length));
+    });
+    const inputs = use.inputs.map((input) => input?.id ?? null);
+    return [s.made(s.op('Pad', inputs, use.attrs), sizes)];
+  }
+  const fill = use.inputs[2];
+  axes.forEach((asked, i) => {
+    const axis = axisIn(use, asked, rank);
+    const [before, after] = [at(pads, i), at(pads, i + axes.length)];
+    if (before === 0 && after === 0) return;
+    x = padAxis(use, x, axis, before, after, fill?.id);
+  });
+  return [x];
+};
+
+/** Position i of the result reads i - before; what that does not hold is the fill. */
+function padAxis(
+  use: Use,
+  x: Sized,
+  axis: number,
+  before: Int,
+  after: Int,
+  fill: ValueId | undefined,
+): Sized {
+  const { ints, s } = use;
+  const have = sizeAt(x, axis);
+  const total = s.bound(ints.max(ints.add(ints.add(have, before), after), 0), 'a padding');
+  const sizes = x.sizes.map((extent, i) => (i === axis ? total : extent));
+  s.room(sizes);
+  const list = s.b.op('Sub', [s.iota(mostOf(total)), ints.id(before)]);
+  const isBefore = s.b.op('Less', [list, ints.id(0)]);
+  const isBehind = s.b.op('GreaterOrEqual', [list, ints.id(have)]);
+  const isOutside = s.spread(s.b.op('Or', [isBefore, isBehind]), sizes.length, axis);
+  const dtype = s.dtype(x);
+  const other = fill === undefined ? s.number(0, dtype) : s.b.op('Reshape', [fill, s.b.ints([])]);
+  if (mostOf(have) === 0) {
+    const empty = s.b.op('Expand', [other, s.b.ints(sizes.map(mostOf))]);
+    return s.made(empty, sizes);
+  }
+  const last = ints.id(mostOf(have) - 1);
+  const safe = s.b.op('Max', [s.b.op('Min', [list, last]), ints.id(0)]);
+  const read = s.take(x, axis, safe, total);
+  return s.made(s.op('Where', [isOutside, other, read.id]), sizes);
+}
+
+export const MOVEMENT: ReadonlyMap<string, Rule> = new Map([
+  ['Shape', shape],
+  ['Size', size],
+  ['Reshape', reshape],
+  ['Flatten', flatten],
+  ['Squeeze', squeeze],
+  ['Unsqueeze', unsqueeze],
+  ['Transpose', transpose],
+  ['Expand', expand],
+  ['Tile', tile],
+  ['Concat', concatRule],
+  ['Slice', sliceRule],
+  ['Split', split],
+  ['Pad', pad],
+]);

@@ -1,0 +1,98 @@
+/** Operators whose own results have as many elements as their data says. */
+import { at } from 'hone-runtime/base/diagnostics';
+import { isFloat } from 'hone-runtime/base/dtype';
+import { elementCount, stridesOf } from 'hone-runtime/base/tensor';
+import type { ValueId } from '../../../graph/types.ts';
+import { type Int, isKnown, mostOf, unknown } from './ints.ts';
+import { intervalOf } from './interval.ts';
+import { axisIn, given, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
+import type { Sized } from './sized.ts';
+
+/** Rows of positions, one per axis: the columns are the elements that are not 0. */
+const nonZero: Rule = (use) => {
+  const { s, ints } = use;
+  const x = given(use, 0);
+  const room = s.b.typeOf(x.id).shape;
+  const isSet = s.cast(x.id, 'bool');
+  const valid = s.valid(x);
+  const mask = valid === undefined ? isSet : s.b.op('And', [isSet, valid]);
+  const { list, count } = s.positions(s.reshape(mask, [elementCount(room)]));
+  const bound = elementCount(room);
+  const strides = stridesOf(room);
+  const rows = room.map((extent, axis) => {
+    const steps = s.b.op('Div', [list, ints.id(Math.max(1, at(strides, axis)))]);
+    const place = axis === 0 ? steps : s.b.op('Mod', [steps, ints.id(Math.max(1, extent))]);
+    return s.reshape(place, [1, bound]);
+  });
+  // A scalar has no axes, but a column where it is not 0.
+  if (rows.length === 0) return [s.made(s.zeros('i64', [0, 1]), [0, count])];
+  const id = rows.length === 1 ? at(rows, 0) : s.op('Concat', rows, { axis: 0 });
+  return [s.made(id, [room.length, count])];
+};
+
+const compress: Rule = (use) => {
+  const { s } = use;
+  const data = given(use, 0);
+  const condition = given(use, 1);
+  const asked = use.attrs['axis'];
+  const x = typeof asked === 'number' ? data : s.reshaped(data, [use.ints.product(data.sizes)]);
+  const axis = typeof asked === 'number' ? axisIn(use, asked, data.sizes.length) : 0;
+  const { list, count } = chosen(use, condition);
+  const n = mostOf(sizeAt(x, axis));
+  if (n === 0) return [s.first(x, axis, 0)];
+  // A condition may be longer than the axis only where it does not hold.
+  return [s.take(x, axis, list, count)];
+};
+
+/** Where a list of conditions holds. */
+function chosen(use: Use, condition: Sized): { readonly list: ValueId; readonly count: Int } {
+  const valid = use.s.valid(condition);
+  const mask = valid === undefined ? condition.id : use.s.b.op('And', [condition.id, valid]);
+  return use.s.positions(mask);
+}
+
+const range: Rule = (use) => {
+  const { s, ints } = use;
+  const [start, limit, delta] = [0, 1, 2].map((k) => given(use, k)) as [Sized, Sized, Sized];
+  const dtype = s.dtype(start);
+  if (isFloat(dtype)) return [realRange(use, start.id, limit.id, delta.id)];
+  const [from, to, by] = [0, 1, 2].map((k) => at(intsOf(use, k, 'a range'), 0)) as [Int, Int, Int];
+  if (!isKnown(by) || by === 0) return s.cannot('the step of a range depends on data');
+  const length = by > 0 ? ints.sub(to, from) : ints.sub(from, to);
+  const count = s.bound(ints.ceilDiv(ints.max(length, 0), Math.abs(by)), 'the length of a range');
+  s.room([count]);
+  const steps = s.b.op('Mul', [s.iota(mostOf(count)), ints.id(by)]);
+  const values = s.b.op('Add', [steps, ints.id(from)]);
+  return [s.made(s.cast(values, dtype), [count])];
+};
+
+/** Of floats: the count is ceil((limit - start) / delta), as far as intervals bound it. */
+function realRange(use: Use, start: ValueId, limit: ValueId, delta: ValueId): Sized {
+  const { s, ints } = use;
+  const { dtype } = s.b.typeOf(start);
+  const [from, to, by] = [start, limit, delta].map((id) => intervalOf(s.b, id));
+  const [least, most] = [(to?.max ?? Infinity) - (from?.min ?? 0), by?.min ?? 0];
+  const bound = most > 0 ? Math.max(0, Math.ceil(least / most)) : Infinity;
+  const scalar = (id: ValueId): ValueId => s.b.op('Reshape', [id, s.b.ints([])]);
+  const span = s.b.op('Sub', [scalar(limit), scalar(start)]);
+  const quotient = s.b.op('Div', [s.cast(span, 'f64'), s.cast(scalar(delta), 'f64')]);
+  const raw = s.cast(s.b.op('Ceil', [quotient]), 'i64');
+  const count = s.bound(unknown(raw, -Infinity, bound), 'the length of a range');
+  s.room([count]);
+  const steps = s.b.op('Mul', [s.cast(s.iota(mostOf(count)), dtype), scalar(delta)]);
+  return s.made(s.b.op('Add', [steps, scalar(start)]), [ints.max(count, 0)]);
+}
+
+const constantOfShape: Rule = (use) => {
+  const { s } = use;
+  const sizes = intsOf(use, 0, 'the shape').map((item) => s.bound(item, 'the shape'));
+  const bounds = s.b.ints(s.room(sizes));
+  return [s.made(s.op('ConstantOfShape', [bounds], use.attrs), sizes)];
+};
+
+export const PRODUCERS: ReadonlyMap<string, Rule> = new Map([
+  ['NonZero', nonZero],
+  ['Compress', compress],
+  ['Range', range],
+  ['ConstantOfShape', constantOfShape],
+]);
