@@ -21,7 +21,7 @@ import { AUTOCAST_POLICIES } from 'hone/passes/autocast';
 import { expandNames, modelByName } from './models.ts';
 import { randomCalibration } from './random-calibration.ts';
 
-const USAGE = `npm run bench -- NAME… [--baseline onnxruntime] [--threads N] [--concurrency 1,2]
+const USAGE = `npm run bench -- NAME… [--baseline onnxruntime|hone-fp32] [--threads N] [--concurrency 1,2]
                  [--duration 3s] [--sessions 3] [--quick] [--json] [--html FILE] [--save]
 npm run bench -- accuracy [NAME…] [--save]
                  [--target T] [--precision fp32|bf16|fp16|int8] [--autocast matmul|all]
@@ -67,7 +67,9 @@ async function main(): Promise<number> {
   }
   const settings = readSettings(values);
   const options = readCompileOptions(values);
-  const jobs = expandNames(positionals).map((name) => jobOf(name, options));
+  const jobs = expandNames(positionals).map((name) =>
+    jobOf(name, options, values.baseline === 'hone-fp32'),
+  );
   const report = await runBench(jobs, settings);
   const text = reportText(report);
   process.stdout.write(values.json === true ? `${JSON.stringify(report)}\n` : text);
@@ -87,8 +89,9 @@ function readArguments() {
 function readSettings(values: ReturnType<typeof readArguments>['values']): BenchSettings {
   const options = optionReader(values);
   const { baseline, quick } = values;
-  if (baseline !== undefined && baseline !== 'onnxruntime') {
-    fail('HONE-BENCH-009', `no baseline ${baseline}`, '--baseline', 'the baseline is onnxruntime');
+  if (baseline !== undefined && baseline !== 'onnxruntime' && baseline !== 'hone-fp32') {
+    const cure = 'the baseline is onnxruntime or hone-fp32';
+    fail('HONE-BENCH-009', `no baseline ${baseline}`, '--baseline', cure);
   }
   const threads = options.integer('threads', 1, 256);
   const concurrency = options.integers('concurrency', 1);
@@ -130,7 +133,7 @@ function wordOf<T extends string>(
 }
 
 /** Everything of a job lies in a folder that goes with it. */
-function jobOf(model: string, options: Wanted): BenchJob {
+function jobOf(model: string, options: Wanted, besideWide: boolean): BenchJob {
   let folder: string | undefined;
   return {
     model,
@@ -150,11 +153,21 @@ function jobOf(model: string, options: Wanted): BenchJob {
       });
       await writeArtifact(compiled, artifact);
       const compileSeconds = (performance.now() - begin) / 1000;
+      const wideArtifact = path.join(folder, 'wide.hone');
+      if (besideWide) {
+        const { target } = options;
+        const wide = {
+          ...(shapes === undefined ? {} : { shapes }),
+          ...(target === undefined ? {} : { target }),
+        };
+        await writeArtifact(await compileModel(onnx, wide), wideArtifact);
+      }
       return {
         model,
         artifact,
         onnx,
         compileSeconds,
+        ...(besideWide ? { wideArtifact } : {}),
         ...(values === undefined ? {} : { values }),
       };
     },

@@ -10,6 +10,7 @@ import { type BenchJob, runBench } from 'hone/bench/bench';
 import { openRequest, startEngine } from 'hone/bench/engine-process';
 import { measurePeak, openMeter } from 'hone/bench/machine-meter';
 import type { BenchReport, BenchRow } from 'hone/bench/report';
+import { reportTable } from 'hone/bench/report-table';
 import { COMMANDS } from 'hone/cli/contract';
 import { runProgram } from 'hone/cli/program';
 import { compileModel, writeArtifact } from 'hone/compile/index';
@@ -93,6 +94,30 @@ test('both engines are measured, and their outputs compared', async () => {
   assert.ok((ours?.weights_bytes ?? 0) >= 512 && theirs?.weights_bytes === null);
   assert.match(report.machine.onnxruntime ?? '', /^1\./);
   assert.ok((report.geometric_mean ?? 0) > 0);
+});
+
+test('a lower precision is measured beside fp32 of our own', async () => {
+  const narrow = path.join(FOLDER, 'narrow.hone');
+  await writeArtifact(await compileModel(ONNX, { precision: 'bf16' }), narrow);
+  const job: BenchJob = {
+    model: 'small',
+    prepare: async () => ({ model: 'small', artifact: narrow, wideArtifact: ARTIFACT, onnx: ONNX }),
+  };
+  const report = await runBench([job], { ...QUICK, baseline: 'hone-fp32' });
+  assert.deepEqual(report.failures, []);
+  assert.deepEqual(
+    report.results.map((row) => [row.engine, row.precision]),
+    [
+      ['hone', 'bf16'],
+      ['hone-fp32', 'fp32'],
+    ],
+  );
+  const [ours, wide] = report.results;
+  assert.ok((ours?.ratio_to_baseline ?? 0) > 0 && wide?.ratio_to_baseline === 1);
+  assert.ok(ours?.lower_precision === true && (ours.max_error_of_scale ?? 1) < 0.02);
+  assert.equal(report.machine.onnxruntime, null);
+  const { lines } = reportTable(report);
+  assert.match(lines.join('\n'), /geometric mean of the ratios to hone-fp32/);
 });
 
 test('a model that fails is reported and the others go on', async () => {

@@ -61,6 +61,14 @@ test('.npy, .npz and folders of them give the same artifact, which rebuilds with
   assert.equal(rebuilt.code, 0, rebuilt.stderr);
 });
 
+test('without VNNI weights have 7 bits, and explain says that sums are exact', async () => {
+  const samples = file('seven.npy', formatNpy(SIXTEEN));
+  const { code, stderr } = await compile('--calibrate', samples, '--target', 'x86-64-v3');
+  assert.equal(code, 0, stderr);
+  const { stdout } = await hone(['explain', join(folder, 'out.hone')]);
+  assert.match(stdout, /^weights of int8 have 7 bits, -63 to 63: .*vpmaddubsw.* sums are exact$/m);
+});
+
 test('--autocast takes the policies of 16-bit types', async () => {
   const output = ['-o', join(folder, 'half.hone')];
   const run = (...options: string[]) => hone(['compile', MODEL, ...output, ...options]);

@@ -3,10 +3,12 @@
  * that the outputs are right. A model that fails is reported, and the others go on.
  */
 import os from 'node:os';
+import type { Tensor } from 'hone-runtime/base/tensor';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { probeMachine } from 'hone-runtime/target/native';
 import { openArtifact } from 'hone-runtime/artifact/read';
 import { type BurnGate, burnGate } from './alternation.ts';
+import type { BaselineName } from './engine-protocol.ts';
 import { baselineVersion, referenceOutputs } from './baseline.ts';
 import { type MachineMeter, openMeter } from './machine-meter.ts';
 import { measure } from './measure.ts';
@@ -32,7 +34,8 @@ export interface BenchSettings {
   readonly durationMs?: number;
   /** New processes per measurement; default 3. */
   readonly sessions?: number;
-  readonly baseline?: 'onnxruntime';
+  /** hone-fp32: subjects have a `wideArtifact`. */
+  readonly baseline?: BaselineName;
   readonly progress?: (message: string) => void;
   readonly log?: (message: string) => void;
 }
@@ -45,7 +48,7 @@ export async function runBench(
   jobs: readonly BenchJob[],
   settings: BenchSettings,
 ): Promise<BenchReport> {
-  const version = settings.baseline === undefined ? null : baselineVersion();
+  const version = settings.baseline === 'onnxruntime' ? baselineVersion() : null;
   const machine = probeMachine();
   const cores = Math.max(1, Math.min(machine.cores, os.availableParallelism()));
   const threads = settings.threads ?? cores;
@@ -107,13 +110,17 @@ async function benchJob(job: BenchJob, bench: Bench, peaks: PeakTable): Promise<
   const subject = await job.prepare();
   const facts = readFacts(subject);
   const target = openArtifact(subject.artifact).manifest.libraries[0]?.target ?? null;
-  const { onnx } = subject;
-  const compared = settings.baseline !== undefined && onnx !== undefined;
-  if (settings.baseline !== undefined && onnx === undefined) {
+  const { baseline } = settings;
+  const other = baseline === 'hone-fp32' ? subject.wideArtifact : subject.onnx;
+  if (baseline !== undefined && other === undefined) {
     settings.log?.(`${job.model}: an artifact, without an ONNX file there is no baseline`);
   }
-  if (compared) progress(`${job.model}: reference outputs`);
-  const reference = compared ? await referenceOutputs(onnx, facts, threads) : undefined;
+  const { onnx } = subject;
+  let reference: Readonly<Record<string, Tensor>> | undefined;
+  if (baseline === 'onnxruntime' && onnx !== undefined) {
+    progress(`${job.model}: reference outputs`);
+    reference = await referenceOutputs(onnx, facts, threads);
+  }
   const drafts: RowDraft[] = [];
   for (const concurrency of settings.concurrency ?? [1]) {
     const active = Math.min(cores, threads * concurrency);
@@ -123,10 +130,12 @@ async function benchJob(job: BenchJob, bench: Bench, peaks: PeakTable): Promise<
       concurrency,
       durationMs: settings.durationMs ?? DURATION_MS,
       sessions: settings.sessions ?? SESSIONS,
-      engines: compared ? ['hone', 'onnxruntime'] : ['hone'],
+      engines: baseline !== undefined && other !== undefined ? ['hone', baseline] : ['hone'],
       gate,
       progress,
     });
+    const wide = measurement.engines.find(({ engine }) => engine === 'hone-fp32');
+    reference ??= wide?.outputs;
     for (const measured of measurement.engines) {
       const context = { subject, facts, target, concurrency, threads, active, reference };
       const draft = draftRow(measured, measurement, context);

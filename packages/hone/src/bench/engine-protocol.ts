@@ -3,6 +3,9 @@ import type { DType } from 'hone-runtime/base/dtype';
 
 export type EngineName = 'hone' | 'onnxruntime';
 
+/** What is measured beside our artifact: another engine, or the model compiled by us in fp32. */
+export type BaselineName = 'onnxruntime' | 'hone-fp32';
+
 /** Values of an input: floats uniform in [low, high), integers in low … high - 1. */
 export interface InputValues {
   readonly low?: number;

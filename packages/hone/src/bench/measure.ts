@@ -15,7 +15,7 @@ import {
 } from './alternation.ts';
 import { outputsOf } from './baseline.ts';
 import { type EngineProcess, openRequest, startEngine } from './engine-process.ts';
-import type { EngineName, Opened } from './engine-protocol.ts';
+import type { BaselineName, Opened } from './engine-protocol.ts';
 import { median, quantile } from './statistics.ts';
 import type { BenchSubject, SubjectFacts } from './subject.ts';
 
@@ -25,7 +25,8 @@ export interface MeasurePlan {
   /** Timed milliseconds per engine, over all sessions. */
   readonly durationMs: number;
   readonly sessions: number;
-  readonly engines: readonly EngineName[];
+  /** Ours, and what it is compared with. */
+  readonly engines: readonly ('hone' | BaselineName)[];
   readonly gate: BurnGate;
   readonly progress: (message: string) => void;
 }
@@ -37,7 +38,7 @@ export interface Ratio {
 }
 
 export interface Measured {
-  readonly engine: EngineName;
+  readonly engine: 'hone' | BaselineName;
   readonly times: TurnSummary;
   readonly opened: Opened;
   readonly peakRssBytes: number;
@@ -113,17 +114,18 @@ export async function measure(
 }
 
 async function start(
-  engine: EngineName,
+  name: 'hone' | BaselineName,
   subject: BenchSubject,
   facts: SubjectFacts,
   plan: MeasurePlan,
 ): Promise<Started> {
+  const engine = name === 'hone-fp32' ? 'hone' : name;
   const process = startEngine(engine, plan.concurrency);
   try {
     const opened = await process.ask(
       openRequest({
         engine,
-        path: engine === 'hone' ? subject.artifact : (subject.onnx ?? subject.artifact),
+        path: pathOf(name, subject),
         threads: plan.threads,
         lanes: plan.concurrency,
         inputs: facts.inputs,
@@ -136,6 +138,12 @@ async function start(
     process.end();
     throw error;
   }
+}
+
+function pathOf(engine: 'hone' | BaselineName, subject: BenchSubject): string {
+  const { artifact, onnx, wideArtifact } = subject;
+  if (engine === 'hone') return artifact;
+  return (engine === 'onnxruntime' ? onnx : wideArtifact) ?? artifact;
 }
 
 /** Everyone's answer, one after the other: only one engine may be awake. */

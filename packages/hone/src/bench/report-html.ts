@@ -2,7 +2,7 @@
 import { printPage, printTable, printTiles } from './report-html/page.ts';
 import { escapeHtml, figure, milliseconds } from './report-html/text.ts';
 import { type BenchReport, type BenchRow, isWrong } from './report.ts';
-import { reportTable } from './report-table.ts';
+import { baselineOf, reportTable } from './report-table.ts';
 
 export function reportHtml(report: BenchReport, title = 'Hone benchmark'): string {
   const { results, machine, geometric_mean: mean } = report;
@@ -22,7 +22,7 @@ export function reportHtml(report: BenchReport, title = 'Hone benchmark'): strin
       ? []
       : [
           {
-            name: 'Ratio to onnxruntime',
+            name: `Ratio to ${baselineOf(results)}`,
             value: `${mean.toFixed(2)} ×`,
             remark: 'geometric mean; above 1 is faster',
           },

@@ -74,8 +74,7 @@ export function milliseconds(value: number): string {
 function ratioText(row: BenchRow): string {
   if (row.ratio_to_baseline === null) return '-';
   const text = row.ratio_to_baseline.toFixed(2);
-  if (row.engine === 'onnxruntime' || row.ratio_low === null || row.ratio_high === null)
-    return text;
+  if (row.engine !== 'hone' || row.ratio_low === null || row.ratio_high === null) return text;
   return `${text} (${row.ratio_low.toFixed(2)}-${row.ratio_high.toFixed(2)})`;
 }
 
@@ -85,6 +84,11 @@ function remarks(row: BenchRow): string {
     ...(row.outputs_equal === false && !isWrong(row) ? ['outputs sensitive to rounding'] : []),
     ...(row.disturbed ? ['machine busy'] : []),
   ].join(', ');
+}
+
+/** What our rows are compared with. */
+export function baselineOf(results: readonly BenchRow[]): string {
+  return results.find(({ engine }) => engine !== 'hone')?.engine ?? 'onnxruntime';
 }
 
 function summaryLines({
@@ -101,7 +105,7 @@ function summaryLines({
   return [
     ...(geometric_mean === null
       ? []
-      : [`geometric mean of the ratios to onnxruntime: ${geometric_mean.toFixed(3)}`]),
+      : [`geometric mean of the ratios to ${baselineOf(results)}: ${geometric_mean.toFixed(3)}`]),
     `${machine.cpu}, ${machine.threads} thread${machine.threads === 1 ? '' : 's'}${
       peak === null
         ? ''

@@ -1,10 +1,10 @@
 /** What the bench found, as JSON prints it. Keys are a contract: add, never rename. */
-import type { EngineName } from './engine-protocol.ts';
+import type { BaselineName } from './engine-protocol.ts';
 import type { MachinePeak } from './machine-meter.ts';
 
 export interface BenchRow {
   readonly model: string;
-  readonly engine: EngineName;
+  readonly engine: 'hone' | BaselineName;
   readonly precision: string;
   /** Where an int8 model's ranges are from; null where there is nothing to calibrate. */
   readonly calibration: string | null;

@@ -13,6 +13,8 @@ export interface BenchSubject {
   readonly artifact: string;
   /** For the baseline and the check of outputs. */
   readonly onnx?: string;
+  /** Artifact of the same model and target in fp32, for the baseline hone-fp32. */
+  readonly wideArtifact?: string;
   readonly compileSeconds?: number;
   /** Values of inputs, where the defaults make no sense for the model. */
   readonly values?: Readonly<Record<string, InputValues>>;

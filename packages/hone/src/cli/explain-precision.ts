@@ -65,6 +65,11 @@ export function precisionLines(
       ]),
     ),
     '',
+    ...(plan?.weightBits === 7
+      ? [
+          'weights of int8 have 7 bits, -63 to 63: the pairs of products that vpmaddubsw adds in 16 bits cannot overflow (255 * 63 * 2 < 32768), so sums are exact',
+        ]
+      : []),
     ...(calibrated === undefined
       ? []
       : [
