@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { CALIBRATORS, quantizationOf, rangeOf } from 'hone/compile/calibrate/calibrators';
 import { Histogram } from 'hone/compile/calibrate/histogram';
+import { holdOut, holdOutLast } from 'hone/compile/calibrate/hold-out';
 import { int8Plan, int8Scope } from 'hone/compile/calibrate/int8-plan';
 import { observe } from 'hone/compile/calibrate/observe';
 import { calibrate, type Sample } from 'hone/compile/calibrate/run';
@@ -189,12 +190,56 @@ test('samples that say nothing are refused', async () => {
   assert.equal(await run(first, shape), 'HONE-CALIBRATE-003');
   const nan = fromNumbers('f32', [1, 3, 12, 12], new Float64Array(432).fill(Number.NaN));
   assert.equal(await run({ name: 'nan', inputs: { x: nan } }), 'HONE-CALIBRATE-004');
+  for (const value of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    const one = fromNumbers('f32', [1, 3, 12, 12], new Float64Array(432).with(7, value));
+    assert.equal(await run(first, { name: 'one', inputs: { x: one } }), 'HONE-CALIBRATE-004');
+  }
   const flat = fromNumbers('f32', [1, 3, 12, 12], new Float64Array(432));
   const { histograms } = await calibrate(graph, scope.values, [
     { name: 'flat', inputs: { x: flat } },
   ]);
   const plan = () => int8Plan(graph, scope, histograms, 'minmax', 8);
   assert.equal(await codeOf(plan), 'HONE-CALIBRATE-006');
+});
+
+test('a value inside that overflows on the samples, and models with nothing to narrow, are refused', async () => {
+  const b = opBuilder('overflow');
+  const x = b.graph.input('x', { dtype: 'f32', shape: [1, 4] });
+  const powers = b.op('Exp', [x], {}, { name: 'powers', outputNames: ['powers'] });
+  const weights = b.constant(fromNumbers('f32', [4, 2], [1, 2, 3, 4, 5, 6, 7, 8]));
+  const dense = b.op('MatMul', [powers, weights], {}, { name: 'dense' });
+  const overflow = path.join(folder, 'overflow.onnx');
+  writeFileSync(overflow, exportOnnx(b.graph.finish([dense])));
+  const plain = opBuilder('plain');
+  const input = plain.graph.input('x', { dtype: 'f32', shape: [1, 4] });
+  const nothing = path.join(folder, 'plain.onnx');
+  writeFileSync(nothing, exportOnnx(plain.graph.finish([plain.op('Relu', [input])])));
+  const large = { name: 'large', inputs: { x: fromNumbers('f32', [1, 4], [1, 2, 3, 200]) } };
+  const run = (file: string) =>
+    codeOf(() => compileModel(file, { precision: 'int8', calibration: { samples: [large] } }));
+  assert.equal(await run(overflow), 'HONE-CALIBRATE-005');
+  assert.equal(await run(nothing), 'HONE-CALIBRATE-008');
+});
+
+test('of eight samples every fourth is held out, of fewer none; of a sequence the last quarter', async () => {
+  const named = (count: number): Sample[] =>
+    Array.from({ length: count }, (_, i) => ({ name: `${i}`, inputs: {} }));
+  const split = async (count: number, most: number) => {
+    const held: Sample[] = [];
+    const used: string[] = [];
+    for await (const { name } of holdOut(named(count), held, most)) used.push(name);
+    return [used.join(' '), held.map(({ name }) => name).join(' ')];
+  };
+  assert.deepEqual(await split(7, 9), ['0 1 2 3 4 5 6', '']);
+  assert.deepEqual(await split(8, 9), ['0 1 2 4 5 6', '3 7']);
+  assert.deepEqual(await split(12, 2), ['0 1 2 4 5 6 8 9 10', '3 7']);
+  const sequence = named(9).map((sample, i) => ({ ...sample, continues: i > 0 }));
+  const { judged, held } = holdOutLast(sequence);
+  assert.deepEqual([judged.length, held.length], [7, 2]);
+  assert.deepEqual(
+    held.map(({ continues }) => continues),
+    [false, true],
+  );
 });
 
 test('corrected biases take back the mean shift of rounded weights, and rebuild', async () => {

@@ -50,7 +50,7 @@ const MODEL = path.join(folder, 'model.onnx');
   writeFileSync(MODEL, exportOnnx(b.graph.finish([b.op('Softmax', [dense], {}, named('y'))])));
 }
 
-const samples: readonly Sample[] = Array.from({ length: 6 }, (_, i) => ({
+const samples: readonly Sample[] = Array.from({ length: 8 }, (_, i) => ({
   name: `${i}`,
   inputs: { x: noise(SHAPE, 1 + i / 4) },
 }));
@@ -77,7 +77,9 @@ test('the mix keeps its budget, says why, and rebuilds from its choices', async 
   const { searched, plan, reasons } = model;
   assert.ok(searched !== undefined && plan !== undefined && reasons !== undefined);
   assert.ok(searched.drop <= 0.02 && searched.meanKl <= searched.klBound);
-  assert.equal(searched.judged, 6);
+  const { judged, heldOut } = searched;
+  assert.deepEqual([judged, heldOut?.samples], [6, 2]);
+  assert.ok((heldOut?.meanKl ?? 1) <= searched.klBound && heldOut?.drop === heldOut?.meanKl);
   assert.deepEqual([...plan.contractions.keys()], ['c1', 'c2', 'c3', 'dense']);
   for (const name of plan.contractions.keys()) assert.match(reasons.get(name) ?? '', /int8 .* us/);
   const directory = path.join(folder, 'auto.hone');
@@ -122,14 +124,16 @@ test('metrics that fail are refused, with what to do', async () => {
 });
 
 test('weights that are not finite are refused before anything runs', async () => {
-  const b = opBuilder('broken');
-  const x = b.graph.input('x', { dtype: 'f32', shape: [1, 4] });
-  const weights = fromNumbers('f32', [4, 2], [1, 2, 3, Number.NaN, 5, 6, 7, 8]);
-  const y = b.op('MatMul', [x, b.constant(weights, 'w')], {}, { name: 'dense' });
-  const file = path.join(folder, 'broken.onnx');
-  writeFileSync(file, exportOnnx(b.graph.finish([y])));
-  const calibration = { samples: [{ name: '0', inputs: { x: noise([1, 4], 1) } }] };
-  const error = await errorOf(compileModel(file, { precision: 'int8', calibration }));
-  assert.equal(error.code, 'HONE-CALIBRATE-010');
-  assert.match(error.message, /dense.* w /);
+  for (const odd of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+    const b = opBuilder('broken');
+    const x = b.graph.input('x', { dtype: 'f32', shape: [1, 4] });
+    const weights = fromNumbers('f32', [4, 2], [1, 2, 3, odd, 5, 6, 7, 8]);
+    const y = b.op('MatMul', [x, b.constant(weights, 'w')], {}, { name: 'dense' });
+    const file = path.join(folder, 'broken.onnx');
+    writeFileSync(file, exportOnnx(b.graph.finish([y])));
+    const calibration = { samples: [{ name: '0', inputs: { x: noise([1, 4], 1) } }] };
+    const error = await errorOf(compileModel(file, { precision: 'int8', calibration }));
+    assert.equal(error.code, 'HONE-CALIBRATE-010');
+    assert.match(error.message, /dense.* w /);
+  }
 });

@@ -208,7 +208,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       calibration:
         '{calibrator, origin, samples, sha256}: what int8 was calibrated with (null without); for models with carried state also {carried, answers: {snr, samples}}',
       search:
-        '{metric, maxDrop, drop, meanKl, klBound, judged}: what precision auto came to on the samples (null without); klBound is what to expect of others like them',
+        '{metric, maxDrop, drop, meanKl, klBound, judged, heldOut: {samples, drop, meanKl}}: what precision auto came to on the samples and, where there are eight, on every fourth that it did not see (null without); klBound, the worst single sample, is what to expect of others like them',
       layers: 'with precision auto: list of {node, precision, why}, else null',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },

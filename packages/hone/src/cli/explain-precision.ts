@@ -2,6 +2,7 @@
 import type { CalibrationRecord } from '../compile/calibrate/request.ts';
 import type { CompileOptions } from '../compile/options.ts';
 import type { StageOutput, StageReport } from '../compile/report.ts';
+import type { SearchRecord } from '../compile/precision-search/types.ts';
 import { CONTRACTIONS, type PrecisionPlan } from '../passes/precision-plan.ts';
 import { formatTable } from './table.ts';
 
@@ -76,11 +77,7 @@ export function precisionLines(
           `calibrated by ${calibrated.calibrator} over ${calibrated.samples} samples (SHA-256 ${calibrated.sha256.slice(0, 12)}…)`,
           ...carriedLines(calibrated),
         ]),
-    ...(searched === undefined
-      ? []
-      : [
-          `${searched.metric} loses ${searched.drop.toPrecision(2)} of at most ${searched.maxDrop} on ${searched.judged} samples; mean KL ${searched.meanKl.toPrecision(2)}, to be expected below ${searched.klBound.toPrecision(2)}`,
-        ]),
+    ...(searched === undefined ? [] : searchedLines(searched)),
     '',
   ];
 }
@@ -94,6 +91,19 @@ export function carriedLines({ carried, answers }: CalibrationRecord): string[] 
       ? ''
       : `: over ${answers.samples} samples the answers keep ${answers.snr.toFixed(0)} dB signal to noise`;
   return [`state carried from run to run, ${pairs.join(', ')}${measured}`];
+}
+
+/** What a search came to: on the samples that it judged by, and on those that it did not see. */
+export function searchedLines(record: SearchRecord): string[] {
+  const { metric, drop, maxDrop, meanKl, klBound, judged, heldOut } = record;
+  const short = (value: number): string => value.toPrecision(2);
+  const expected = `mean KL ${short(meanKl)}, to be expected below ${short(klBound)} (the worst single sample)`;
+  const seen = `${metric} loses ${short(drop)} of at most ${maxDrop} on ${judged} samples; ${expected}`;
+  if (heldOut === undefined) return [`${seen}; too few samples to hold some out`];
+  const { samples, drop: others, meanKl: otherKl } = heldOut;
+  const over = others > maxDrop ? ': more than the budget; calibrate with more samples' : '';
+  const held = `on ${samples} samples held out ${metric} loses ${short(others)}, mean KL ${short(otherKl)}`;
+  return [seen, `${held}${over}`];
 }
 
 function writtenText({ dtype, scale, zeroPoint }: StageOutput): string {

@@ -11,9 +11,10 @@ import { standardRegistry } from '../ops/registry.ts';
 import type { PrecisionPlan } from '../passes/precision-plan.ts';
 import { type Carried, findCarried } from './calibrate/carried.ts';
 import { biasCorrections, correctable } from './calibrate/bias.ts';
+import { holdOut, holdOutLast } from './calibrate/hold-out.ts';
 import { int8Plan, int8Scope } from './calibrate/int8-plan.ts';
 import { type CalibrationRecord, DEFAULT_LEAST_SNR, type SampleSpec } from './calibrate/request.ts';
-import { calibrate, type CompleteSample } from './calibrate/run.ts';
+import { calibrate, checkSample, type CompleteSample, type Sample } from './calibrate/run.ts';
 import type { CompileOptions } from './options.ts';
 import { optimizeGraph, targetsOf } from './pipeline.ts';
 import { uncalibrated } from './precision.ts';
@@ -56,7 +57,10 @@ export async function choosePrecision(
       : [];
   const few = carried.size > 0 ? SEQUENCE_SAMPLES : NOISE_SAMPLES;
   const judged = new KeptSamples(precision === 'auto' ? Number.POSITIVE_INFINITY : few);
-  const found = await calibrate(graph, observed, given, {
+  const apart: Sample[] = [];
+  const isSearched = precision === 'auto';
+  const used = isSearched && carried.size === 0 ? holdOut(given, apart, HELD_SAMPLES) : given;
+  const found = await calibrate(graph, observed, used, {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(onProgress === undefined ? {} : { onProgress }),
     ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
@@ -94,10 +98,30 @@ export async function choosePrecision(
   }
   if (precision === 'int8') return { ...options, plan, ...why, calibrated };
   const settings = options.search ?? DEFAULT_SEARCH;
-  const search = { ...bound, carried, settings, hasBf16, options };
+  const parts =
+    carried.size > 0
+      ? holdOutLast(judged.samples)
+      : { judged: judged.samples, held: completeSamples(graph, apart) };
+  const search = {
+    ...bound,
+    samples: parts.judged,
+    held: parts.held,
+    carried,
+    settings,
+    hasBf16,
+    options,
+  };
   const { plan: mixed, record, reasons, notes } = await searchPrecision(search);
   for (const note of notes) onProgress?.(note);
   return { ...options, plan: mixed, calibrated, searched: record, reasons };
+}
+
+function completeSamples(graph: Graph, samples: readonly Sample[]): readonly CompleteSample[] {
+  const signature = inputsOf(graph, new Map());
+  return samples.map((sample) => {
+    checkSample(signature, sample);
+    return { ...sample, continues: false };
+  });
 }
 
 /** Weights that are NaN or infinite have no 8-bit form. */
@@ -116,6 +140,9 @@ function checkWeights(graph: Graph, contractions: readonly string[]): void {
     );
   }
 }
+
+/** Samples held out, at most. */
+const HELD_SAMPLES = 256;
 
 /** Samples that a search looks at again: the first ones, as far as memory for them goes. */
 const KEPT_BYTES = 512 * 2 ** 20;

@@ -12,7 +12,7 @@ import {
 import { kernelCount } from '../../compile/report.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, readOperators, toCompileOptions } from '../compile-request.ts';
-import { carriedLines } from '../explain-precision.ts';
+import { carriedLines, searchedLines } from '../explain-precision.ts';
 import { requireModel } from '../model-path.ts';
 import { formatBytes, formatCount } from '../table.ts';
 import { specJson, specLine } from '../specs.ts';
@@ -90,11 +90,7 @@ function searchLines({ plan, searched }: CompiledModel): string[] {
   const counts = new Map<string, number>();
   for (const kind of plan.contractions.values()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const mix = [...counts].map(([kind, count]) => `${count} in ${kind}`).join(', ');
-  const { metric, drop, maxDrop, meanKl, klBound, judged } = searched;
-  return [
-    `  layers: ${mix}`,
-    `  ${metric} loses ${drop.toPrecision(2)} of at most ${maxDrop} on ${judged} samples; mean KL ${meanKl.toPrecision(2)}, bound ${klBound.toPrecision(2)}`,
-  ];
+  return [`  layers: ${mix}`, ...searchedLines(searched).map((line) => `  ${line}`)];
 }
 
 function summary({ target, program, report }: CompiledVariant, named: boolean): string[] {

@@ -62,6 +62,8 @@ export interface Search {
   readonly full: PrecisionPlan;
   /** Those the search may look at. */
   readonly samples: readonly CompleteSample[];
+  /** Those it may not: what is said of its result is measured on them. */
+  readonly held: readonly CompleteSample[];
   /** State that is fed back from one to the next. */
   readonly carried: Carried;
   readonly settings: SearchSettings;
@@ -71,7 +73,8 @@ export interface Search {
 }
 
 export async function searchPrecision(search: Search): Promise<Found> {
-  const { graph, registry, scope, full, samples, carried, settings, hasBf16, options } = search;
+  const { graph, registry, scope, full, samples, held, carried, settings, hasBf16, options } =
+    search;
   const metric = await findMetric(settings.metric);
   return withScratch(async (folder) => {
     const say = options.onProgress ?? ((): void => {});
@@ -128,7 +131,14 @@ export async function searchPrecision(search: Search): Promise<Found> {
       // Few samples say little: of changed answers one fewer than the budget is taken.
       const spare = settings.metric === 'agreement' ? 1 / rows : 0;
       const within = drop === 0 || drop + spare <= settings.maxDrop * (1 + 1e-9);
-      return { ...built, decisions, drop, meanKl, within };
+      return {
+        ...built,
+        decisions,
+        drop,
+        meanKl,
+        worstKl: worstSample(reference, outputs),
+        within,
+      };
     };
     // The fewest widened groups that keep the budget; every answer used is one that was measured.
     const first = await judge(widened(0), 'mix 0');
@@ -166,6 +176,22 @@ export async function searchPrecision(search: Search): Promise<Found> {
       const text = reason(at(best.decisions, i), at(fastest, i), i, time, at(noise, i), kinds);
       for (const name of group.nodes) reasons.set(name, text);
     });
+    const others = { ...task, samples: held };
+    const [wanted, got] = [wide, best].map(({ artifact }) => runAll(artifact, others)) as [
+      readonly Outputs[],
+      readonly Outputs[],
+    ];
+    const worst = Math.max(best.worstKl, worstSample(wanted, got));
+    const heldOut =
+      held.length === 0
+        ? {}
+        : {
+            heldOut: {
+              samples: held.length,
+              drop: metric(wanted, got),
+              meanKl: firstOutput(wanted, got).meanKl,
+            },
+          };
     return {
       plan: best.plan,
       reasons,
@@ -174,8 +200,9 @@ export async function searchPrecision(search: Search): Promise<Found> {
         ...settings,
         drop: best.drop,
         meanKl: best.meanKl,
-        klBound: Math.max(2 * best.meanKl, settings.maxDrop * RARE),
+        klBound: Math.max(worst, settings.maxDrop * RARE),
         judged: samples.length,
+        ...heldOut,
       },
     };
   });
@@ -185,7 +212,15 @@ interface Judged extends Built {
   readonly decisions: readonly GroupPrecision[];
   readonly drop: number;
   readonly meanKl: number;
+  /** Of a single sample. */
+  readonly worstKl: number;
   readonly within: boolean;
+}
+
+/** The largest mean divergence of a single sample. */
+function worstSample(reference: readonly Outputs[], outputs: readonly Outputs[]): number {
+  const each = reference.map((one, i) => firstOutput([one], [at(outputs, i)]).meanKl);
+  return Math.max(0, ...each);
 }
 
 /** Widened groups that are tried again in their fastest precision. */
