@@ -84,17 +84,17 @@ test('.npy: damaged files are coded errors', () => {
 const ONE: InputSpec[] = [{ name: 'x', dtype: 'f32', shape: [1, 4] }];
 const TWO: InputSpec[] = [...ONE, { name: 'ids', dtype: 'i64', shape: [3] }];
 
-test('inputs by name, or alone', () => {
+test('inputs by name, or alone', async () => {
   const path = file('x.npy', formatNpy(fromNumbers('f32', [1, 4], [1, 2, 3, 4])));
   for (const item of [path, `x=${path}`]) {
-    const { tensors, sources, image } = assembleInputs(ONE, request([item]));
+    const { tensors, sources, image } = await assembleInputs(ONE, request([item]));
     assert.deepEqual([...toNumbers(tensors['x'] as never)], [1, 2, 3, 4]);
     assert.equal(sources['x'], path);
     assert.equal(image, null);
   }
 });
 
-test('inputs that do not fit are coded errors that name the input', () => {
+test('inputs that do not fit are coded errors that name the input', async () => {
   const npy = (name: string, dtype: 'f32' | 'f64', shape: number[]): string => {
     const count = shape.reduce((product, extent) => product * extent, 1);
     return file(name, formatNpy(fromNumbers(dtype, shape, new Array(count).fill(1))));
@@ -112,16 +112,17 @@ test('inputs that do not fit are coded errors that name the input', () => {
     [[`x=${good}`, `x=${good}`], 'HONE-INPUT-017'],
   ];
   for (const [given, expected] of cases) {
-    assert.throws(() => assembleInputs(ONE, request(given)), code(expected), expected);
+    await assert.rejects(assembleInputs(ONE, request(given)), code(expected), expected);
   }
-  assert.throws(() => assembleInputs(TWO, request([good])), code('HONE-INPUT-002'));
+  await assert.rejects(assembleInputs(TWO, request([good])), code('HONE-INPUT-002'));
 });
 
-test('--random fills what is not given, the same for the same seed', () => {
-  const draw = (seed: number) => assembleInputs(TWO, request([], { random: true, seed })).tensors;
-  assert.deepEqual(draw(1), draw(1));
-  assert.notDeepEqual(draw(1), draw(2));
-  const { x, ids } = draw(3);
+test('--random fills what is not given, the same for the same seed', async () => {
+  const draw = async (seed: number) =>
+    (await assembleInputs(TWO, request([], { random: true, seed }))).tensors;
+  assert.deepEqual(await draw(1), await draw(1));
+  assert.notDeepEqual(await draw(1), await draw(2));
+  const { x, ids } = await draw(3);
   assert.ok(x !== undefined && toNumbers(x).every((value) => value >= 0 && value < 1));
   assert.ok(ids !== undefined && toNumbers(ids).every((value) => value === 0 || value === 1));
 });

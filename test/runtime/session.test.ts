@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import test from 'node:test';
 import { type Context, load } from 'hone-runtime';
@@ -90,6 +91,29 @@ test('closing waits for runs; a closed model refuses', async () => {
     },
     { repeats: 50 },
   );
+});
+
+test('a process may end without closing its models', async () => {
+  await withSample((artifact) => {
+    const script = `
+      const { load } = await import(process.argv[1]);
+      const session = load(process.argv[2], { threads: 3 });
+      const data = new Float32Array(${COUNT});
+      const vector = { dtype: 'f32', shape: [${COUNT}], data };
+      session.runSync({ a: vector, b: vector });`;
+    const args = [
+      '--input-type=module',
+      '-e',
+      script,
+      import.meta.resolve('hone-runtime'),
+      artifact,
+    ];
+    // Workers are waiting in the library's code while Node unloads what it holds.
+    for (let round = 0; round < 8; round++) {
+      const { status, signal, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      assert.deepEqual([status, signal, stderr], [0, null, '']);
+    }
+  });
 });
 
 test('two models of the same file can be open at once', async () => {

@@ -23,7 +23,10 @@ export async function runProgram(
 ): Promise<Parsed> {
   let printed = '';
   let outcome: Outcome | undefined;
-  const program = buildProgram(commands, version, async (spec, args, values) => {
+  // One command is all that is needed where it is named first; the others take memory.
+  const named = commands.filter((spec) => spec.name === argv[0]);
+  const wanted = named.length === 0 ? commands : named;
+  const program = buildProgram(wanted, version, async (spec, args, values) => {
     const module = await spec.load();
     outcome = await module.run({ args, options: optionReader(values), ...streams });
   });

@@ -17,7 +17,8 @@ import type { Report } from './report.ts';
 const MOST_BYTES = 2 ** 38;
 /** Without a budget: packed weights may be so many times the parameters, and a little more. */
 const USUAL_GROWTH = 1.1;
-const USUAL_EXTRA_BYTES = 8e6;
+/** Inputs and outputs, which the caller keeps, come out of it. */
+const USUAL_EXTRA_BYTES = 7.5e6;
 /** Needs that an error names. */
 const NAMED = 3;
 
@@ -34,7 +35,7 @@ export function generateWithin(
   budget?: number,
 ): Generated {
   const fastest = generate(graph, stages, options);
-  const allowed = allowedBytes(fastest.report, budget);
+  const allowed = allowedBytes(fastest, budget);
   const found = fits(fastest.report, allowed)
     ? fastest
     : leaner(graph, stages, options, fastest, allowed);
@@ -49,9 +50,14 @@ interface Allowed {
   readonly peakBytes: number;
 }
 
-function allowedBytes({ parameterBytes }: Report, budget: number | undefined): Allowed {
+function allowedBytes({ report, program }: Generated, budget: number | undefined): Allowed {
   if (budget !== undefined) return { weightsBytes: budget, peakBytes: budget };
-  const weightsBytes = parameterBytes * USUAL_GROWTH + USUAL_EXTRA_BYTES;
+  const outside = [...program.inputs, ...program.outputs].reduce(
+    (sum, spec) => sum + spec.bytes,
+    0,
+  );
+  const extra = Math.max(0, USUAL_EXTRA_BYTES - outside);
+  const weightsBytes = report.parameterBytes * USUAL_GROWTH + extra;
   return { weightsBytes, peakBytes: Number.POSITIVE_INFINITY };
 }
 

@@ -26,7 +26,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     progress('measuring the machine');
     const peak = await machinePeak(session.threads);
     progress('measuring the kernels');
-    const { tensors } = assembleInputs(session.signature.inputs, {
+    const { tensors } = await assembleInputs(session.signature.inputs, {
       given: [],
       random: true,
       seed: 0,

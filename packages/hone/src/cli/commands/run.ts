@@ -6,7 +6,7 @@ import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Invocation, Outcome } from '../command.ts';
 import { assembleInputs } from '../input/assemble.ts';
 import { formatNpy } from '../input/npy.ts';
-import { readLabels, type TopEntry, topEntries } from '../input/top.ts';
+import type { TopEntry } from '../input/top.ts';
 import { prepareArtifact } from '../prepare.ts';
 import { formatMs, formatShape } from '../table.ts';
 
@@ -21,7 +21,9 @@ export async function run(invocation: Invocation): Promise<Outcome> {
   const threads = options.integer('threads', 1, 1024);
   const seed = options.integer('seed', 0, 2 ** 32 - 1) ?? 0;
   const outputFiles = options.pairs('output');
-  const labels = labelFile === undefined ? undefined : readLabels(labelFile);
+  const asksTop = count !== undefined || labelFile !== undefined;
+  const top = asksTop ? await import('../input/top.ts') : undefined;
+  const labels = labelFile === undefined ? undefined : top?.readLabels(labelFile);
   const keys = options.list('key');
   const prepared = await prepareArtifact(path, invocation);
   const session = load(prepared.folder, {
@@ -29,8 +31,9 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     ...(prepared.target === undefined ? {} : { target: prepared.target }),
     ...(keys.length === 0 ? {} : { key: keys }),
   });
+  const { signature, target, threads: workers } = session;
+  const { inputs, outputs } = signature;
   try {
-    const { inputs, outputs } = session.signature;
     const outputNames = outputs.map((spec) => spec.name);
     for (const { key } of outputFiles) {
       if (!outputNames.includes(key)) {
@@ -42,7 +45,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         );
       }
     }
-    const assembled = assembleInputs(inputs, {
+    const assembled = await assembleInputs(inputs, {
       given: options.list('input'),
       random: options.flag('random'),
       seed,
@@ -52,6 +55,8 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     const begin = performance.now();
     const results = await session.run(assembled.tensors);
     const ms = performance.now() - begin;
+    // Outputs are arrays of their own: the model's memory goes before more is taken for them.
+    session.close();
     const rows = outputs.map((spec) => {
       const tensor = results[spec.name];
       if (tensor === undefined) fail('HONE-INTERNAL-003', `the run gave no output "${spec.name}"`);
@@ -60,19 +65,15 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       return { spec, tensor, file, summary: summarise(tensor) };
     });
     const first = rows[0];
-    const wanted = count ?? (labels === undefined ? undefined : 5);
-    const top =
-      wanted === undefined || first === undefined
-        ? undefined
-        : topEntries(first.tensor, wanted, labels);
-    if (top !== undefined && rows.length > 1)
+    const entries = first && top?.topEntries(first.tensor, count ?? 5, labels);
+    if (entries !== undefined && rows.length > 1)
       log(`--top is of the first output, ${first?.spec.name}`);
     return {
       json: {
         model: path,
         artifact: prepared.folder,
         origin: prepared.origin,
-        target: session.target,
+        target,
         inputs: inputs.map(({ name, dtype, shape }) => ({
           name,
           dtype,
@@ -88,15 +89,15 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         })),
         ms,
         image: assembled.image,
-        ...(top === undefined ? {} : { top }),
+        ...(entries === undefined ? {} : { top: entries }),
       },
       text: [
         ...rows.map(({ spec, tensor, file, summary }) => {
           const where = file === undefined ? '' : ` → ${file}`;
           return `${spec.name}  ${tensor.dtype} ${formatShape(tensor.shape)}  ${describe(summary)}${where}`;
         }),
-        ...(top === undefined ? [] : topLines(top)),
-        `${formatMs(ms)} on ${session.threads} thread${session.threads === 1 ? '' : 's'} (${session.target})`,
+        ...(entries === undefined ? [] : topLines(entries)),
+        `${formatMs(ms)} on ${workers} thread${workers === 1 ? '' : 's'} (${target})`,
       ],
     };
   } finally {

@@ -7,11 +7,10 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { isFloat } from 'hone-runtime/base/dtype';
 import { seededRandom } from 'hone-runtime/base/random';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import { readTensorProto } from '../../frontends/onnx/tensor-proto.ts';
 import { formatImageOptions, type ImageOptions, parseImageOptions } from './image-options.ts';
 import { isNpy, parseNpy } from './npy.ts';
-import { decodePicture, pictureFormat } from './picture.ts';
-import { defaultRange, type InputSpec, picturesToTensor } from './picture-tensor.ts';
+import { defaultRange, pictureFormat } from './picture-format.ts';
+import type { InputSpec } from './picture-tensor.ts';
 
 export interface InputRequest {
   /** Values of --input: NAME=FILE, or FILE. */
@@ -30,10 +29,10 @@ export interface AssembledInputs {
   readonly image: string | null;
 }
 
-export function assembleInputs(
+export async function assembleInputs(
   signature: readonly InputSpec[],
   request: InputRequest,
-): AssembledInputs {
+): Promise<AssembledInputs> {
   const files = filesByInput(signature, request.given);
   const tensors: Record<string, Tensor> = {};
   const sources: Record<string, string> = {};
@@ -43,7 +42,7 @@ export function assembleInputs(
     const paths = files.get(spec.name);
     if (paths !== undefined) {
       const options = parseImageOptions(request.image, defaultRange(spec));
-      const read = readInput(spec, paths, options);
+      const read = await readInput(spec, paths, options);
       if (read.picture) image = formatImageOptions(options);
       tensors[spec.name] = read.tensor;
       sources[spec.name] = paths.join(', ');
@@ -100,13 +99,16 @@ function filesByInput(
   return files;
 }
 
-function readInput(
+/** Decoders are loaded where they are needed: a run on .npy files takes no memory for them. */
+async function readInput(
   spec: InputSpec,
   paths: readonly string[],
   options: ImageOptions,
-): { readonly tensor: Tensor; readonly picture: boolean } {
+): Promise<{ readonly tensor: Tensor; readonly picture: boolean }> {
   const contents = paths.map((path) => ({ path, bytes: readBytes(path) }));
   if (contents.every(({ bytes }) => pictureFormat(bytes) !== undefined)) {
+    const { decodePicture } = await import('./picture.ts');
+    const { picturesToTensor } = await import('./picture-tensor.ts');
     const pictures = contents.map(({ path, bytes }) => decodePicture(bytes, path));
     return { tensor: picturesToTensor(pictures, spec, options), picture: true };
   }
@@ -131,8 +133,9 @@ function readInput(
       'convert it, e.g. numpy.save("input.npy", array)',
     );
   }
-  const tensor = isNpy(bytes) ? parseNpy(bytes, path) : readTensorProto(bytes, path);
-  return { tensor: fitTensor(spec, tensor, path), picture: false };
+  if (isNpy(bytes)) return { tensor: fitTensor(spec, parseNpy(bytes, path), path), picture: false };
+  const { readTensorProto } = await import('../../frontends/onnx/tensor-proto.ts');
+  return { tensor: fitTensor(spec, readTensorProto(bytes, path), path), picture: false };
 }
 
 export function readBytes(path: string): Uint8Array {

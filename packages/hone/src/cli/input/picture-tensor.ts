@@ -41,11 +41,6 @@ export function pictureLayout(shape: readonly number[]): PictureLayout | undefin
   return undefined;
 }
 
-/** The range that suits an input when --image does not say: integers hold the bytes themselves. */
-export function defaultRange(spec: InputSpec): 1 | 255 {
-  return isFloat(spec.dtype) ? 1 : 255;
-}
-
 /** The tensor of one picture per batch entry. */
 export function picturesToTensor(
   pictures: readonly Picture[],

@@ -2,6 +2,7 @@
 import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
 import { fail } from 'hone-runtime/base/diagnostics';
+import { pictureFormat } from './picture-format.ts';
 
 /** Interleaved RGB; values 0 to 255, fractional after resizing. */
 export interface Picture {
@@ -12,16 +13,6 @@ export interface Picture {
 
 /** Beyond this a picture is taken for a bomb. */
 const MAX_MEGAPIXELS = 200;
-
-export type PictureFormat = 'png' | 'jpeg';
-
-/** The format of a file's first bytes; undefined when it is no picture we read. */
-export function pictureFormat(bytes: Uint8Array): PictureFormat | undefined {
-  if (bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47)
-    return 'png';
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) return 'jpeg';
-  return undefined;
-}
 
 /** Decodes a PNG or JPEG; `name` is the file, for errors. */
 export function decodePicture(bytes: Uint8Array, name: string): Picture {

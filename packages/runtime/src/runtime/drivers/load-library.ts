@@ -33,13 +33,36 @@ export function loadLibrary(bytes: Uint8Array, name: string): LoadedLibrary {
       'compile the model for this system (`hone doctor` names its target)',
     );
   }
+  const unpin = pin(file);
   return {
     bind: <F>(declaration: string): F => handle.func(declaration) as F,
     unload() {
       handle.unload();
+      unpin();
       release();
     },
   };
+}
+
+const RTLD_NOW = 2;
+
+/**
+ * Keeps the code in memory when koffi unloads it at the end of the process: workers of a session that
+ * nobody closed still run it then. Gives what undoes it.
+ */
+function pin(file: string): () => void {
+  if (process.platform === 'win32') return () => {};
+  try {
+    const system = koffi.load(null);
+    const open = system.func('uintptr_t dlopen(const char *file, int flags)');
+    const close = system.func('int dlclose(uintptr_t handle)');
+    const handle: number | bigint = open(file, RTLD_NOW);
+    return () => {
+      if (handle) close(handle);
+    };
+  } catch {
+    return () => {};
+  }
 }
 
 function place(bytes: Uint8Array, name: string): { file: string; release: () => void } {
