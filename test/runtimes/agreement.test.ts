@@ -16,6 +16,7 @@ import { ROOT, shell } from '../support/doc-examples.ts';
 import { missingPython } from '../support/python.ts';
 import {
   BOUNDED,
+  CONTROL,
   compileTo,
   DIRECTION,
   GENERATOR,
@@ -30,7 +31,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-agree-'));
 after(() => rmSync(folder, { recursive: true }));
 const targets = runnableTargets();
 
-for (const model of [SMALL, TYPES, BOUNDED, DIRECTION, GENERATOR]) {
+for (const model of [SMALL, TYPES, BOUNDED, CONTROL, DIRECTION, GENERATOR]) {
   describe(model.name, { skip: targets.length === 0 && 'no x86-64 here' }, () => checks(model));
 }
 

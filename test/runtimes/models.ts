@@ -11,6 +11,7 @@ import { buildNetwork } from '../../bench/networks/index.js';
 import { PADDING, TRANSLATOR } from '../../bench/networks/seq2seq.js';
 import { npmModel } from '../../bench/npm-files.js';
 import { type RawNode, rawModel } from '../onnx/raw-model.ts';
+import { textGraph } from '../support/control-graphs.ts';
 import { writeSmallModel } from '../support/small-model.ts';
 
 export interface RuntimeModel {
@@ -114,6 +115,45 @@ export const BOUNDED: RuntimeModel = {
     });
     const file = path.join(folder, 'bounded.onnx');
     writeFileSync(file, model);
+    return file;
+  },
+  options: {},
+};
+
+/** Built here: a loop of as many iterations as an input says, with a branch in it. */
+export const CONTROL: RuntimeModel = {
+  name: 'control',
+  file(folder) {
+    const graph = textGraph(`graph control(%n: i64[], %x: f32[3,4]) {
+      %seven = const i64[] {7}
+      %size = Abs(%n)
+      %trips = Mod(%size, %seven)
+      %true = const bool[] {1}
+      %y = Loop(%trips, %true, %x) {
+        body=graph body(%i: i64[], %go: bool[], %s: f32[3,4]) {
+          %w = const f32[4,4] splat 0.25
+          %m = MatMul(%s, %w)
+          %sum = ReduceSum(%m) {keepdims=0}
+          %none = const f32[] {0}
+          %up = Greater(%sum, %none)
+          %next = If(%up, %m, %s) {
+            captures=2,
+            then_branch=graph then(%m: f32[3,4], %s: f32[3,4]) {
+              %e = Exp(%m)
+              %d = Sub(%s, %e)
+              return %d
+            },
+            else_branch=graph else(%m: f32[3,4], %s: f32[3,4]) {
+              %e = Sigmoid(%m)
+              %d = Add(%s, %e)
+              return %d
+            }} "choose"
+          return %go, %next
+        }} "repeat"
+      return %y
+    }`);
+    const file = path.join(folder, 'control.onnx');
+    writeFileSync(file, exportOnnx(graph));
     return file;
   },
   options: {},

@@ -179,7 +179,9 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
   const captures = typeof node.attrs['captures'] === 'number' ? node.attrs['captures'] : 0;
   const formal = node.inputs.slice(0, node.inputs.length - captures);
   const captured = node.inputs.slice(formal.length);
-  while (formal.length > 0 && formal.at(-1) === null) formal.pop();
+  // A Loop states both of what may end it, be they absent or not.
+  const least = node.op === 'Loop' && node.domain === '' ? 2 : 0;
+  while (formal.length > least && formal.at(-1) === null) formal.pop();
   for (const id of formal) writer.string(NODE.input, id === null ? '' : name(id));
   const isBounded = isBoundedLoop(node);
   const outputs = isBounded ? node.outputs.slice(0, -1) : node.outputs;
@@ -214,15 +216,37 @@ function fullAttrs(node: Node): Attrs {
 /** A sub-graph's values get a prefix, because ONNX forbids that they shadow outer ones. */
 function putSubgraph(
   writer: WireWriter,
-  graph: Graph,
+  source: Graph,
   context: Export,
   prefix: string,
   outer: readonly string[],
 ): void {
+  const graph = withOwnOutputs(source);
   const formal = graph.inputs.slice(0, graph.inputs.length - outer.length);
   const captured = new Map(graph.inputs.slice(formal.length).map((id, i) => [id, outer[i] ?? '']));
   const name: Naming = (id) => captured.get(id) ?? `${prefix}${valueById(graph, id).name}`;
   putGraph(writer, graph, context, name, formal);
+}
+
+/** A sub-graph may not give out what is around it, and gives each value once: copies stand for those. */
+function withOwnOutputs(graph: Graph): Graph {
+  const made = new Set(graph.nodes.flatMap((node) => node.outputs));
+  const given = new Set<ValueId>();
+  const values = [...graph.values];
+  const nodes = [...graph.nodes];
+  const outputs = graph.outputs.map((id) => {
+    if (made.has(id) && !given.has(id)) {
+      given.add(id);
+      return id;
+    }
+    const { name, type } = valueById(graph, id);
+    const copy: Value = { id: values.length, name: `${name}/given.${values.length}`, type };
+    values.push(copy);
+    const node = { op: 'Identity', domain: '', inputs: [id], outputs: [copy.id], attrs: {} };
+    nodes.push({ ...node, name: copy.name });
+    return copy.id;
+  });
+  return { ...graph, values, nodes, outputs };
 }
 
 function putAttribute(
