@@ -43,12 +43,15 @@ export class Growth {
   /** What most of the graph is computed in. */
   readonly float: DType;
   readonly #style: Style;
+  readonly #isBody: boolean;
   readonly #inputs: Tensor[] = [];
   readonly #tensors = new Map<ValueId, Tensor>();
 
-  constructor(random: Random) {
+  /** `around`: it is a sub-graph of that one. */
+  constructor(random: Random, around?: Growth) {
     this.random = random;
-    this.float = this.chance(0.9) ? 'f32' : this.among(['f16', 'bf16', 'f64']);
+    this.#isBody = around !== undefined;
+    this.float = around?.float ?? (this.chance(0.9) ? 'f32' : this.among(['f16', 'bf16', 'f64']));
     this.#style = this.chance(0.3) ? 'coarse' : 'smooth';
   }
 
@@ -89,6 +92,17 @@ export class Growth {
     const id = this.b.graph.input(`x${this.#inputs.length}`, { dtype, shape });
     this.#inputs.push(tensor);
     return this.#add(id, tensor);
+  }
+
+  /** A scalar that is data: an input, or in sub-graphs some value that does not exceed it. */
+  datum(tensor: Tensor): ValueId {
+    if (!this.#isBody) return this.inputOf(tensor).id;
+    const [most = 0] = toNumbers(tensor);
+    const fit = this.values.filter(({ type, tensor: own }) => {
+      const isLike = type.dtype === tensor.dtype && type.shape.length === 0;
+      return isLike && (toNumbers(own)[0] ?? 0) <= most;
+    });
+    return fit.length === 0 ? this.hold(tensor) : this.among(fit).id;
   }
 
   /** A constant of drawn elements, times `scale`. */

@@ -6,6 +6,7 @@ import type { ValueId } from 'hone/graph/types';
 import type { DType } from 'hone-runtime/base/dtype';
 import { seededRandom } from 'hone-runtime/base/random';
 import { operatorCase } from './case-step.ts';
+import { branch, repetition } from './control-steps.ts';
 import { Growth, type RandomGraph, type Step } from './growth.ts';
 import * as image from './image-steps.ts';
 import * as matrix from './matrix-steps.ts';
@@ -85,6 +86,22 @@ const DTYPES: Menu = [
   [2, scalar.castBack],
 ];
 
+/** Sub-graphs of all of these, one inside the other at times. */
+const INNER: readonly (readonly [number, Menu])[] = [
+  [4, SCALAR],
+  [3, TENSOR],
+  [2, MATRIX],
+  [1, IMAGE],
+];
+const inner: Step = (g) => {
+  if (g.chance(0.06)) weighted(g, CONTROL)(g);
+  else weighted(g, weighted(g, INNER))(g);
+};
+const CONTROL: Menu = [
+  [1, branch(inner)],
+  [1, repetition(inner)],
+];
+
 /** Any operator. */
 const CASES: Menu = [[1, operatorCase]];
 
@@ -115,6 +132,7 @@ const THEMES: readonly Theme[] = [
       [3, MATRIX],
       [1, DTYPES],
       [1, CASES],
+      [3, CONTROL],
     ],
   },
   {
@@ -129,6 +147,7 @@ const THEMES: readonly Theme[] = [
       [15, TENSOR],
       [5, DTYPES],
       [2, CASES],
+      [5, CONTROL],
     ],
   },
   {
@@ -157,6 +176,7 @@ const THEMES: readonly Theme[] = [
       [20, DTYPES],
       [5, MATRIX],
       [12, CASES],
+      [6, CONTROL],
     ],
   },
 ];
