@@ -151,6 +151,9 @@ HONE_API const char *hone_last_error(const hone_context *context);
 HONE_API void hone_profile(hone_context *context, uint64_t *ns_per_step);
 HONE_API uint32_t hone_step_count(void);
 
+/* The same of how often each step ran: those of loops and branches do not run once. */
+HONE_API void hone_count_steps(hone_context *context, uint64_t *runs_per_step);
+
 /*
  * From now on each run copies what the watches name, as the steps leave it; the caller keeps them and
  * the memory they point to. NULL ends that.

@@ -37,6 +37,7 @@ struct hone_context {
   uint8_t *arena;
   uint8_t *own_outputs; /* memory for outputs the caller gives no buffer for */
   uint64_t *profile;
+  uint64_t *counts;
   const hone_watch *watches;
   uint32_t watch_count;
   uint64_t step_began; /* while profiling */
@@ -313,6 +314,7 @@ static uint32_t finish_step(void *data, uint32_t s) {
     c->profile[s] += now - c->step_began;
     c->step_began = now;
   }
+  if (c->counts) c->counts[s]++;
   c->fault_step = s;
   return __atomic_load_n(&c->fault, __ATOMIC_RELAXED) ? HONE_END : next_kernel(c, s + 1);
 }
@@ -504,6 +506,12 @@ const char *hone_last_error(const hone_context *context) {
 void hone_profile(hone_context *context, uint64_t *ns_per_step) {
   hone_mutex_lock(&context->lock);
   context->profile = ns_per_step;
+  hone_mutex_unlock(&context->lock);
+}
+
+void hone_count_steps(hone_context *context, uint64_t *runs_per_step) {
+  hone_mutex_lock(&context->lock);
+  context->counts = runs_per_step;
   hone_mutex_unlock(&context->lock);
 }
 

@@ -9,6 +9,7 @@ import { buildModel, type CompiledModel, type SourceModel } from './build-artifa
 import type { CompileOptions } from './options.ts';
 import { choosePrecision } from './choose-precision.ts';
 import { type CompiledGraph, compileForTargets } from './pipeline.ts';
+import { bodyNotes } from './precise-bodies.ts';
 
 const PIECE_BYTES = 1 << 24;
 
@@ -37,7 +38,9 @@ export async function compileModel(
       full === model.source.name ? name : path.relative(folder, full).split(path.sep).join('/');
     const chosen = await choosePrecision(graph, options);
     const compiled = compileForTargets(graph, chosen).map((variant) => withKeys(variant, keys));
-    return await buildModel(compiled, source, notes, chosen, fileName);
+    const ofBodies = compiled.slice(0, 1).flatMap((one) => bodyNotes(one.graph, chosen.precision));
+    const all = [...notes, ...ofBodies];
+    return await buildModel(compiled, source, all, chosen, fileName);
   } finally {
     model.close();
   }

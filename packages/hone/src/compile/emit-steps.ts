@@ -79,7 +79,7 @@ export class StepEmitter {
         values: describe(stage),
       };
       if (item.kind === 'control') {
-        this.#control(plan, position, item.bodies, own);
+        this.#control(plan, position, item.bodies, { ...own, values: unplaced(own.values) });
         return;
       }
       const cost = stageCost(stage, stages.buffers);
@@ -321,6 +321,11 @@ interface StageReporting {
   readonly label: string;
   readonly workspaceBytes: number;
   readonly values: Pick<StageReport, 'reads' | 'writes'>;
+}
+
+/** Where results lie is left out: they are there when the last body is done, not behind this step. */
+function unplaced({ reads, writes }: StageReporting['values']): StageReporting['values'] {
+  return { reads, writes: writes.map(({ memory: _, ...write }) => write) };
 }
 
 /** The same for steps around the one that the report tells of. */

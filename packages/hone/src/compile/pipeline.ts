@@ -23,6 +23,7 @@ import { generateWithin } from './budget.ts';
 import type { GenerateOptions } from './generate.ts';
 import { splitHost } from './host-split.ts';
 import type { CompileOptions } from './options.ts';
+import { preciseBodies } from './precise-bodies.ts';
 import { planPrecision } from './precision.ts';
 import type { Report } from './report.ts';
 import type { WeightBlob } from './weights.ts';
@@ -85,6 +86,11 @@ export function preciseGraph(source: Graph, options: CompileOptions): Graph {
   return prepareGraph(source, options).graph;
 }
 
+const HALVES: ReadonlyMap<string, 'bf16' | 'f16'> = new Map([
+  ['bf16', 'bf16'],
+  ['fp16', 'f16'],
+]);
+
 interface Prepared {
   readonly graph: Graph;
   readonly fused: StageGraph;
@@ -120,7 +126,12 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const fused = fuseGraph(graph, fusion);
   const plan = planPrecision(graph, fused, options);
   if (plan === null) return { graph, fused, ...around };
-  const precise = applyPrecision(graph, plan, { registry });
+  const outer = applyPrecision(graph, plan, { registry });
+  const dtype = HALVES.get(options.precision ?? 'fp32');
+  const precise =
+    dtype === undefined || options.plan !== undefined
+      ? outer
+      : preciseBodies(outer, dtype, options.autocast ?? 'all', registry);
   return { graph: precise, fused: fuseGraph(precise, fusion), ...around };
 }
 

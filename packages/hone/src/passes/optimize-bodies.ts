@@ -38,7 +38,10 @@ function optimize(
   if (node.op !== 'Loop') return run(body, ctx);
   const before = compact(withoutCondition(body));
   const after = run(before, ctx);
-  return after === before ? body : compact(withCondition(after));
+  // Nothing was dead in it but the condition.
+  const isWhole =
+    before.nodes.length === body.nodes.length && before.values.length + 1 === body.values.length;
+  return after === before && isWhole ? body : compact(withCondition(after));
 }
 
 /** Changes the sub-graphs of a node; they are single graphs in its attributes. */

@@ -54,6 +54,8 @@ export interface Signature {
 export interface StepTime extends StepName {
   /** Mean over the runs, measured by worker 0 from the end of the step before. */
   readonly ns: number;
+  /** How often it ran in a run, on average: steps of loops and branches do not run once. */
+  readonly times: number;
 }
 
 export interface Profile {
@@ -231,14 +233,22 @@ function makeContext(
       for (let i = 0; i < (options.warmup ?? 2); i++) runSync(inputs);
       const names = parseDescription(library.describe(), signature.name).steps;
       const ns = new BigUint64Array(Math.max(1, library.stepCount()));
+      const counts = new BigUint64Array(ns.length);
       checkOpen();
       library.profile(pointer, ns);
+      library.count(pointer, counts);
       try {
         for (let i = 0; i < runs; i++) runSync(inputs);
       } finally {
         library.profile(pointer, undefined);
+        library.count(pointer, undefined);
       }
-      const steps = names.map((step, i) => ({ ...step, ns: Number(ns[i] ?? 0n) / runs }));
+      const isCounted = counts.some((count) => count > 0n);
+      const steps = names.map((step, i) => ({
+        ...step,
+        ns: Number(ns[i] ?? 0n) / runs,
+        times: isCounted ? Number(counts[i]) / runs : 1,
+      }));
       return { runs, steps, totalNs: steps.reduce((sum, step) => sum + step.ns, 0) };
     },
     runWatched(inputs, watches) {

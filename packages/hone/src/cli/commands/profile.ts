@@ -1,5 +1,5 @@
 /** `hone profile`: time per kernel, the rates it reaches, and what holds it back. */
-import { load } from 'hone-runtime';
+import { load, type StepTime } from 'hone-runtime';
 import { openArtifact } from 'hone-runtime/artifact/read';
 import type { StageReport } from '../../compile/report.ts';
 import type { Invocation, Outcome } from '../command.ts';
@@ -34,9 +34,12 @@ export async function run(invocation: Invocation): Promise<Outcome> {
     });
     const profile = session.profile(tensors, { runs });
     const kernels = profile.steps.map((step, index) =>
-      kernelRow(step.label, step.kernel, step.ns, profile.totalNs, report.stages[index], peak),
+      kernelRow(step, profile.totalNs, report.stages[index], peak),
     );
-    const flops = report.stages.reduce((sum, stage) => sum + stage.flops, 0);
+    const flops = report.stages.reduce(
+      (sum, stage, i) => sum + stage.flops * (profile.steps[i]?.times ?? 1),
+      0,
+    );
     const totalGflops = profile.totalNs === 0 ? 0 : flops / profile.totalNs;
     return {
       json: {
@@ -52,7 +55,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       },
       text: [
         ...formatTable(
-          ['ms', '%', 'GFLOP/s', 'GB/s', '% of peak', 'bound by', 'kernel', 'what'],
+          ['ms', '%', 'GFLOP/s', 'GB/s', '% of peak', 'bound by', 'kernel', 'times', 'what'],
           kernels.map((row) => [
             row.ms.toFixed(3),
             (100 * row.share).toFixed(1),
@@ -61,6 +64,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
             row.percent_of_peak === null ? '-' : row.percent_of_peak.toFixed(0),
             row.bound,
             row.kernel,
+            row.times === 1 ? '' : `${Math.round(row.times * 10) / 10}`,
             shorten(row.label),
           ]),
           ['right', 'right', 'right', 'right', 'right'],
@@ -84,15 +88,13 @@ type Bound = 'compute' | 'memory' | 'overhead' | 'unknown';
 const OVERHEAD_NS = 4000;
 
 function kernelRow(
-  label: string,
-  kernel: string,
-  ns: number,
+  { label, kernel, ns, times }: StepTime,
   totalNs: number,
   stage: StageReport | undefined,
   peak: MachinePeak | null,
 ) {
-  const flops = stage?.flops ?? 0;
-  const bytes = stage === undefined ? 0 : stage.bytesRead + stage.bytesWritten;
+  const flops = (stage?.flops ?? 0) * times;
+  const bytes = stage === undefined ? 0 : (stage.bytesRead + stage.bytesWritten) * times;
   const gflops = ns === 0 ? 0 : flops / ns;
   const gbytes = ns === 0 ? 0 : bytes / ns;
   return {
@@ -100,12 +102,13 @@ function kernelRow(
     label,
     ops: stage?.ops ?? [],
     kernel,
+    times,
     ms: ns / 1e6,
     share: totalNs === 0 ? 0 : ns / totalNs,
     gflops,
     gbytes_per_second: gbytes,
     percent_of_peak: peak === null ? null : (100 * gflops) / peak.fp32Gflops,
-    bound: boundOf(ns, flops, bytes, peak),
+    bound: boundOf(ns / Math.max(1, times), flops, bytes, peak),
   };
 }
 

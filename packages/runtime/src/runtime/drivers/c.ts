@@ -50,6 +50,8 @@ export interface CLibrary {
   stepCount(): number;
   /** From now on nanoseconds are added to `ns`, which the caller keeps alive; undefined ends it. */
   profile(context: ContextPointer, ns: BigUint64Array | undefined): void;
+  /** From now on how often steps run is added to `counts`, kept alive as above; undefined ends it. */
+  count(context: ContextPointer, counts: BigUint64Array | undefined): void;
   /** From now on runs copy working memory, see hone.h; the caller keeps the arrays alive. */
   watch(context: ContextPointer, watches: readonly NativeWatch[]): void;
   unload(): void;
@@ -182,6 +184,16 @@ export function openCLibrary(bytes: Uint8Array, name: string): CLibrary {
       }),
     stepCount: library.bind('uint32_t hone_step_count(void)'),
     profile: (context, ns) => profile(context, ns ?? null),
+    count(context, counts) {
+      let bound: (context: ContextPointer, counts: BigUint64Array | null) => void;
+      try {
+        bound = library.bind('void hone_count_steps(uintptr_t context, void *counts)');
+      } catch {
+        // Libraries of before know no loops: each step runs once a run.
+        return;
+      }
+      bound(context, counts ?? null);
+    },
     watch(context, watches) {
       let bound: (context: ContextPointer, watches: Uint8Array | null, count: number) => number;
       try {
