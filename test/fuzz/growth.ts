@@ -208,6 +208,7 @@ export class Growth {
 }
 
 function isSane(tensor: Tensor): boolean {
+  if (tensor.dtype === 'string') return false;
   const limit = LIMITS[tensor.dtype] ?? INTEGER_LIMIT;
   return toNumbers(tensor).every((value) => Math.abs(value) <= limit);
 }
