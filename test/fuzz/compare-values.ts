@@ -22,6 +22,8 @@ const UNIT: Partial<Record<DType, number>> = {
 };
 /** A sum of products may round at every term, and minimal filtering loses two digits. */
 const SUM_UNIT = 4e-6;
+/** Divides by a deviation that nothing keeps from 0: an error of the mean counts for as much more. */
+const MVN_UNIT = 2e-4;
 /** At most; a rounded element at a tie stays where it is in half of them. */
 const TRIALS = 24;
 /** The compiler's errors may be this much larger than those of the trials. */
@@ -39,14 +41,16 @@ const EXACT = new Set(
 const SUMS = new Set(
   (
     'Conv ConvTranspose MatMul Gemm Einsum BatchNormalization LayerNormalization RMSNormalization ' +
-    'InstanceNormalization GroupNormalization SkipLayerNormalization AveragePool GlobalAveragePool LpPool ' +
+    'MeanVarianceNormalization InstanceNormalization GroupNormalization SkipLayerNormalization AveragePool GlobalAveragePool LpPool ' +
     'ReduceMean ReduceSum ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp Sub Add Sum Mean CumSum Resize ' +
     'GridSample LSTM GRU RNN LogSoftmax LpNormalization'
   ).split(' '),
 );
 
-/** Functions of one value in which terms as large as it cancel: their errors are relative to it. */
-const CANCELLING = new Set(['Gelu', 'FastGelu', 'BiasGelu', 'QuickGelu']);
+/** Operators that round a real number to a step: at a tie it falls to either side. */
+const STEPPING = /^(QLinear|Quantize|DynamicQuantize|QGemm|QAttention|Upsample|Resize)/;
+/** Their draws are f32 whatever the dtype. */
+const DRAWN = /^(Random(Normal|Uniform)(Like)?)$/;
 
 /** What is wrong with the outputs, or undefined. */
 export function difference(
@@ -78,6 +82,7 @@ export function difference(
 /** The rounding of what a single node reads: a wider output carries it on. */
 function coarsestOf({ nodes, values }: Graph): number {
   if (nodes.length > 1) return 0;
+  if (nodes.some(({ op }) => DRAWN.test(op))) return QUICK.f32 ?? 0;
   return Math.max(0, ...values.map(({ type }) => QUICK[type.dtype] ?? 0));
 }
 
@@ -157,9 +162,14 @@ function interpretNoisily({ graph, inputs }: RandomGraph, random: Random): reado
   const known = new Map<ValueId, Tensor>(graph.inputs.map((id, i) => [id, inputs[i] as Tensor]));
   const read = (id: ValueId): Tensor => known.get(id) ?? constantTensor(valueById(graph, id));
   for (const node of graph.nodes) {
+    // A single use may answer as for operands a little off, which may matter more than rounding.
+    const isStepping = STEPPING.test(node.op) && !isFloat(typeOf(graph, node));
+    const isAlone = graph.nodes.length === 1 && isFloat(typeOf(graph, node)) && !EXACT.has(node.op);
+    const inputOf = (id: ValueId): Tensor =>
+      isAlone || isStepping ? nudged(read(id), random) : read(id);
     const tensors = evaluateNode(
       node,
-      node.inputs.map((id) => (id === null ? null : read(id))),
+      node.inputs.map((id) => (id === null ? null : inputOf(id))),
       node.outputs.map((id) => valueById(graph, id).type),
     );
     node.outputs.forEach((id, i) => {
@@ -167,6 +177,18 @@ function interpretNoisily({ graph, inputs }: RandomGraph, random: Random): reado
     });
   }
   return graph.outputs.map(read);
+}
+
+function typeOf(graph: Graph, { outputs }: Node): DType {
+  return valueById(graph, outputs[0] ?? 0).type.dtype;
+}
+
+/** Floats a little off, the same way each: what is rounded from them shows where it is at a tie. */
+function nudged(tensor: Tensor, random: Random): Tensor {
+  const unit = UNIT[tensor.dtype];
+  if (unit === undefined) return tensor;
+  const values = toNumbers(tensor).map((x) => x * (1 + SLACK * unit * (2 * random.next() - 1)));
+  return fromNumbers(tensor.dtype, tensor.shape, values);
 }
 
 function withNoise(
@@ -179,12 +201,11 @@ function withNoise(
   const unit = UNIT[tensor.dtype];
   if (unit === undefined || EXACT.has(node.op)) return tensor;
   const values = toNumbers(tensor);
-  const isCancelling = CANCELLING.has(node.op);
-  const sums = SUMS.has(node.op) || isCancelling;
-  const operands = isCancelling || isElementWise(node) ? magnitudes(node, graph, read) : [];
-  const around = sums ? Math.max(largest(values), ...operands) : 0;
-  const isLong = sums && !isElementWise(node) && !isCancelling;
-  const relative = isLong && tensor.dtype === 'f32' ? SUM_UNIT : unit;
+  const sums = SUMS.has(node.op);
+  const around = sums ? Math.max(largest(values), ...magnitudes(node, graph, read)) : 0;
+  const isMvn = node.op === 'MeanVarianceNormalization';
+  const long = isMvn ? MVN_UNIT : SUM_UNIT;
+  const relative = sums && tensor.dtype === 'f32' && !isElementWise(node) ? long : unit;
   return fromNumbers(
     tensor.dtype,
     tensor.shape,
@@ -202,8 +223,9 @@ function isElementWise(node: Node): boolean {
   return ['Add', 'Sub', 'Sum', 'Mean'].includes(node.op);
 }
 
-/** Of the float operands: what cancels leaves their rounding behind. */
+/** Of the float operands of an addition: what cancels leaves their rounding behind. */
 function magnitudes(node: Node, graph: Graph, read: (id: ValueId) => Tensor): number[] {
+  if (!isElementWise(node)) return [];
   return node.inputs.flatMap((id) =>
     id !== null && isFloat(valueById(graph, id).type.dtype) ? [largest(toNumbers(read(id)))] : [],
   );

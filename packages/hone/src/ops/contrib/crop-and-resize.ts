@@ -1,6 +1,6 @@
 /** com.microsoft's CropAndResize: regions of images, given in parts of their sides, sampled to one size. */
 import { at } from 'hone-runtime/base/diagnostics';
-import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import {
@@ -18,6 +18,7 @@ import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
 import { given } from '../math/loops.ts';
 import { f32, tensor } from '../math/samples.ts';
 import { sample } from '../nn/samples.ts';
+import { checkedIndex } from '../tensor/elements.ts';
 import { MICROSOFT } from './alias.ts';
 import { castTo } from './attend.ts';
 
@@ -71,6 +72,7 @@ export const cropAndResize: CompositeOp = defineOp({
     if (!['bilinear', 'nearest'].includes(textAttr(ctx.attrs, 'mode'))) {
       typeError(ctx, `mode ${textAttr(ctx.attrs, 'mode')}`);
     }
+    if (elementCount(x.shape.slice(2)) === 0) shapeError(ctx, `images of [${x.shape.join(',')}]`);
     return [{ dtype: 'f32', shape: cropShape(ctx) }];
   },
   // Two gathers of rows and columns each, for the pixel below a position and the one above.
@@ -129,7 +131,8 @@ export const cropAndResize: CompositeOp = defineOp({
     const { shape } = at(ctx.outputTypes, 0);
     const [count, channels, rows, columns] = shape as [number, number, number, number];
     const [, , height, width] = x.shape as [number, number, number, number];
-    const [values, boxes, images] = [toNumbers(x), toNumbers(rois), toNumbers(batches)];
+    const [values, boxes] = [toNumbers(x), toNumbers(rois)];
+    const images = toNumbers(batches).map((n) => checkedIndex(ctx.node, n, at(x.shape, 0)));
     const isNearest = textAttr(attrs, 'mode') === 'nearest';
     const out: number[] = [];
     const place = (r: number, side: 0 | 1, extent: number, step: number, steps: number): number => {

@@ -43,6 +43,10 @@ export const embedLayerNormalization: CompositeOp = defineOp({
     const ids = inputType(ctx, IN.ids);
     if (ids.shape.length !== 2)
       shapeError(ctx, `input_ids has rank ${ids.shape.length}; it takes 2`);
+    for (const k of [IN.ids, IN.segments, IN.mask, IN.places]) {
+      const type = optionalType(ctx, k);
+      if (type !== undefined) requireDType(ctx, type, ['i32', 'i64'], `input ${k}`);
+    }
     const word = inputType(ctx, IN.word);
     requireDType(ctx, word, FLOATS, 'word_embedding');
     const [batch, length] = ids.shape as [number, number];

@@ -25,7 +25,13 @@ import {
 import { FLOATS } from '../math/dtypes.ts';
 import { f32, tensor } from '../math/samples.ts';
 import { sample } from '../nn/samples.ts';
-import { checkParameters, EIGHT_BITS, realOf, scalarOf } from '../quant/real-form.ts';
+import {
+  alikeParameters,
+  checkParameters,
+  dequantizeNode,
+  EIGHT_BITS,
+  realOf,
+} from '../quant/real-form.ts';
 import { MICROSOFT } from './alias.ts';
 import {
   attendNodes,
@@ -312,7 +318,8 @@ export const qAttention: CompositeOp = defineOp({
     checkParameters(ctx, x.dtype, Q.scale, Q.zero);
     for (const k of [Q.weightScale, Q.weightZero]) {
       const { shape = [] } = optionalType(ctx, k) ?? {};
-      if (shape.length > 1 || (shape[0] ?? 1) > (w.shape[1] ?? 1)) {
+      const [count = 1] = shape;
+      if (shape.length > 1 || (count !== 1 && count !== w.shape[1])) {
         shapeError(ctx, `input ${k} has shape [${shape.join(',')}]`);
       }
     }
@@ -325,15 +332,8 @@ export const qAttention: CompositeOp = defineOp({
   },
   decompose: (b, inputs, ctx) => {
     const id = (k: number): ValueId | null => inputs[k] ?? null;
-    const parameters = (scale: number, zero: number, isOne: boolean): ValueId[] =>
-      [scale, zero].flatMap((k) => {
-        const given = id(k);
-        if (given === null) return [];
-        const count = b.typeOf(given).shape[0] ?? 1;
-        return [isOne || count === 1 ? scalarOf(b, given) : given];
-      });
-    const x = b.op('DequantizeLinear', [id(Q.x), ...parameters(Q.scale, Q.zero, true)]);
-    const weights = parameters(Q.weightScale, Q.weightZero, false);
+    const x = dequantizeNode(b, inputs, { x: Q.x, scale: Q.scale, zero: Q.zero });
+    const weights = alikeParameters(b, [id(Q.weightScale), id(Q.weightZero)]);
     const w = b.op('DequantizeLinear', [id(Q.w), ...weights], { axis: 1 });
     const moved = realInputs(inputs, x, w);
     const seen = moved.map((given): OpInput | null =>

@@ -128,8 +128,9 @@ function reference(
   const channelOf = (i: number): number => Math.floor(i / inner) % count;
   const [useMean, useVariance] = [mean.slice(), variance.slice()];
   if (training) {
-    useMean.fill(0);
-    useVariance.fill(0);
+    // Of no elements there is neither mean nor variance.
+    useMean.fill(perChannel === 0 ? Number.NaN : 0);
+    useVariance.fill(perChannel === 0 ? Number.NaN : 0);
     values.forEach((value, i) => {
       useMean[channelOf(i)] = (useMean[channelOf(i)] as number) + value / perChannel;
     });

@@ -1,10 +1,10 @@
 /** Dropout: the identity in inference; in training mode elements are dropped by the seed (see `random.ts`). */
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { cast, constant } from '../../expr/build.ts';
-import { inputType, requireDType, shapeError } from '../checks.ts';
+import { inputType, optionalType, requireDType, shapeError } from '../checks.ts';
 import { defineOp, type OpInput } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
-import { FLOATS } from '../math/dtypes.ts';
+import { BOOL, FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
 import { dropExpr, seedOf, uniformAt } from '../math/random.ts';
 import { loadInput } from '../math/scalar.ts';
@@ -45,6 +45,9 @@ export const dropout = defineOp({
         shapeError(ctx, `${what} has shape [${shape.join(',')}]; it is one value`);
       }
     }
+    const [ratio, training] = [optionalType(ctx, 1), optionalType(ctx, 2)];
+    if (ratio !== undefined) requireDType(ctx, ratio, FLOATS, 'the ratio');
+    if (training !== undefined) requireDType(ctx, training, BOOL, 'training_mode');
     return ctx.outputCount > 1 ? [x, { dtype: 'bool', shape: x.shape }] : [x];
   },
   lower: (ctx) => {

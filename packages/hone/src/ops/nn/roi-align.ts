@@ -17,6 +17,7 @@ import {
 } from '../checks.ts';
 import { defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { outAxes } from '../lower.ts';
+import { checkedIndex } from '../tensor/elements.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
 import { add, computeType, div, max, mul, sub, widen } from '../math/scalar.ts';
@@ -161,7 +162,8 @@ export const roiAlign = defineOp({
         ratio > 0 ? ratio : Math.ceil(cellWidth),
       ];
       for (let c = 0; c < channels; c++) {
-        const from = (image * channels + c) * height * width;
+        const from =
+          (checkedIndex(ctx.node, image, at(x.shape, 0)) * channels + c) * height * width;
         const plane = values.subarray(from, from + height * width);
         for (let i = 0; i < rows * columns; i++) {
           const parts: number[] = [];

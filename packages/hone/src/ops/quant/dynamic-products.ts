@@ -13,7 +13,7 @@ import { f32, tensor, uniform } from '../math/samples.ts';
 import { type MatMulGeometry, matMulGeometry, multiply } from '../nn/matmul-geometry.ts';
 import { sample } from '../nn/samples.ts';
 import { dynamicQuantizeLinear } from './dynamic-quantize.ts';
-import { EIGHT_BITS, scalarOf } from './real-form.ts';
+import { alikeParameters, EIGHT_BITS, scalarOf } from './real-form.ts';
 
 /** Positions of the weights' parameters and of the bias. */
 interface Places {
@@ -47,15 +47,10 @@ function checkProduct(ctx: InferContext, places: Places): MatMulGeometry {
 /** The weights in f32, one scale in all or one for each column. */
 function weightsNode(b: OpBuilder, inputs: readonly (ValueId | null)[], places: Places): ValueId {
   const rank = b.typeOf(inputs[1] as ValueId).shape.length;
-  const given = [places.scale, places.zero].flatMap((k) => inputs[k] ?? []);
-  const counts = given.map((id) => elementCount(b.typeOf(id).shape));
-  const columns = Math.max(...counts);
-  // Where only one of the two is for each column, the other is the same for all.
-  const parameters = given.map((id, i) => {
-    if (columns === 1) return scalarOf(b, id);
-    const list = b.op('Reshape', [id, b.ints([-1])]);
-    return counts[i] === columns ? list : b.op('Expand', [list, b.ints([columns])]);
-  });
+  const parameters = alikeParameters(b, [
+    inputs[places.scale] ?? null,
+    inputs[places.zero] ?? null,
+  ]);
   return b.op('DequantizeLinear', [inputs[1] ?? null, ...parameters], { axis: rank - 1 });
 }
 

@@ -25,6 +25,7 @@ import { matMulGeometry, multiply } from '../nn/matmul-geometry.ts';
 import { sample } from '../nn/samples.ts';
 import { softmax } from '../nn/softmax.ts';
 import {
+  alikeParameters,
   checkParameters,
   checkTriple,
   dequantizeNode,
@@ -91,6 +92,7 @@ export const qGemm = defineOp({
     const a = checkTriple(ctx, tripleFrom(0));
     requireDType(ctx, inputType(ctx, 3), EIGHT_BITS, 'the second operand');
     const { output, columns } = gemmShapes(ctx);
+    requireDType(ctx, inputType(ctx, 4), ['f32'], 'the scale of the second operand');
     for (const k of [4, 5]) {
       const count = elementCount(optionalType(ctx, k)?.shape ?? []);
       if (count !== 1 && count !== columns) shapeError(ctx, `input ${k} has ${count} elements`);
@@ -110,13 +112,7 @@ export const qGemm = defineOp({
   decompose: (b, inputs, ctx) => {
     const { columns, columnAxis } = gemmShapes(ctx);
     const a = dequantizeNode(b, inputs, tripleFrom(0));
-    const parameters = [4, 5].flatMap((k) => {
-      const id = inputs[k] ?? null;
-      if (id === null) return [];
-      return [elementCount(b.typeOf(id).shape) === 1 ? scalarOf(b, id) : id];
-    });
-    const same = new Set(parameters.map((id) => b.typeOf(id).shape.length));
-    if (same.size > 1) return 'scale and zero point of B have different shapes';
+    const parameters = alikeParameters(b, [inputs[4] ?? null, inputs[5] ?? null]);
     const weights = b.op('DequantizeLinear', [inputs[3] ?? null, ...parameters], {
       axis: columnAxis,
     });

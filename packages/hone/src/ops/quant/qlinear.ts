@@ -178,7 +178,15 @@ export const qLinearConv = defineOp({
   infer: (ctx) => {
     const product = at(convInteger.infer(integerContext(ctx, 'ConvInteger')), 0);
     const bias = optionalType(ctx, 8);
-    if (bias !== undefined) requireDType(ctx, bias, ['i32'], 'the bias');
+    if (bias !== undefined) {
+      requireDType(ctx, bias, ['i32'], 'the bias');
+      if (bias.shape.join() !== `${product.shape[1]}`) {
+        shapeError(
+          ctx,
+          `the bias has shape [${bias.shape.join(',')}]; it takes [${product.shape[1]}]`,
+        );
+      }
+    }
     return [resultType(ctx, product, 1, at(product.shape, 1))];
   },
   decompose: (b, inputs, ctx) => {

@@ -83,6 +83,21 @@ export function scalarOf(b: OpBuilder, id: ValueId): ValueId {
   return b.typeOf(id).shape.length === 0 ? id : b.op('Reshape', [id, b.ints([])]);
 }
 
+/** Scale and zero point in one shape: where only one is for each column, the other is the same for all. */
+export function alikeParameters(
+  b: OpBuilder,
+  parameters: readonly (ValueId | null)[],
+): readonly ValueId[] {
+  const given = parameters.flatMap((id) => id ?? []);
+  const counts = given.map((id) => elementCount(b.typeOf(id).shape));
+  const columns = Math.max(...counts);
+  return given.map((id, i) => {
+    if (columns === 1) return scalarOf(b, id);
+    const list = b.op('Reshape', [id, b.ints([-1])]);
+    return counts[i] === columns ? list : b.op('Expand', [list, b.ints([columns])]);
+  });
+}
+
 type Tensors = readonly (Tensor | null)[];
 
 const only = (tensor: Tensor | null | undefined, otherwise: number): number =>

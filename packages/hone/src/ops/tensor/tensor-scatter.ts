@@ -76,7 +76,9 @@ export const TensorScatter = defineOp({
       // How far into the update the position is; an update that does not fit is a fault.
       const isCircular = textAttr(ctx.attrs, 'mode') === 'circular';
       const most = isCircular ? extent : extent - count + 1;
-      const offset = binary('sub', axes[axis] as Expr, bound(begin, most));
+      const isBefore = binary('lt', begin, index(0));
+      const start = select(isBefore, index(most), isCircular ? imod(begin, extent) : begin);
+      const offset = binary('sub', axes[axis] as Expr, bound(start, most));
       const within = isCircular ? imod(iadd(offset, extent), extent) : offset;
       const inside = binary(
         'and',

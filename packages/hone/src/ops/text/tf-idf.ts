@@ -120,6 +120,7 @@ export const tfIdfVectorizer = defineOp({
     const length = at(shape, shape.length - 1);
     const count = elementCount(shape.slice(0, -1));
     const grams = gramsOf(ctx.attrs, listOf<number>(ctx.attrs, 'pool_int64s') ?? []);
+    if (new Set(grams.columns).size < grams.columns.length) return 'n-grams share an output';
     const rows = b.reshape(at(inputs, 0), [count, length]);
     const byLength = new Map<number, { gram: readonly number[]; index: number }[]>();
     eachGram(grams, (gram, index) => {
