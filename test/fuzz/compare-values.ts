@@ -22,8 +22,27 @@ const UNIT: Partial<Record<DType, number>> = {
 };
 /** A sum of products may round at every term, and minimal filtering loses two digits. */
 const SUM_UNIT = 4e-6;
-/** Divides by a deviation that nothing keeps from 0: an error of the mean counts for as much more. */
-const MVN_UNIT = 2e-4;
+/** Uses that amplify rounding, each with the unit that this makes of it and the reason. */
+const AMPLIFYING: Readonly<Record<string, { readonly unit: number; readonly reason: string }>> = {
+  MeanVarianceNormalization: {
+    unit: 2e-4,
+    reason:
+      'it divides by a deviation that nothing keeps from 0, so the rounding of a mean counts more',
+  },
+  ...Object.fromEntries(
+    ['Attention', 'QAttention', 'MultiHeadAttention', 'DecoderMaskedMultiHeadAttention'].map(
+      (op) => [
+        op,
+        {
+          unit: 5e-4,
+          reason: 'com.microsoft adds -10000 to what is masked, which takes digits away',
+        },
+      ],
+    ),
+  ),
+};
+/** Functions of one value in which terms as large as it cancel: their errors are relative to it. */
+const CANCELLING = new Set(['Gelu', 'FastGelu', 'BiasGelu', 'QuickGelu', 'QuickGELU']);
 /** At most; a rounded element at a tie stays where it is in half of them. */
 const TRIALS = 24;
 /** The compiler's errors may be this much larger than those of the trials. */
@@ -41,7 +60,7 @@ const EXACT = new Set(
 const SUMS = new Set(
   (
     'Conv ConvTranspose MatMul Gemm Einsum BatchNormalization LayerNormalization RMSNormalization ' +
-    'MeanVarianceNormalization InstanceNormalization GroupNormalization SkipLayerNormalization AveragePool GlobalAveragePool LpPool ' +
+    'InstanceNormalization GroupNormalization SkipLayerNormalization AveragePool GlobalAveragePool LpPool ' +
     'ReduceMean ReduceSum ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp Sub Add Sum Mean CumSum Resize ' +
     'GridSample LSTM GRU RNN LogSoftmax LpNormalization'
   ).split(' '),
@@ -201,11 +220,14 @@ function withNoise(
   const unit = UNIT[tensor.dtype];
   if (unit === undefined || EXACT.has(node.op)) return tensor;
   const values = toNumbers(tensor);
-  const sums = SUMS.has(node.op);
-  const around = sums ? Math.max(largest(values), ...magnitudes(node, graph, read)) : 0;
-  const isMvn = node.op === 'MeanVarianceNormalization';
-  const long = isMvn ? MVN_UNIT : SUM_UNIT;
-  const relative = sums && tensor.dtype === 'f32' && !isElementWise(node) ? long : unit;
+  const isKnown = node.domain !== '' || node.op === 'MeanVarianceNormalization';
+  const amplified = isKnown ? AMPLIFYING[node.op]?.unit : undefined;
+  const isCancelling = CANCELLING.has(node.op);
+  const sums = SUMS.has(node.op) || isCancelling || amplified !== undefined;
+  const operands = isCancelling || isElementWise(node) ? magnitudes(node, graph, read) : [];
+  const around = sums ? Math.max(largest(values), ...operands) : 0;
+  const isLong = sums && tensor.dtype === 'f32' && !isElementWise(node) && !isCancelling;
+  const relative = amplified ?? (isLong ? SUM_UNIT : unit);
   return fromNumbers(
     tensor.dtype,
     tensor.shape,
@@ -223,9 +245,8 @@ function isElementWise(node: Node): boolean {
   return ['Add', 'Sub', 'Sum', 'Mean'].includes(node.op);
 }
 
-/** Of the float operands of an addition: what cancels leaves their rounding behind. */
+/** Of the float operands: what cancels leaves their rounding behind. */
 function magnitudes(node: Node, graph: Graph, read: (id: ValueId) => Tensor): number[] {
-  if (!isElementWise(node)) return [];
   return node.inputs.flatMap((id) =>
     id !== null && isFloat(valueById(graph, id).type.dtype) ? [largest(toNumbers(read(id)))] : [],
   );

@@ -27,22 +27,27 @@ const MAX_SHRUNK = 4;
 
 export async function runBatch(batch: Batch, options: CheckOptions): Promise<BatchResult> {
   const faults: string[] = [];
-  const items: { readonly seed: number; readonly item: OpCase }[] = [];
+  const items: Seeded[] = [];
   for (let seed = batch.seed; seed < batch.seed + batch.count; seed++) {
     try {
       items.push({ seed, item: randomCase(seed) });
     } catch (error) {
       // Inference and references answer, or refuse with a code.
-      if (batch.against === 'peer') continue;
+      if (batch.against !== 'compiled') continue;
       faults.push(`seed ${seed}, reference: ${(error as Error).stack}`);
     }
   }
-  const all = items.map(({ item }) => item);
-  const { problems, refused, faulty, peers } = await checkCases(all, batch.against, options);
+  const { problems, refused, faulty, peers } = await checkCases(
+    items.map(({ item }) => item),
+    items.map(({ seed }) => seed),
+    batch.against,
+    options,
+  );
   for (const [i, { seed, item }] of items.entries()) {
     const problem = problems[i];
     if (problem === undefined) continue;
-    const shown = faults.length < MAX_SHRUNK ? await shrunk(item, problem, options) : { item };
+    const shown =
+      faults.length < MAX_SHRUNK ? await shrunk({ seed, item }, problem, options) : { item };
     const text = (shown.text ?? problem.text).split('\n').slice(0, 6).join('\n');
     faults.push(`seed ${seed}, ${problem.phase}: ${text}\n${printCase(shown.item)}`);
   }
@@ -50,15 +55,25 @@ export async function runBatch(batch: Batch, options: CheckOptions): Promise<Bat
   return { refused, faulty, peers, operators, faults };
 }
 
+interface Seeded {
+  readonly seed: number;
+  readonly item: OpCase;
+}
+
 interface Shrunk {
   readonly item: OpCase;
   readonly text?: string;
 }
 
-async function shrunk(item: OpCase, problem: CaseProblem, options: CheckOptions): Promise<Shrunk> {
+async function shrunk(
+  { seed, item }: Seeded,
+  problem: CaseProblem,
+  options: CheckOptions,
+): Promise<Shrunk> {
   const check = async (other: OpCase): Promise<CaseProblem | undefined> => {
-    const against = problem.phase === 'peer' ? 'peer' : 'compiled';
-    const { problems } = await checkCases([other], against, options);
+    const { phase } = problem;
+    const against = phase === 'peer' || phase === 'opset' ? phase : 'compiled';
+    const { problems } = await checkCases([other], [seed], against, options);
     return problems[0]?.phase === problem.phase ? problems[0] : undefined;
   };
   const deadline = performance.now() + SHRINK_MS;

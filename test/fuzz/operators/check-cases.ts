@@ -12,17 +12,21 @@ import type { Tensor } from 'hone-runtime/base/tensor';
 import { mergedLibrary } from '../../support/merged-library.ts';
 import { checkGraphs, type CheckItem, type Problem } from '../check-graphs.ts';
 import { difference } from '../compare-values.ts';
+import { checkOldOpset } from './old-opset.ts';
 import { graphOf, type OpCase } from './op-case.ts';
 import { peerOutputs } from './peer.ts';
 
 export interface CaseProblem {
   /** As in `check-graphs.ts`, or the peer's answer. */
-  readonly phase: Problem['phase'] | 'peer';
+  readonly phase: Problem['phase'] | 'peer' | 'opset' | 'reference';
   readonly text: string;
 }
 
-/** 'compiled': passes and library against the reference; 'peer': the reference against onnxruntime. */
-export type Against = 'compiled' | 'peer';
+/**
+ * 'compiled': passes and library against the reference; 'peer': the reference against onnxruntime;
+ * 'opset': as a model of an older opset, imported, against onnxruntime.
+ */
+export type Against = 'compiled' | 'peer' | 'opset';
 
 export interface CheckedCases {
   readonly problems: readonly (CaseProblem | undefined)[];
@@ -45,26 +49,35 @@ export interface CheckOptions {
 /** More say nothing about an operator. */
 const THREADS = [1, 2];
 
+/** `seeds`: one for each case, which say what is drawn besides the case. */
 export async function checkCases(
   items: readonly OpCase[],
+  seeds: readonly number[],
   against: Against,
   { target, quick = false }: CheckOptions,
 ): Promise<CheckedCases> {
+  if (against === 'opset') return checkOpsets(items, seeds);
   const graphs = items.map((item): CheckItem => ({ ...graphOf(item), options: { target } }));
-  const wanted = graphs.map(outputsOf);
+  const wanted = graphs.map(wantedOf);
   return against === 'compiled'
     ? checkCompiled(graphs, wanted, quick)
     : checkPeer(items, graphs, wanted);
 }
 
-/** What the reference says; undefined where it refuses the data. */
-function outputsOf({ graph, inputs }: CheckItem): readonly Tensor[] | undefined {
+/** What the reference says; its own fault where it says neither a result nor a code. */
+type Wanted = readonly Tensor[] | 'refused' | CaseProblem;
+
+function wantedOf({ graph, inputs }: CheckItem): Wanted {
   try {
     return interpret(graph, inputs);
   } catch (error) {
-    if (isRefusal(error)) return undefined;
-    throw error;
+    if (isRefusal(error)) return 'refused';
+    return { phase: 'reference', text: (error as Error).stack ?? String(error) };
   }
+}
+
+function isKnown(wanted: Wanted | undefined): wanted is readonly Tensor[] {
+  return Array.isArray(wanted);
 }
 
 function isRefusal(error: unknown): boolean {
@@ -73,18 +86,20 @@ function isRefusal(error: unknown): boolean {
 
 async function checkCompiled(
   graphs: readonly CheckItem[],
-  wanted: readonly (readonly Tensor[] | undefined)[],
+  wanted: readonly Wanted[],
   quick: boolean,
 ): Promise<CheckedCases> {
   const places = [...graphs.keys()];
-  const sound = places.filter((i) => wanted[i] !== undefined);
-  const faulty = places.filter((i) => wanted[i] === undefined);
+  const sound = places.filter((i) => isKnown(wanted[i]));
+  const faulty = places.filter((i) => wanted[i] === 'refused');
   const checked = await checkGraphs(
     sound.map((i) => graphs[i] as CheckItem),
     THREADS,
     { quick },
   );
-  const problems: (CaseProblem | undefined)[] = graphs.map(() => undefined);
+  const problems = wanted.map((each): CaseProblem | undefined =>
+    isKnown(each) || each === 'refused' ? undefined : each,
+  );
   sound.forEach((i, k) => {
     problems[i] = checked.problems[k];
   });
@@ -111,21 +126,34 @@ async function checkFaulty(item: CheckItem, quick: boolean): Promise<CaseProblem
   return { phase, text: 'the reference refuses the data, the compiled run does not' };
 }
 
+async function checkOpsets(
+  items: readonly OpCase[],
+  seeds: readonly number[],
+): Promise<CheckedCases> {
+  const texts: (string | undefined)[] = [];
+  for (const [i, item] of items.entries()) {
+    texts.push(await checkOldOpset(item, seeds[i] ?? 0));
+  }
+  const problems = texts.map((text): CaseProblem | undefined =>
+    text === undefined || text === 'same' ? undefined : { phase: 'opset', text },
+  );
+  const peers = texts.filter((text) => text !== undefined).length;
+  return { problems, refused: 0, faulty: 0, peers };
+}
+
 async function checkPeer(
   items: readonly OpCase[],
   graphs: readonly CheckItem[],
-  wanted: readonly (readonly Tensor[] | undefined)[],
+  wanted: readonly Wanted[],
 ): Promise<CheckedCases> {
-  const answers = await peerOutputs(
-    items.map((item, i) => (wanted[i] === undefined ? null : item)),
-  );
+  const answers = await peerOutputs(items.map((item, i) => (isKnown(wanted[i]) ? item : null)));
   const problems = graphs.map((item, i): CaseProblem | undefined => {
     const [theirs, ours] = [answers[i], wanted[i]];
-    if (theirs === undefined || ours === undefined) return undefined;
+    if (theirs === undefined || !isKnown(ours)) return undefined;
     const text = difference(item, theirs, ours);
     return text === undefined ? undefined : { phase: 'peer', text };
   });
   const peers = answers.filter((answer) => answer !== undefined).length;
-  const faulty = wanted.filter((outputs) => outputs === undefined).length;
+  const faulty = wanted.filter((outputs) => outputs === 'refused').length;
   return { problems, refused: 0, faulty, peers };
 }

@@ -1,6 +1,6 @@
 /**
  * `node operators/main.js [--count N] [--seconds S] [--seed F] [--target T] [--jobs J]
- * [--against compiled|peer] [--list]`: random uses of operators, compiled, interpreted and given to
+ * [--against compiled|peer|opset] [--list]`: random uses of operators, compiled, interpreted and given to
  * onnxruntime-node. Case n has seed F + n; `--seed S --count 1` repeats one. Exit 1 on a
  * disagreement. `--list` prints the operators that are not drawn, and why.
  *
@@ -48,11 +48,11 @@ console.log(`seed ${firstSeed}`);
 const deadline = performance.now() + seconds * 1000;
 const operators = new Set<string>();
 const again: Batch[] = [];
-const sums = { tried: 0, refused: 0, faulty: 0, peers: 0, peerEnds: 0, faults: 0 };
+const sums = { tried: 0, refused: 0, faulty: 0, peers: 0, opsets: 0, peerEnds: 0, faults: 0 };
 let started = 0;
 await Promise.all(Array.from({ length: jobs }, lane));
 console.log(
-  `operators: ${sums.tried} cases of ${operators.size} operators, ${sums.refused} without a compiled form, ${sums.faulty} refused for their data, ${sums.peers} answered by onnxruntime-node too (which ended the process at ${sums.peerEnds}), ${sums.faults} faults`,
+  `operators: ${sums.tried} cases of ${operators.size} operators, ${sums.refused} without a compiled form, ${sums.faulty} refused for their data, ${sums.peers} answered by onnxruntime-node too and ${sums.opsets} in an older opset (which ended the process at ${sums.peerEnds}), ${sums.faults} faults`,
 );
 if (sums.faults > 0) process.exitCode = 1;
 
@@ -67,30 +67,32 @@ function nextBatch(): Batch | undefined {
   const batch = { seed: firstSeed + started, count: size };
   started += size;
   if (values.against !== undefined) return { ...batch, against: values.against as Against };
-  again.push({ ...batch, against: 'peer' });
+  again.push({ ...batch, against: 'opset' }, { ...batch, against: 'peer' });
   return { ...batch, against: 'compiled' };
 }
 
 async function lane(): Promise<void> {
-  const workers = { compiled: new Worker(), peer: new Worker() };
+  const [own, peer] = [new Worker(), new Worker()];
   for (let batch = nextBatch(); batch !== undefined; batch = nextBatch()) {
     const quick = Math.floor(batch.seed / BATCH) % PRODUCT_ONE_IN !== 0;
-    const options = { target: values.target, quick, quiet: batch.against === 'peer' };
-    const result = await workers[batch.against].run({ batch, options });
+    const isOwn = batch.against === 'compiled';
+    const options = { target: values.target, quick, quiet: !isOwn };
+    const result = await (isOwn ? own : peer).run({ batch, options });
     if (typeof result === 'string') lost(batch, result);
     else {
-      if (batch.against === 'compiled') {
+      if (isOwn) {
         sums.tried += batch.count;
         sums.faulty += result.faulty;
         sums.refused += result.refused;
       }
-      sums.peers += result.peers;
+      if (batch.against === 'peer') sums.peers += result.peers;
+      if (batch.against === 'opset') sums.opsets += result.peers;
       for (const name of result.operators) operators.add(name);
       for (const text of result.faults) fault(text);
     }
   }
-  workers.compiled.stop();
-  workers.peer.stop();
+  own.stop();
+  peer.stop();
 }
 
 /** The process of a batch ended: its halves, or what it was that ended it. */
@@ -101,7 +103,7 @@ function lost(batch: Batch, how: string): void {
       { ...batch, count: half },
       { ...batch, seed: batch.seed + half, count: batch.count - half },
     );
-  } else if (batch.against === 'peer') {
+  } else if (batch.against !== 'compiled') {
     sums.peerEnds++;
     console.log(`seed ${batch.seed}: ended onnxruntime: ${how}`);
   } else {

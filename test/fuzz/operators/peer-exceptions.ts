@@ -23,6 +23,16 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
       'what it leaves in the cache, and makes of queries, past the end of a sequence is its own',
   },
   {
+    ops: /^Squeeze$/,
+    when: ({ inputs }) => inputs[1]?.data.length === 0,
+    reason: 'it takes an empty list of axes for none given, and squeezes all',
+  },
+  {
+    ops: /^DFT$/,
+    when: ({ inputs }) => inputs[0]?.data.length === 0,
+    reason: 'it ends the process',
+  },
+  {
     ops: /^ConvTranspose$/,
     when: ({ attrs }) => String(attrs['auto_pad'] ?? '').startsWith('SAME'),
     reason: 'its output is not input times stride, which is what SAME promises',
@@ -40,7 +50,7 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
       'a product over an empty axis is zeros in the shape of the product; its shape is another',
   },
   {
-    ops: /^Arg(Max|Min)$/,
+    ops: /^(Arg(Max|Min)|Reduce.*)$/,
     when: ({ inputs }) => inputs[0]?.data.length === 0,
     reason: 'it keeps the reduced axis where there are no elements',
   },

@@ -3,6 +3,8 @@
  * it does not take is left out, by the name of the node that its error gives, and remembered.
  */
 import { exportOnnx } from 'hone/frontends/onnx/index';
+import type { Graph, ValueId } from 'hone/graph/types';
+import { valueById } from 'hone/graph/walk';
 import { opBuilder } from 'hone/ops/registry';
 import type { DType } from 'hone-runtime/base/dtype';
 import { type Tensor, viewBytes } from 'hone-runtime/base/tensor';
@@ -26,6 +28,11 @@ const TYPES: Partial<Record<DType, ort.Tensor.Type>> = {
   bool: 'bool',
 };
 const FATAL_ONLY = 4;
+const SESSION: ort.InferenceSession.SessionOptions = {
+  graphOptimizationLevel: 'disabled',
+  intraOpNumThreads: 1,
+  logSeverityLevel: FATAL_ONLY,
+};
 /** Newer operators make a model of their own: the peer may not know their opset. */
 const COMMON_OPSET = 22;
 
@@ -78,11 +85,7 @@ async function run(
     let isRunning = false;
     try {
       const { bytes, feeds, names } = modelOf(left);
-      session = await ort.InferenceSession.create(bytes, {
-        graphOptimizationLevel: 'disabled',
-        intraOpNumThreads: 1,
-        logSeverityLevel: FATAL_ONLY,
-      });
+      session = await ort.InferenceSession.create(bytes, SESSION);
       isRunning = true;
       const results = await session.run(feeds);
       left.forEach(({ place }, i) => {
@@ -111,6 +114,27 @@ async function run(
         refused.add(keyOf(item));
     }
     left = left.filter(({ place, item }) => !named.has(place) && !refused.has(keyOf(item)));
+  }
+}
+
+/** A model's outputs in order; undefined where the peer does not take the model or its data. */
+export async function peerRun(
+  bytes: Uint8Array,
+  graph: Graph,
+  inputs: readonly Tensor[],
+): Promise<readonly Tensor[] | undefined> {
+  if (inputs.some(({ dtype }) => TYPES[dtype] === undefined)) return undefined;
+  const named = (id: ValueId): string => valueById(graph, id).name;
+  let session: ort.InferenceSession | undefined;
+  try {
+    session = await ort.InferenceSession.create(bytes, SESSION);
+    const feeds = graph.inputs.map((id, i) => [named(id), feedOf(inputs[i] as Tensor)]);
+    const results = await session.run(Object.fromEntries(feeds) as Record<string, ort.Tensor>);
+    return graph.outputs.map((id) => tensorOf(results[named(id)], valueById(graph, id).type.dtype));
+  } catch {
+    return undefined;
+  } finally {
+    await session?.release();
   }
 }
 

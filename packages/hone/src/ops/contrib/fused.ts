@@ -2,8 +2,9 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs } from '../../graph/types.ts';
-import { optionalType, requireDType, shapeError } from '../checks.ts';
+import { inputType, optionalType, requireDType, shapeError } from '../checks.ts';
 import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
+import { FLOATS } from '../math/dtypes.ts';
 import { conv } from '../nn/conv.ts';
 import { gemm } from '../nn/gemm.ts';
 import { sample } from '../nn/samples.ts';
@@ -109,6 +110,7 @@ export const fusedGemm: CompositeOp = defineOp({
     activation_gamma: { type: 'float' },
   },
   infer: (ctx: InferContext) => {
+    requireDType(ctx, inputType(ctx, 0), FLOATS);
     gemmActivation(ctx, ctx.attrs);
     return gemm.infer({ ...ctx, attrs: gemmAttrs(ctx.attrs) });
   },

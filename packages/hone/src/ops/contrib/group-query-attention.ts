@@ -24,6 +24,7 @@ import {
 import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { rotaryEmbedding } from '../nn/rotary-embedding.ts';
+import { checkedLength } from '../tensor/elements.ts';
 import { MICROSOFT } from './alias.ts';
 import {
   attendNodes,
@@ -124,7 +125,12 @@ function check(ctx: InferContext): Geometry {
   if (given(IN.key) !== given(IN.value) || given(IN.pastKey) !== given(IN.pastValue)) {
     typeError(ctx, 'keys and values are given both or not at all');
   }
-  if (geo.rotates && !(given(IN.cos) && given(IN.sin))) typeError(ctx, 'do_rotary takes caches');
+  if (geo.rotates) {
+    const [cos, sin] = [optionalType(ctx, IN.cos)?.shape, optionalType(ctx, IN.sin)?.shape];
+    if (!cos || !sin) typeError(ctx, 'do_rotary takes caches');
+    if (cos.join() !== sin.join())
+      shapeError(ctx, `caches of [${cos.join(',')}] and [${sin.join(',')}]`);
+  }
   const positions = optionalType(ctx, IN.positions);
   if (positions !== undefined && positions.shape.join() !== `${batch},${queries}`) {
     shapeError(ctx, `position_ids has shape [${positions.shape.join(',')}]`);
@@ -274,7 +280,10 @@ export const groupQueryAttention: CompositeOp = defineOp({
     const geo = geometryOf(node, attrs, (k) => inputs[k]?.shape, total);
     const { heads, kvHeads, size, queries } = geo;
     const lengths = toNumbers(inputs[IN.lengths] as Tensor);
-    const before = (n: number): number => (geo.isFirst ? 0 : (lengths[n] as number) + 1 - queries);
+    const starts = Array.from(lengths, (length) =>
+      geo.isFirst ? 0 : checkedLength(ctx.node, length + 1 - queries, geo.present - queries),
+    );
+    const before = (n: number): number => at(starts, n);
     const widths = [heads * size, kvHeads * size, kvHeads * size];
     const rows = geo.packed
       ? threeParts(inputs[IN.query] as Tensor, widths)

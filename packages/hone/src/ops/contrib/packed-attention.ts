@@ -316,6 +316,7 @@ export const qAttention: CompositeOp = defineOp({
     requireDType(ctx, x, EIGHT_BITS);
     requireDType(ctx, w, EIGHT_BITS, 'the weights');
     checkParameters(ctx, x.dtype, Q.scale, Q.zero);
+    requireDType(ctx, inputType(ctx, Q.weightScale), ['f32'], 'the scale of the weights');
     for (const k of [Q.weightScale, Q.weightZero]) {
       const { shape = [] } = optionalType(ctx, k) ?? {};
       const [count = 1] = shape;

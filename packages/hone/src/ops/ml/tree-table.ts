@@ -136,6 +136,7 @@ export function newTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
   ) {
     bad(ctx, 'its lists of nodes or leaves have different lengths');
   }
+  if (!(targets >= 1)) bad(ctx, `n_targets is ${targets}`);
   const leafNodes = targetIds.map((target, i) => {
     const row = new Array<number>(targets).fill(0);
     row[target] = at(weights, i);

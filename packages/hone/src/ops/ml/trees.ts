@@ -54,6 +54,13 @@ type Node = { readonly node: string; readonly op: string };
 
 const ints: AttrSpec = { type: 'ints' };
 
+/** As many as a tree's leaves may have; anything else is no model. */
+function targetsOf(ctx: Node, attrs: Attrs): number {
+  const targets = intAttr(attrs, 'n_targets');
+  if (targets < 1) shapeError(ctx, `n_targets is ${targets}`);
+  return targets;
+}
+
 const treeEnsemble = defineOp({
   kind: 'composite',
   name: 'TreeEnsemble',
@@ -187,7 +194,7 @@ const TARGETS = {
 };
 
 function regressorTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
-  return oldTable(ctx, attrs, features, intAttr(attrs, 'n_targets'), TARGETS);
+  return oldTable(ctx, attrs, features, targetsOf(ctx, attrs), TARGETS);
 }
 
 function regressorBase(ctx: Node, attrs: Attrs): readonly number[] {

@@ -69,7 +69,7 @@ function biasNode(
   if (c === null) return null;
   const scaleA = scalarOf(b, inputs[1] as ValueId);
   const scaleB = inputs[4] as ValueId;
-  const perColumn = elementCount(b.typeOf(scaleB).shape) === columns && columns > 1;
+  const perColumn = elementCount(b.typeOf(scaleB).shape) !== 1;
   const steps = b.op('Mul', [scaleA, perColumn ? scaleB : scalarOf(b, scaleB)]);
   const scaled = b.op('Mul', [steps, b.scalar(intAttr(attrs, 'alpha'))]);
   const { shape } = b.typeOf(c);

@@ -10,6 +10,8 @@ import {
   int,
   intAttr,
   ints,
+  optionalType,
+  requireDType,
   shapeError,
   text,
   textAttr,
@@ -125,7 +127,12 @@ export const Resize = defineOp({
     }
     return fromScales(b, node, scales);
   },
-  infer: (ctx) => [{ dtype: inputType(ctx, 0).dtype, shape: axesOf(ctx).map((item) => item.size) }],
+  infer: (ctx) => {
+    const [scales, sizes] = [optionalType(ctx, 2), optionalType(ctx, 3)];
+    if (scales !== undefined) requireDType(ctx, scales, ['f32'], 'scales');
+    if (sizes !== undefined) requireDType(ctx, sizes, ['i64'], 'sizes');
+    return [{ dtype: inputType(ctx, 0).dtype, shape: axesOf(ctx).map((item) => item.size) }];
+  },
   lower: (ctx) =>
     compiled(ctx, () => lowerResize(planOf(inputType(ctx, 0).dtype, ctx.attrs, axesOf(ctx)))),
   reference: ([x, roi, scales, sizes], attrs, ctx) => {
@@ -207,6 +214,7 @@ export const Upsample = defineOp({
   },
   infer: (ctx) => {
     const { dtype, shape } = inputType(ctx, 0);
+    requireDType(ctx, inputType(ctx, 1), ['f32'], 'scales');
     const scales = elementsOf(constantInput(ctx, 1, 'scales'));
     if (scales.length !== shape.length) shapeError(ctx, `${scales.length} scales`);
     return [
