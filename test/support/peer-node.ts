@@ -95,6 +95,9 @@ function tensorOf(tensor: ort.Tensor | undefined, dtype: DType): Tensor {
   return { dtype, shape: tensor.dims, data: viewBytes(dtype, copy) };
 }
 
+/** Values below it are compared as if it were the largest. */
+const LEAST_SCALE = 0.1;
+
 /** Where two answers differ by more than `relative` of the largest value; undefined: nowhere. */
 export function disagreement(
   got: readonly Tensor[],
@@ -114,7 +117,10 @@ export function disagreement(
       continue;
     }
     const [a, b] = [toNumbers(mine), toNumbers(theirs)];
-    const scale = b.reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), 1e-30);
+    const scale = b.reduce(
+      (m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m),
+      LEAST_SCALE,
+    );
     const at = a.findIndex((x, k) => {
       const y = b[k] as number;
       if (Object.is(x, y) || x === y) return false;
