@@ -1,4 +1,6 @@
 /** docs/cli.md and docs/operators.md, made from the contract and the operator registry. */
+import { SEQUENCE_OPS } from '../frontends/onnx/sequence-ops.ts';
+import { ABSENT } from '../ops/absent.ts';
 import type { OpDef } from '../ops/define-op.ts';
 import type { CommandSpec, OptionSpec } from './command.ts';
 
@@ -82,12 +84,20 @@ const KINDS: Readonly<Record<OpDef['kind'], string>> = {
   host: 'folded on constants only',
 };
 
-/** The table of every operator of a registry. */
+/** Operators that the importer resolves or carries out. */
+const IMPORTED = [...SEQUENCE_OPS, 'Constant', 'ZipMap', 'DictVectorizer', 'CastMap']
+  .sort(compareText)
+  .join(', ');
+
+/** The table of every operator of a registry, and of those that are known to be missing. */
 export function renderOperatorDocs(ops: readonly OpDef[]): string {
   const sorted = [...ops].sort(
     (a, b) => compareText(a.domain ?? '', b.domain ?? '') || compareText(a.name, b.name),
   );
   const compiled = sorted.filter((op) => op.kind !== 'host').length;
+  const absent = [...ABSENT].sort(
+    (a, b) => compareText(a.domain, b.domain) || compareText(a.name, b.name),
+  );
   const lines = [
     NOTICE,
     '',
@@ -103,6 +113,21 @@ export function renderOperatorDocs(ops: readonly OpDef[]): string {
       const domain = op.domain === undefined || op.domain === '' ? 'ai.onnx' : op.domain;
       return `| ${op.name} | ${domain} | ${op.since} | ${escapeText(how)} | ${escapeText(op.doc)} |`;
     }),
+    '',
+    '## Carried out when a model is read',
+    '',
+    `No kernels: ${IMPORTED}. See ADRs [5](adr/0005-sequences.md) and [11](adr/0011-maps.md).`,
+    '',
+    '## Not supported',
+    '',
+    '`hone analyze` names the nodes; a model without them, or `--ops` ([how](custom-operators.md)), helps.',
+    '',
+    '| operator | domain | why |',
+    '| --- | --- | --- |',
+    ...absent.map(
+      ({ name, domain, reason }) =>
+        `| ${name} | ${domain === '' ? 'ai.onnx' : domain} | ${escapeText(reason)} |`,
+    ),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,4 +1,5 @@
 /** Which operators a model uses, and which of them Hone has. */
+import { reasonOf } from '../../ops/absent.ts';
 import { type Registry, standardRegistry } from '../../ops/registry.ts';
 import { isMapOp } from './map-ops.ts';
 import { SEQUENCE_OPS } from './sequence-ops.ts';
@@ -95,7 +96,10 @@ function describe(
   }
   if (isMapOp(node) || (domain === '' && IMPORTER_OPS.has(op)))
     return { op, domain, support: 'importer' };
-  const reason = domain === '' ? 'not an operator Hone has' : `no operators of domain ${domain}`;
+  const isKnownDomain = domain === '' || registry.all().some((known) => known.domain === domain);
+  const reason =
+    reasonOf(op, domain) ??
+    (isKnownDomain ? 'not an operator Hone has' : `no operators of domain ${domain}`);
   return { op, domain, support: 'none', reason };
 }
 

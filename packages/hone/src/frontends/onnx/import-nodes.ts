@@ -27,6 +27,7 @@ import { importSubgraphs } from './import-control.ts';
 import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
 import { importMapOp } from './import-maps.ts';
+import { importBatchedScan, isBatchedScan } from './import-scan.ts';
 import { importSequenceOp } from './import-sequences.ts';
 import { importSpecial, isBypassed } from './import-special.ts';
 import { isMapOp } from './map-ops.ts';
@@ -126,6 +127,11 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
   if (node.op === 'Loop' && node.domain === '') {
     return importLoop(scope, node, name, inputs, (): readonly (Entity | undefined)[] =>
       importOperator(scope, node, name, inputs, attributes),
+    );
+  }
+  if (isBatchedScan(scope, node)) {
+    return importBatchedScan(scope, node, name, inputs, attributes, (one, part, own, renamed) =>
+      importOperator(scope, one, part, own, renamed, 9),
     );
   }
   return importOperator(scope, node, name, inputs, attributes);
@@ -249,6 +255,7 @@ function importOperator(
   name: string,
   given: readonly (TensorEntity | null)[],
   attributes: readonly OnnxAttribute[],
+  opset: number = scope.opsets.get(node.domain) ?? 1,
 ): readonly (Entity | undefined)[] {
   const { builder, state } = scope;
   let def = state.registry.find(node.op, node.domain);
@@ -269,7 +276,6 @@ function importOperator(
   }
   // An optimisation hint of opset 1 without meaning.
   delete attrs['consumed_inputs'];
-  const opset = scope.opsets.get(node.domain) ?? 1;
   if (def.upgrade !== undefined && opset < def.since) {
     const old = { name, op: node.op, opset, inputs, attrs };
     const upgraded = def.upgrade(builder, old);

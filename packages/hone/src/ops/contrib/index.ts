@@ -1,8 +1,9 @@
-/** Operators of com.microsoft that are not relatives of others' files; one line per operator or family. */
+/** Operators of com.microsoft, and dropped ones of ai.onnx; one line per operator or family. */
 import type { OpDef } from '../define-op.ts';
 import { ALIASES } from './aliases.ts';
 import { cropAndResize } from './crop-and-resize.ts';
 import { embedLayerNormalization } from './embed-layer-norm.ts';
+import { EXPERIMENTAL } from './experimental.ts';
 import { fusedConv, fusedGemm } from './fused.ts';
 import { groupQueryAttention } from './group-query-attention.ts';
 import { IMAGES } from './images.ts';
@@ -32,4 +33,5 @@ export const CONTRIB_OPS: readonly OpDef[] = [
   inverse,
   ...LANGUAGE,
   ...PACKED_WEIGHTS,
+  ...EXPERIMENTAL,
 ];
