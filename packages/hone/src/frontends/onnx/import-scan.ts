@@ -6,6 +6,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
+import { type Entity, tensorOf } from './entities.ts';
 import type { Scope } from './import-scope.ts';
 import type { OnnxAttribute, OnnxNode } from './types.ts';
 
@@ -56,8 +57,10 @@ export function importBatchedScan(
   });
   return node.outputs.map((_, k) => {
     const rows = entries.flatMap((results) => {
-      const id = results[k];
-      return id === undefined ? [] : builder.op('Unsqueeze', [id, builder.ints([0])]);
+      const entity = results[k];
+      if (entity === undefined) return [];
+      const id = tensorOf(entity, `node ${name} (Scan)`);
+      return builder.op('Unsqueeze', [id, builder.ints([0])]);
     });
     return builder.op('Concat', rows, { axis: 0 });
   });
