@@ -11,6 +11,7 @@ import { printGraph } from 'hone/graph/print';
 import type { Graph } from 'hone/graph/types';
 import { verifyGraph } from 'hone/graph/verify';
 import { interpret } from 'hone/ops/interpret';
+import type { HoneError } from 'hone-runtime/base/diagnostics';
 import { memorySource } from 'hone-runtime/base/io';
 import { bytesOf, type Tensor, toNumbers, viewBytes } from 'hone-runtime/base/tensor';
 import * as ort from 'onnxruntime-node';
@@ -19,9 +20,15 @@ import { type MergedResult, mergedLibrary } from '../support/merged-library.ts';
 import type { BoundedCase } from './cases.ts';
 import { CHAIN_CASES } from './chain-cases.ts';
 import { DETECTION_CASES } from './detection-cases.ts';
+import { ENDLESS, LOOP_CASES } from './loop-cases.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
 
-const CASES: readonly BoundedCase[] = [...PRODUCER_CASES, ...CHAIN_CASES, ...DETECTION_CASES];
+const CASES: readonly BoundedCase[] = [
+  ...PRODUCER_CASES,
+  ...CHAIN_CASES,
+  ...DETECTION_CASES,
+  ...LOOP_CASES,
+];
 
 const TYPES = {
   f32: 'float32',
@@ -99,6 +106,13 @@ for (const item of CASES) {
     opened.push(found);
   });
 }
+
+test('a loop that stacks, and nothing bounds how often, is refused', () => {
+  const source = memorySource(rawModel(ENDLESS.model), 'endless.onnx');
+  const isRefused = ({ code, message }: HoneError): boolean =>
+    code === 'HONE-SHAPE-002' && /number of iterations .* nothing bounds it/.test(message);
+  assert.throws(() => importOnnx(readOnnx(source)), isRefused);
+});
 
 test('compiled: the same at any number of workers, on poisoned memory', async () => {
   const library = await mergedLibrary(opened.map(({ graph }) => compileGraph(graph)));

@@ -21,6 +21,7 @@ import type {
   ValueType,
 } from '../../graph/types.ts';
 import { constantTensor, valueById } from '../../graph/walk.ts';
+import { isBoundedLoop, openAxes, withoutExtents } from './export-bounded.ts';
 import {
   ATTRIBUTE,
   ATTRIBUTE_TYPE,
@@ -57,7 +58,8 @@ interface Export {
 type Naming = (id: ValueId) => string;
 
 /** A valid ONNX model of a graph. Constants are written as initializers, read where they are stored. */
-export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Array {
+export function exportOnnx(whole: Graph, options: ExportOptions = {}): Uint8Array {
+  const graph = withoutExtents(whole);
   const registry = options.registry ?? standardRegistry;
   const opsets = new Map<string, number>([['', options.opset ?? 17]]);
   raiseOpsets(graph, registry, opsets);
@@ -105,41 +107,10 @@ function putGraph(
   }
   const typeOf = (id: ValueId): ValueType => valueById(graph, id).type;
   for (const id of inputs) putValueInfo(writer, GRAPH.input, name(id), typeOf(id));
-  const open = openResults(graph);
+  const open = openAxes(graph);
   for (const id of graph.outputs) {
-    putValueInfo(writer, GRAPH.output, name(id), typeOf(id), open.has(id));
+    putValueInfo(writer, GRAPH.output, name(id), typeOf(id), open.get(id));
   }
-}
-
-/**
- * What loops with a `bound` stack: in ONNX their first extent is the number of iterations, and there is
- * no output that counts them. So they may be outputs of the graph only, and the count not even that.
- */
-function openResults(graph: Graph): ReadonlySet<ValueId> {
-  const open = new Set<ValueId>();
-  const counts = new Set<ValueId>();
-  const loops = graph.nodes.filter(isBoundedLoop);
-  for (const { outputs, inputs, attrs } of loops) {
-    const carried = inputs.length - 2 - Number(attrs['captures']);
-    for (const id of outputs.slice(carried, -1)) open.add(id);
-    for (const id of outputs.slice(-1)) counts.add(id);
-  }
-  const read = graph.nodes.flatMap((node) => node.inputs.map((id) => ({ node, id })));
-  const wrong = read.find(({ id }) => id !== null && (open.has(id) || counts.has(id)));
-  if (wrong !== undefined || graph.outputs.some((id) => counts.has(id))) {
-    const node = wrong?.node.name ?? graph.name;
-    fail(
-      'HONE-ONNX-031',
-      `${node}: ONNX has no way to pad what a loop stacks, or to count its iterations`,
-      node,
-      'leave out the bound of the loop, or read nothing that it bounds',
-    );
-  }
-  return open;
-}
-
-function isBoundedLoop({ op, domain, attrs }: Node): boolean {
-  return op === 'Loop' && domain === '' && Number(attrs['bound'] ?? -1) >= 0;
 }
 
 function usedConstants(graph: Graph): readonly Value[] {
@@ -148,13 +119,13 @@ function usedConstants(graph: Graph): readonly Value[] {
   return graph.values.filter((value) => value.constant !== undefined && used.has(value.id));
 }
 
-/** Appends a ValueInfoProto; without a type where none is known, the first extent open where it is. */
+/** Appends a ValueInfoProto; without a type where none is known, without extents along open axes. */
 export function putValueInfo(
   writer: WireWriter,
   field: number,
   name: string,
   known: ValueType | undefined,
-  isOpen = false,
+  open: ReadonlySet<number> = new Set(),
 ): void {
   writer.message(field, (info) => {
     info.string(VALUE_INFO.name, name);
@@ -165,7 +136,7 @@ export function putValueInfo(
         tensor.message(TENSOR_TYPE.shape, (shape) => {
           known.shape.forEach((extent, axis) => {
             shape.message(SHAPE.dim, (dim) => {
-              if (!isOpen || axis > 0) dim.int(DIM.value, extent);
+              if (!open.has(axis)) dim.int(DIM.value, extent);
             });
           });
         });

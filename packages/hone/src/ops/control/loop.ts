@@ -72,9 +72,11 @@ function partsOf(ctx: InferContext): LoopParts {
   return { body, carried, captures, bound: boundOf(ctx.attrs) };
 }
 
-/** The number of iterations, where it is known at compile time. */
-function knownTrips(ctx: InferContext, body: Graph): number | undefined {
-  const [trips, condition] = ctx.inputs;
+/** The number of iterations, where it is known at compile time; the loop's inputs begin with trips and condition. */
+export function knownTrips(
+  [trips, condition]: readonly (OpInput | null)[],
+  body: Graph,
+): number | undefined {
   if (condition !== null && condition !== undefined) {
     if (condition.constant === null) return undefined;
     if (condition.constant().data[0] !== 1) return 0;
@@ -86,7 +88,7 @@ function knownTrips(ctx: InferContext, body: Graph): number | undefined {
 
 function controlForm(ctx: InferContext): ControlForm {
   const { body, carried, bound } = partsOf(ctx);
-  const trips = knownTrips(ctx, body);
+  const trips = knownTrips(ctx.inputs, body);
   const stops = !neverStops(body);
   const plain = withoutCondition(body);
   const inner = stops ? plain : { ...plain, outputs: plain.outputs.slice(1) };
@@ -132,7 +134,7 @@ function inferLoop(ctx: InferContext): readonly ValueType[] {
   }
   const stacked = results.slice(carried);
   if (stacked.length === 0 && bound === undefined) return results;
-  const trips = bound ?? knownTrips(ctx, body);
+  const trips = bound ?? knownTrips(ctx.inputs, body);
   if (trips === undefined) {
     fail(
       'HONE-SHAPE-002',
@@ -182,7 +184,7 @@ export const loop: ControlOp = defineOp({
   infer: inferLoop,
   decompose: (b, inputs, ctx) => {
     const { body, carried, bound } = partsOf(ctx);
-    const trips = knownTrips(ctx, body);
+    const trips = knownTrips(ctx.inputs, body);
     const isText = hasTexts(body);
     if (trips === undefined) {
       return isText ? 'the number of iterations depends on input data' : undefined;

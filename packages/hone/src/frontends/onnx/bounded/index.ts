@@ -14,9 +14,10 @@ import { Ints } from './ints.ts';
 import { MOVEMENT } from './movement.ts';
 import { PRODUCERS } from './producers.ts';
 import { REDUCTION } from './reduction.ts';
-import type { Rule } from './rule.ts';
+import type { Rule, Use } from './rule.ts';
 import { shapeArithmetic } from './shape-arithmetic.ts';
 import { isBounded, type Sized, Sizing } from './sized.ts';
+import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
 import { UNIQUE } from './unique.ts';
 
@@ -87,19 +88,21 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
       const id = ids[k];
       return id != null && builder.graph.value(id).constant === undefined;
     });
-    if (decides !== true) return undefined;
+    // Whether a loop decides sizes its rule finds out.
+    if (decides !== true && op !== 'Loop') return undefined;
   }
-  const rule = RULES.get(op);
-  if (rule === undefined) return failBounded(reader);
-  const results = rule({
+  const use: Use = {
     op,
     s: new Sizing(builder, ints, node.name, op),
     ints,
     attrs: node.attrs,
     inputs: inputs.map((input) => (input === null ? null : sizedOf(builder, input))),
     outputs: node.outputs,
-  });
-  return results.map(entityOf);
+  };
+  if (op === 'Loop' && !isOpen) return stackingLoop(use)?.map(entityOf);
+  const rule = RULES.get(op);
+  if (rule === undefined) return failBounded(reader);
+  return rule(use).map(entityOf);
 }
 
 export function sizedOf(builder: OpBuilder, entity: TensorEntity): Sized {
