@@ -19,6 +19,7 @@ import { rawModel } from '../onnx/raw-model.ts';
 import { type MergedResult, mergedLibrary } from '../support/merged-library.ts';
 import type { BoundedCase } from './cases.ts';
 import { CHAIN_CASES } from './chain-cases.ts';
+import { CONTROL_CASES } from './control-cases.ts';
 import { DETECTION_CASES } from './detection-cases.ts';
 import { ENDLESS, LOOP_CASES } from './loop-cases.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
@@ -28,6 +29,7 @@ const CASES: readonly BoundedCase[] = [
   ...CHAIN_CASES,
   ...DETECTION_CASES,
   ...LOOP_CASES,
+  ...CONTROL_CASES,
 ];
 
 const TYPES = {

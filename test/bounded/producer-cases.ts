@@ -200,6 +200,23 @@ export const PRODUCER_CASES: readonly BoundedCase[] = [
     ],
   },
   {
+    name: 'Split by lengths that are data',
+    model: {
+      opset: 18,
+      inputs: [
+        { name: 'x', shape: [9, 2] },
+        { name: 'lengths', dtype: 'i64', shape: [3] },
+      ],
+      outputs: ['a', 'b', 'd'].map((name) => ({ name, shape: [null, 2] })),
+      nodes: [node('Split', ['x', 'lengths'], ['a', 'b', 'd'])],
+    },
+    runs: [
+      [noise([9, 2], 1), i64(3, 3, 3)],
+      [noise([9, 2], 2), i64(9, 0, 0)],
+      [noise([9, 2], 3), i64(0, 2, 7)],
+    ],
+  },
+  {
     name: 'ConstantOfShape, Expand, Tile and Pad by a count',
     model: {
       inputs: [

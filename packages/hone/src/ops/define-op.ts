@@ -180,6 +180,8 @@ export interface HostOp extends OpCommon {
   readonly kind: 'host';
   /** Why it has no compiled form. */
   readonly reason: string;
+  /** Where data decides its sizes, the importer makes other operators of it. */
+  readonly isPlanned?: true;
 }
 
 export type OpDef = CoreOp | CompositeOp | ControlOp | HostOp;

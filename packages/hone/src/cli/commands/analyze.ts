@@ -153,6 +153,7 @@ function usesOf(uses: readonly RoutineUse[], what: string): readonly string[] {
 const SUPPORT = {
   core: 'compiled',
   composite: 'compiled, from other operators',
+  planned: 'compiled, sizes at their bound',
   host: 'on constants only',
   function: "the model's own function",
   importer: 'resolved while reading',

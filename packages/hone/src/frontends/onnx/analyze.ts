@@ -9,7 +9,7 @@ import type { OnnxFunction, OnnxGraph, OnnxModel, OnnxNode } from './types.ts';
  * How an operator is taken: by its record (core, composite, host), as one of the model's own
  * functions, by the importer itself, or not at all.
  */
-export type Support = 'core' | 'composite' | 'host' | 'function' | 'importer' | 'none';
+export type Support = 'core' | 'composite' | 'planned' | 'host' | 'function' | 'importer' | 'none';
 
 export interface OperatorUse {
   readonly op: string;
@@ -90,6 +90,7 @@ function describe(
   if (called !== undefined) return { op, domain, support: 'function' };
   const def = registry.find(op, domain);
   if (def !== undefined) {
+    if (def.kind === 'host' && def.isPlanned) return { op, domain, support: 'planned' };
     const reason = def.kind === 'host' ? { reason: def.reason } : {};
     const support = def.kind === 'control' ? 'core' : def.kind;
     return { op, domain, support, ...reason };

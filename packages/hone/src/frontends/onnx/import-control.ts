@@ -11,7 +11,8 @@ import { GraphBuilder } from '../../graph/build.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { OpBuilder } from '../../ops/builder.ts';
 import { graphsOf } from './analyze.ts';
-import { type Entity, isTensor } from './entities.ts';
+import { insideOf, roomCaptures } from './bounded/captures.ts';
+import { type BoundedEntity, type Entity, isTensor } from './entities.ts';
 import { initializersOf, lookUp, type Scope } from './import-scope.ts';
 import { dtypeOf } from './tensor-elements.ts';
 import type { OnnxGraph, OnnxNode, OnnxValueInfo } from './types.ts';
@@ -26,24 +27,39 @@ export interface Subgraphs {
   readonly captures: readonly ValueId[];
 }
 
-/** Turns every sub-graph of a node into a Graph. */
+/** A sub-graph whose nodes are imported, before it is a Graph. */
+export interface Part {
+  /** Of the attribute that it is the value of. */
+  readonly name: string;
+  readonly builder: OpBuilder;
+  readonly outputs: readonly Entity[];
+}
+
+/** Turns every sub-graph of a node into a Graph; those that `onPart` is told of are left to it. */
 export function importSubgraphs(
   scope: Scope,
   node: OnnxNode,
   name: string,
   inputs: readonly (ValueId | null)[],
   importGraph: ImportGraph,
+  onPart?: (part: Part) => void,
 ): Subgraphs {
   const sources = graphsOf(node);
   const captured = new Map<string, ValueId>();
   const constants = new Map<string, ValueId>();
+  const withRoom = new Map<string, BoundedEntity>();
   for (const free of new Set(sources.flatMap((graph) => [...freeNames(graph)]))) {
     const id = outerValue(scope, free);
     if (id === undefined) continue;
-    if (!isTensor(id)) failUndecided(node, name, `reads ${free}, ${what(id)}`);
+    if (!isTensor(id)) {
+      if (id.kind !== 'bounded') failUndecided(node, name, `reads ${free}, ${what(id)}`);
+      withRoom.set(free, id);
+      continue;
+    }
     if (scope.builder.graph.value(id).constant === undefined) captured.set(free, id);
     else constants.set(free, id);
   }
+  const room = roomCaptures(withRoom);
   const graphs = new Map<OnnxGraph, Graph>();
   for (const source of sources) {
     const types = formalTypes(scope, node, name, source, inputs);
@@ -65,18 +81,35 @@ export function importSubgraphs(
     for (const [free, id] of captured) {
       inner.values.set(free, builder.graph.input(free, scope.builder.typeOf(id)));
     }
+    const places = new Map<ValueId, ValueId>();
+    for (const [label, id] of room) {
+      if (places.has(id)) continue;
+      places.set(id, builder.graph.input(label, scope.builder.typeOf(id)));
+    }
+    for (const [free, entity] of insideOf(withRoom, (id) => places.get(id) ?? id)) {
+      inner.values.set(free, entity);
+    }
     for (const [free, id] of constants) {
       if (inner.values.has(free)) continue;
       const { constant, type } = scope.builder.graph.value(id);
       if (constant === undefined) continue;
       inner.values.set(free, builder.graph.storedConstant(constant, type, free));
     }
-    const outputs = importGraph(inner, source).map((entity) =>
+    const given = importGraph(inner, source);
+    if (onPart !== undefined) {
+      onPart({ name: attributeOf(node, source), builder, outputs: given });
+      continue;
+    }
+    const outputs = given.map((entity) =>
       isTensor(entity) ? entity : failUndecided(node, name, `gives ${what(entity)}`),
     );
     graphs.set(source, builder.graph.finish(outputs));
   }
-  return { graphs, captures: [...captured.values()] };
+  return { graphs, captures: [...captured.values(), ...new Set(room.values())] };
+}
+
+function attributeOf(node: OnnxNode, graph: OnnxGraph): string {
+  return node.attributes.find((item) => item.kind === 'graph' && item.value === graph)?.name ?? '';
 }
 
 function what(entity: Exclude<Entity, ValueId>): string {
@@ -84,7 +117,7 @@ function what(entity: Exclude<Entity, ValueId>): string {
 }
 
 /** Sequences and optionals need branches and trip counts that are known: then nothing is left of them. */
-function failUndecided(node: OnnxNode, name: string, what: string): never {
+export function failUndecided(node: OnnxNode, name: string, what: string): never {
   return fail(
     'HONE-SHAPE-002',
     `node ${name} (${node.op}): its sub-graph ${what}, and whether it runs depends on the model's input data`,

@@ -23,6 +23,7 @@ import { MAX_ELEMENTS } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
 import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
 import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
+import { importUneven } from './import-branches.ts';
 import { importSubgraphs } from './import-control.ts';
 import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
@@ -177,6 +178,8 @@ function importChoice(
   } catch (error) {
     if (!(error instanceof HoneError && error.code.startsWith('HONE-SHAPE'))) throw error;
     const [condition] = inputs;
+    const uneven = condition == null ? undefined : unevenBranches(scope, node, name, condition);
+    if (uneven !== undefined) return uneven;
     const fitting = node.attributes.filter(
       (attribute) => attribute.kind === 'graph' && isImportable(scope, node, name, attribute),
     );
@@ -209,6 +212,21 @@ function importChoice(
         { name: `${name}/${i}`, outputNames },
       );
     });
+  }
+}
+
+/** Both branches at the larger of their sizes; undefined where they cannot be brought together. */
+function unevenBranches(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  condition: ValueId,
+): readonly Entity[] | undefined {
+  try {
+    return importUneven(scope, node, name, condition, importGraph);
+  } catch (error) {
+    if (error instanceof HoneError && error.code.startsWith('HONE-SHAPE')) return undefined;
+    throw error;
   }
 }
 

@@ -109,6 +109,7 @@ export const NonZero = defineOp({
   since: 13,
   attrs: {},
   reason: 'output size depends on data',
+  isPlanned: true,
   infer: (ctx) => typesOf([nonZero(constantInput(ctx, 0, 'the number of non-zero elements'))]),
   reference: ([x]) => [nonZero(x as Tensor)],
   cases: () => [
@@ -182,6 +183,7 @@ export const Unique = defineOp({
   since: 11,
   attrs: { axis: optionalInt, sorted: int(1) },
   reason: 'output size depends on data',
+  isPlanned: true,
   infer: (ctx) => {
     axisOf(ctx);
     const x = constantInput(ctx, 0, 'the number of distinct elements');

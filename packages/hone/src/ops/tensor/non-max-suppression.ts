@@ -80,6 +80,7 @@ export const NonMaxSuppression = defineOp({
   since: 11,
   attrs: { center_point_box: int(0) },
   reason: 'output size depends on data',
+  isPlanned: true,
   infer: (ctx) => {
     const boxes = inputType(ctx, 0).shape;
     const scores = inputType(ctx, 1).shape;

@@ -54,7 +54,8 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
 /** Numbers of what a builder builds; they live as long as it does. */
 const numbers = new WeakMap<OpBuilder, Ints>();
 
-function intsOf(builder: OpBuilder): Ints {
+/** The numbers that a builder computes. */
+export function numbersOf(builder: OpBuilder): Ints {
   const have = numbers.get(builder);
   if (have !== undefined) return have;
   const made = new Ints(builder);
@@ -79,7 +80,7 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
   const isOpen = inputs.some((input) => input !== null && typeof input !== 'number');
   const reader = `node ${node.name} (${op})`;
   if (domain !== '') return isOpen ? failBounded(reader) : undefined;
-  const ints = intsOf(builder);
+  const ints = numbersOf(builder);
   if (!isOpen) {
     const ids = inputs as readonly (ValueId | null)[];
     const made = shapeArithmetic(builder, ints, op, node.attrs, ids);

@@ -7,19 +7,19 @@ import type { Graph, ValueId } from '../../../graph/types.ts';
 import { inputOf, type OpBuilder } from '../../../ops/builder.ts';
 import { knownTrips } from '../../../ops/control/loop.ts';
 import { mostOf, unknown } from './ints.ts';
-import { intervalOf } from './interval.ts';
 import type { Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
 /** The outputs; undefined where nothing is stacked, or the number of iterations is known. */
-export function stackingLoop({ s, attrs, inputs, op }: Use): readonly Sized[] | undefined {
+export function stackingLoop({ s, ints, attrs, inputs, op }: Use): readonly Sized[] | undefined {
   const ids = inputs.map((input) => input?.id ?? null);
   const body = attrs['body'] as Graph;
   const carried = ids.length - 2 - Number(attrs['captures']);
   const stacked = body.outputs.length - 1 - carried;
   if (stacked <= 0 || isFixed(s.b, ids, body)) return undefined;
   const [trips] = ids;
-  const most = trips == null ? Infinity : Math.max(0, intervalOf(s.b, trips).max);
+  const [limit = Infinity] = trips == null ? [] : (ints.elements(trips) ?? []);
+  const most = Math.max(0, mostOf(limit));
   const bound = mostOf(s.bound(most, 'the number of iterations'));
   const results = s.ops(op, ids, { ...attrs, bound }, { outputs: carried + stacked + 1 });
   const count = unknown(at(results, carried + stacked), 0, bound);
