@@ -139,6 +139,12 @@ static int shares_core(int cpu, const cpu_set_t *usable) {
   return 0;
 }
 
+/* Where files of the system are looked for; tests put their own there. */
+#ifndef HONE_ROOT
+#define HONE_ROOT ""
+#endif
+
+/* Parts of a processor are left out: a worker on less than a whole one keeps all the others waiting. */
 static int whole_cpus(long long quota, long long period) {
   if (quota <= 0 || period <= 0) return 0;
   return quota < period ? 1 : (int)(quota / period);
@@ -148,49 +154,64 @@ static int whole_cpus(long long quota, long long period) {
 static int tighter(int a, int b) { return a == 0 || (b > 0 && b < a) ? b : a; }
 
 /* What one group allows: version 2 has both numbers in a file, version 1 one in each. */
-static int group_cpus(const char *root, const char *group) {
-  char path[4608], text[64], period[64];
+static int group_cpus(const char *mount, const char *group) {
+  char path[8192], text[64], period[64];
   long long first, second;
-  snprintf(path, sizeof path, "%s%s/cpu.max", root, group);
+  snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/cpu.max", HONE_ROOT, mount, group);
   read_text(path, text, sizeof text);
   if (sscanf(text, "%lld %lld", &first, &second) == 2) return whole_cpus(first, second);
-  snprintf(path, sizeof path, "%s%s/cpu.cfs_quota_us", root, group);
+  snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/cpu.cfs_quota_us", HONE_ROOT, mount, group);
   read_text(path, text, sizeof text);
-  snprintf(path, sizeof path, "%s%s/cpu.cfs_period_us", root, group);
+  snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/cpu.cfs_period_us", HONE_ROOT, mount, group);
   read_text(path, period, sizeof period);
   return whole_cpus(atoll(text), atoll(period));
 }
 
 /* A group and all those around it; in a container the root is the container's own group. */
-static int nested_cpus(const char *root, const char *line) {
-  char group[4096] = "";
-  sscanf(line, "%4000[^\n]", group);
+static int nested_cpus(const char *mount, const char *line) {
+  char group[3072];
+  snprintf(group, sizeof group, "%s", strcmp(line, "/") == 0 ? "" : line);
   int best = 0;
   for (;;) {
-    best = tighter(best, group_cpus(root, strcmp(group, "/") == 0 ? "" : group));
+    best = tighter(best, group_cpus(mount, group));
     char *slash = strrchr(group, '/');
     if (!slash) return best;
     *slash = 0;
   }
 }
 
+/* Is the cpu controller in a list with commas? */
+static int has_cpu(const char *names) {
+  for (const char *at = names; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : 0)
+    if (strncmp(at, "cpu", 3) == 0 && (at[3] == 0 || at[3] == ',')) return 1;
+  return 0;
+}
+
 /* Whole processors that the control groups of this process allow; 0 when they set no limit. */
 static int quota_cpus(void) {
-  char groups[8192];
-  read_text("/proc/self/cgroup", groups, sizeof groups);
+  char groups[8192], path[4096];
+  snprintf(path, sizeof path, "%s/proc/self/cgroup", HONE_ROOT);
+  read_text(path, groups, sizeof groups);
   int best = 0;
   /* Lines are NUMBER:CONTROLLERS:GROUP; version 2 has no controllers. */
   for (char *line = groups; line && *line;) {
     char *end = strchr(line, '\n');
     if (end) *end = 0;
-    char *controllers = strchr(line, ':');
-    char *group = controllers ? strchr(controllers + 1, ':') : 0;
+    char *names = strchr(line, ':');
+    char *group = names ? strchr(names + 1, ':') : 0;
     if (group) {
       *group++ = 0;
-      controllers++;
-      if (*controllers == 0) best = tighter(best, nested_cpus("/sys/fs/cgroup", group));
-      for (char *name = strtok(controllers, ","); name; name = strtok(0, ","))
-        if (strcmp(name, "cpu") == 0) best = tighter(best, nested_cpus("/sys/fs/cgroup/cpu", group));
+      names++;
+      if (*names == 0) {
+        best = tighter(best, nested_cpus("", group));
+        best = tighter(best, nested_cpus("/unified", group));
+      } else if (has_cpu(names)) {
+        /* Mounted under the names of all its controllers; "cpu" is most often a link to that. */
+        char mount[256];
+        snprintf(mount, sizeof mount, "/%s", names);
+        best = tighter(best, nested_cpus("/cpu", group));
+        best = tighter(best, nested_cpus(mount, group));
+      }
     }
     line = end ? end + 1 : 0;
   }

@@ -7,6 +7,7 @@ import type { Tensor } from 'hone-runtime/base/tensor';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { probeMachine } from 'hone-runtime/target/native';
 import { openArtifact } from 'hone-runtime/artifact/read';
+import { usableCpus } from 'hone-runtime/target/cpu-quota';
 import { type BurnGate, burnGate } from './alternation.ts';
 import type { BaselineName } from './engine-protocol.ts';
 import { baselineVersion, referenceOutputs } from './baseline.ts';
@@ -50,7 +51,7 @@ export async function runBench(
 ): Promise<BenchReport> {
   const version = settings.baseline === 'onnxruntime' ? baselineVersion() : null;
   const machine = probeMachine();
-  const cores = Math.max(1, Math.min(machine.cores, os.availableParallelism()));
+  const cores = Math.max(1, Math.min(machine.cores, usableCpus()));
   const threads = settings.threads ?? cores;
   const notes: string[] = [];
   const meter = await tryMeter(notes);

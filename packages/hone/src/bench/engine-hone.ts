@@ -2,9 +2,9 @@
  * Hone as an engine under test. One request at a time goes through `runSync`; several in flight
  * have a context each and go through `run`. Output arrays are reused.
  */
-import { availableParallelism } from 'node:os';
 import { allocateData, elementCount, type Tensor } from 'hone-runtime/base/tensor';
 import type { Signature } from 'hone-runtime/runtime/session';
+import { usableCpus } from 'hone-runtime/target/cpu-quota';
 import { type Engine, joinTurns, timeRuns } from './engine.ts';
 import type { OpenRequest } from './engine-protocol.ts';
 
@@ -21,7 +21,7 @@ export async function openHone(
   const imported = performance.now();
   const { threads, lanes: count } = request;
   // More workers than cores would only take turns with each other: then the contexts share them.
-  const group = threads * count > availableParallelism() ? SHARED : OWN;
+  const group = threads * count > usableCpus() ? SHARED : OWN;
   const session = load(request.path, { threads, group });
   const others = Array.from({ length: count - 1 }, () => session.createContext({ threads, group }));
   const opened = performance.now();

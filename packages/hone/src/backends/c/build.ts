@@ -6,12 +6,12 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { kernelsOf, type Program } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import { cpuPart } from 'hone-runtime/target/parse';
 import type { Target } from 'hone-runtime/target/types';
+import { usableCpus } from 'hone-runtime/target/cpu-quota';
 import { programTable } from './program-table.ts';
 import { archiverOf, type Toolchain } from './toolchain.ts';
 import { cacheDirectory, type ObjectCache, objectCache } from './toolchain-cache.ts';
@@ -213,7 +213,7 @@ async function compileUnits(
       await compile(unit);
     }
   };
-  const jobs = Math.max(1, request.jobs ?? Math.min(2, os.availableParallelism()));
+  const jobs = Math.max(1, request.jobs ?? Math.min(2, usableCpus()));
   const lanes = await Promise.allSettled(Array.from({ length: jobs }, lane));
   const failure = lanes.find((result) => result.status === 'rejected');
   if (failure?.status === 'rejected') throw failure.reason;

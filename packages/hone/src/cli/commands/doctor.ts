@@ -5,6 +5,7 @@ import { cacheDirectory } from '../../backends/c/toolchain-cache.ts';
 import { describeToolchain } from '../../backends/c/toolchain.ts';
 import { probeMachine } from 'hone-runtime/target/native';
 import { nativeTarget } from 'hone-runtime/target/parse';
+import { usableCpus } from 'hone-runtime/target/cpu-quota';
 import type { Outcome } from '../command.ts';
 import { asHoneError } from '../errors.ts';
 import { folderBytes } from '../folder-size.ts';
@@ -64,7 +65,7 @@ function checkProcessor(): Check {
     .map((bytes, level) => (bytes === undefined ? '' : `L${level + 1} ${formatBytes(bytes)}`))
     .filter((text) => text !== '')
     .join(', ');
-  const usable = os.availableParallelism();
+  const usable = usableCpus();
   return {
     name: 'processor',
     status: 'ok',

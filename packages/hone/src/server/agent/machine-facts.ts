@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { probeMachine } from 'hone-runtime/target/native';
+import { usableCpus } from 'hone-runtime/target/cpu-quota';
 import type { Conditions, MachineFacts } from './protocol.ts';
 
 const DMI = '/sys/class/dmi/id';
@@ -12,7 +13,7 @@ export function machineFacts(): MachineFacts {
   return {
     cpu: machine.cpu,
     cpus: machine.cpus,
-    cores: Math.max(1, Math.min(machine.cores, os.availableParallelism())),
+    cores: Math.max(1, Math.min(machine.cores, usableCpus())),
     memory_bytes: machine.memoryBytes,
     l1_bytes: machine.l1Bytes ?? null,
     l2_bytes: machine.l2Bytes ?? null,
