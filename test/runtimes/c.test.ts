@@ -1,12 +1,15 @@
 /** The C interface: its document and examples, and the names that libraries define. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { compileModel } from 'hone/compile/index';
+import { compileModel, writeArtifact } from 'hone/compile/index';
 import { load } from 'hone-runtime';
-import type { HoneError } from 'hone-runtime/base/diagnostics';
+import { openArtifact } from 'hone-runtime/artifact/read';
+import { at, type HoneError } from 'hone-runtime/base/diagnostics';
+import { sha256 } from 'hone-runtime/base/digest';
 import { nativeTarget } from 'hone-runtime/target/parse';
 import { writeCompiler } from '../support/c-compiler.ts';
 import { examplesOf, ROOT, runExamples } from '../support/doc-examples.ts';
@@ -78,6 +81,87 @@ test('a prefix that is no C name, or our own, is refused before the work', async
       return error.cure !== undefined;
     });
   }
+});
+
+const VERIFIER = `
+#include <stdio.h>
+#include "model.h"
+
+int main(int count, char **arguments) {
+  hone_options options = {sizeof options, 1, 0, count > 2 ? HONE_VERIFY : 0};
+  hone_context *model;
+  const int status = hone_open(arguments[1], &options, &model);
+  printf("%d %s\\n", status, status ? hone_last_error(0) : "opened");
+  if (!status) hone_close(model);
+  return 0;
+}
+`;
+
+test('HONE_VERIFY refuses weights of which a byte was changed', async () => {
+  const artifact = path.join(folder, 'verified.hone');
+  await writeArtifact(await compileModel(SMALL.file(folder)), artifact);
+  const { weights = '', file } = at(openArtifact(artifact).manifest.libraries, 0);
+  const source = path.join(folder, 'verifier.c');
+  const program = path.join(folder, 'verifier');
+  writeFileSync(source, VERIFIER);
+  const include = `-I${path.join(artifact, 'include')}`;
+  const compiler = writeCompiler(path.join(folder, 'verifier-bin'));
+  const built = spawnSync(compiler, [include, source, path.join(artifact, file), '-o', program], {
+    encoding: 'utf8',
+  });
+  assert.equal(built.status, 0, built.stderr);
+  const run = (...more: string[]): string =>
+    spawnSync(program, [artifact, ...more], { encoding: 'utf8' }).stdout;
+  assert.equal(run(), '0 opened\n');
+  assert.equal(run('verify'), '0 opened\n');
+  const place = path.join(artifact, weights);
+  const bytes = readFileSync(place);
+  for (const i of [0, bytes.length >> 1, bytes.length - 1]) {
+    const changed = Buffer.from(bytes);
+    changed[i] = (changed[i] ?? 0) ^ 1;
+    writeFileSync(place, changed);
+    assert.equal(run(), '0 opened\n', 'only the size is checked unless asked');
+    assert.match(run('verify'), /^2 HONE-RUN-015: .*\.bin does not hold the weights/);
+  }
+  writeFileSync(place, bytes);
+  assert.equal(run('verify'), '0 opened\n');
+});
+
+const DIGESTS = `
+#include <stdio.h>
+#include <string.h>
+#include "hone_program.h"
+
+int main(int count, char **arguments) {
+  static uint8_t data[300];
+  memset(data, 'a', sizeof data);
+  for (int i = 1; i < count; i++) {
+    uint8_t digest[32];
+    unsigned byte;
+    for (int k = 0; k < 32; k++) {
+      sscanf(arguments[i] + 2 * k, "%2x", &byte);
+      digest[k] = (uint8_t)byte;
+    }
+    if (!hone_digest_is(data, (uint64_t)(i - 1), digest)) return i;
+    digest[31] ^= 1;
+    if (hone_digest_is(data, (uint64_t)(i - 1), digest)) return i;
+  }
+  return 0;
+}
+`;
+
+test('the digest in C is SHA-256, for every length around a block', () => {
+  const native = path.join(ROOT, 'packages/hone/native');
+  const source = path.join(folder, 'digests.c');
+  const program = path.join(folder, 'digests');
+  writeFileSync(source, DIGESTS);
+  const args = [`-I${native}`, source, path.join(native, 'hone_digest.c'), '-o', program];
+  const built = spawnSync(writeCompiler(path.join(folder, 'digests-bin')), args, {
+    encoding: 'utf8',
+  });
+  assert.equal(built.status, 0, built.stderr);
+  const digests = Array.from({ length: 260 }, (_, length) => sha256('a'.repeat(length)));
+  assert.equal(spawnSync(program, digests).status, 0);
 });
 
 /** Names in the index of a static library: all that linking with it can define. */

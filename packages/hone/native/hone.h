@@ -60,7 +60,7 @@ enum {
 enum {
   HONE_OK = 0,
   HONE_ERROR_ARGUMENT = 1, /* HONE-INPUT-…: tensors that do not fit the model */
-  HONE_ERROR_WEIGHTS = 2,  /* HONE-RUN-002: weights missing or of another size */
+  HONE_ERROR_WEIGHTS = 2,  /* HONE-RUN-002: weights missing or of another size; -015: HONE_VERIFY */
   HONE_ERROR_CPU = 3,      /* HONE-RUN-003: the processor lacks what the library was built for */
   HONE_ERROR_MEMORY = 4,   /* HONE-RUN-004 */
   HONE_ERROR_THREADS = 5,  /* HONE-RUN-005 */
@@ -82,14 +82,15 @@ typedef struct {
 
 enum {
   HONE_POISON = 1, /* fill the working memory with 0xFF before each run, to find reads of unset data */
-  HONE_COMPILED_PART = 2 /* the caller runs the steps on texts around the compiled part itself */
+  HONE_COMPILED_PART = 2, /* the caller runs the steps on texts around the compiled part itself */
+  HONE_VERIFY = 4 /* hone_open reads all weights, and refuses others than the library was built for */
 };
 
 typedef struct {
   uint32_t size;    /* sizeof(hone_options) */
   uint32_t threads; /* workers, the caller included; 0: physical cores that this process may use */
   uint32_t group;   /* 0: own workers; else contexts of a model with the same number share workers */
-  uint32_t flags;   /* HONE_POISON, HONE_COMPILED_PART */
+  uint32_t flags;   /* HONE_POISON, HONE_COMPILED_PART, HONE_VERIFY */
 } hone_options;
 
 /* Working memory to be copied while a model runs: report.json says what lies where. */

@@ -80,6 +80,7 @@ typedef struct {
 typedef struct {
   const char *describe;
   const char *weights_file; /* inside the model's directory */
+  const uint8_t *weights_digest; /* SHA-256; NULL where it was not made */
   uint64_t arena_bytes;
   uint64_t weights_bytes;
   uint64_t cpu; /* HONE_CPU_… that the kernels need */
@@ -103,6 +104,9 @@ typedef struct {
 } hone_program;
 
 extern const hone_program hone_compiled;
+
+/* Whether the SHA-256 of `data` is `digest`. */
+int hone_digest_is(const uint8_t *data, uint64_t bytes, const uint8_t digest[32]);
 
 /* Groups of processor features that libraries may need. */
 enum {

@@ -127,7 +127,8 @@ static void release(hone_context *context) {
 
 static int create_context(model *m, const hone_options *options, hone_context **out, char *error) {
   const hone_options wanted = options ? *options : (hone_options){sizeof(hone_options), 0, 0, 0};
-  if (wanted.size != sizeof(hone_options) || (wanted.flags & ~(uint32_t)(HONE_POISON | HONE_COMPILED_PART)))
+  const uint32_t known = HONE_POISON | HONE_COMPILED_PART | HONE_VERIFY;
+  if (wanted.size != sizeof(hone_options) || (wanted.flags & ~known))
     return report(error, HONE_ERROR_ARGUMENT,
                   "HONE-INPUT-010: these options are not of this library's version of hone.h");
   if (hone_compiled.texts && !(wanted.flags & HONE_COMPILED_PART))
@@ -173,7 +174,7 @@ static int create_context(model *m, const hone_options *options, hone_context **
   return HONE_OK;
 }
 
-static int open_weights(model *m, const char *path, char *error) {
+static int open_weights(model *m, const char *path, int verify, char *error) {
   char file[4096];
   const char *inside = hone_is_directory(path) ? hone_compiled.weights_file : "";
   const int length = snprintf(file, sizeof file, "%s%s%s", path, *inside ? "/" : "", inside);
@@ -183,7 +184,11 @@ static int open_weights(model *m, const char *path, char *error) {
   void *memory = 0;
   const int failed = hone_map_file(file, hone_compiled.weights_bytes, &memory, &found);
   m->weights = memory;
-  if (!failed) return HONE_OK;
+  const uint8_t *digest = hone_compiled.weights_digest;
+  if (!failed && (!verify || (digest && hone_digest_is(memory, found, digest)))) return HONE_OK;
+  if (!failed)
+    return report(error, HONE_ERROR_WEIGHTS,
+                  "HONE-RUN-015: %.300s does not hold the weights that the library was built for", file);
   if (found != hone_compiled.weights_bytes)
     return report(error, HONE_ERROR_WEIGHTS,
                   "HONE-RUN-002: %.300s has %llu bytes, the library was built for %llu", file,
@@ -202,7 +207,9 @@ int hone_open(const char *path, const hone_options *options, hone_context **out)
   if (!m) return report(open_error, HONE_ERROR_MEMORY, "HONE-RUN-004: out of memory");
   hone_mutex_init(&m->lock);
   m->users = 1; /* this function, until it returns */
-  int status = hone_compiled.weights_bytes ? open_weights(m, path, open_error) : HONE_OK;
+  const int verify =
+      options && options->size == sizeof *options && (options->flags & HONE_VERIFY) != 0;
+  int status = hone_compiled.weights_bytes ? open_weights(m, path, verify, open_error) : HONE_OK;
   if (!status) status = create_context(m, options, out, open_error);
   leave_model(m, 0);
   return status;

@@ -104,7 +104,7 @@ export async function buildModel(
 
 async function buildVariant(
   compiled: CompiledGraph,
-  weightsFile: string | undefined,
+  weights: WeightsPlace | undefined,
   isOneOfSeveral: boolean,
   toolchain: Toolchain,
   options: CompileOptions,
@@ -119,28 +119,33 @@ async function buildVariant(
     toolchain,
     describeJson: describeProgram(program, target.name),
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-    ...(weightsFile === undefined ? {} : { weightsFile }),
+    ...(weights === undefined ? {} : { weightsFile: weights.file, weightsDigest: weights.digest }),
     ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
     ...(options.static === undefined ? {} : { archive: options.static }),
     ...(options.objectCache === undefined ? {} : { objectCache: options.objectCache }),
     onProgress: (done, total) => say(`compiled ${done} of ${total} C files${what}`),
   });
-  return { ...compiled, build, ...(weightsFile === undefined ? {} : { weightsFile }) };
+  return { ...compiled, build, ...(weights === undefined ? {} : { weightsFile: weights.file }) };
+}
+
+interface WeightsPlace {
+  readonly file: string;
+  readonly digest: string;
 }
 
 /** Where each variant's weights go: those with the same bytes share a file. */
-function weightsFiles(compiled: readonly CompiledGraph[]): readonly (string | undefined)[] {
+function weightsFiles(compiled: readonly CompiledGraph[]): readonly (WeightsPlace | undefined)[] {
   const files = new Map<string, string>();
   return compiled.map(({ weights, target }) => {
     if (weights.bytes === 0) return undefined;
-    const digest = compiled.length === 1 ? '' : digestOf(weights);
+    const digest = digestOf(weights);
     const same = files.get(digest);
-    if (same !== undefined) return same;
+    if (same !== undefined) return { file: same, digest };
     const usual = weightsFileName(target);
     const isTaken = [...files.values()].includes(usual);
     const file = isTaken ? `weights/${target.name}.bin` : usual;
     files.set(digest, file);
-    return file;
+    return { file, digest };
   });
 }
 

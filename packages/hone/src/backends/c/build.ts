@@ -43,6 +43,8 @@ export interface BuildRequest {
   readonly timeoutMs: number;
   /** Path of the weights inside the artifact; default `weightsFileName(target)`. */
   readonly weightsFile?: string;
+  /** SHA-256 of the weights, in hexadecimal, for programs that verify them. */
+  readonly weightsDigest?: string;
   /** Names of functions are NAME_open, …, so that several models fit into one program. */
   readonly prefix?: string;
   /** true: an archive for static linking is made besides. */
@@ -114,7 +116,14 @@ interface Job {
 function allSources(request: BuildRequest): readonly SourceText[] {
   const { program, target, describeJson, kernelSources } = request;
   const weightsFile = request.weightsFile ?? weightsFileName(target);
-  const table = programTable({ program, target, describeJson, weightsFile });
+  const { weightsDigest } = request;
+  const table = programTable({
+    program,
+    target,
+    describeJson,
+    weightsFile,
+    ...(weightsDigest === undefined ? {} : { weightsDigest }),
+  });
   const native = readdirSync(NATIVE)
     .filter((name) => /\.[ch]$/.test(name))
     .map((name) => ({ name, text: readFileSync(new URL(name, NATIVE), 'utf8') }));

@@ -25,6 +25,8 @@ export interface ProgramTableRequest {
   readonly describeJson: string;
   /** Path of the weights inside the artifact, e.g. "weights/x86-64-v4.bin". */
   readonly weightsFile: string;
+  /** SHA-256 of the weights, in hexadecimal. */
+  readonly weightsDigest?: string;
 }
 
 /** The text of hone_program.c. */
@@ -67,7 +69,7 @@ ${table('hone_step steps', steps)}
 ${loops.length === 0 ? '' : `${table('hone_loop loops', loopRows)}\n${table('hone_move moves', moves.flat())}\n`}const hone_program hone_compiled = {
   .describe = ${cText(request.describeJson)},
   .weights_file = ${cString(request.weightsFile)},
-  .arena_bytes = ${program.arenaBytes}ULL,
+${digestRow(request.weightsDigest)}  .arena_bytes = ${program.arenaBytes}ULL,
   .weights_bytes = ${program.weightsBytes}ULL,
   .cpu = ${checks.length === 0 ? '0' : checks.join(' | ')},
   .inputs = inputs,
@@ -86,6 +88,13 @@ ${loops.length === 0 ? '' : `  .loop_count = ${loops.length},\n`}  .texts = ${pr
   .worker_limit = ${program.workerLimit ?? 0},
 };
 `;
+}
+
+/** The digest's bytes, where there is one. */
+function digestRow(digest: string | undefined): string {
+  if (digest === undefined) return '';
+  const bytes = (digest.match(/../g) ?? []).map((byte) => `0x${byte}`).join(', ');
+  return `  .weights_digest = (const uint8_t[32]){${bytes}},\n`;
 }
 
 /** A constant table; C has no empty arrays, so an empty one gets a zero that nobody reads. */
