@@ -27,6 +27,7 @@ export const ABSENT: readonly AbsentOperator[] = [
   ...each('', 'dropped by ONNX; no exporter wrote it', 'ConstantFill GivenTensorFill GRUUnit'),
   ...each('', 'calls into PyTorch, which is not there', 'ATen'),
   ...each('ai.onnx.preview.training', TRAINING, 'Gradient'),
+  ...each(MICROSOFT, 'a layer of its own in onnxruntime 1.30; no export is known', 'GatedDeltaNet'),
   ...each(MICROSOFT, BEAM, 'BeamSearch GreedySearch Sampling WhisperBeamSearch'),
   ...each(
     MICROSOFT,

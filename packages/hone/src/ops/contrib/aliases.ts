@@ -3,6 +3,8 @@ import type { Attrs } from '../../graph/types.ts';
 import { constantInts, float, int, text, textAttr } from '../checks.ts';
 import type { OpDef } from '../define-op.ts';
 import { f32, i64, tensor, uniform } from '../math/samples.ts';
+import { causalConvWithState } from '../nn/causal-conv.ts';
+import { linearAttention } from '../nn/linear-attention.ts';
 import { fusedMatMul } from '../nn/matmul.ts';
 import { sample } from '../nn/samples.ts';
 import { dequantizeLinear } from '../quant/dequantize.ts';
@@ -100,6 +102,18 @@ export const ALIASES: readonly OpDef[] = [
         attrs: { mode: 'bicubic' },
       },
     ],
+  }),
+  defineAlias({
+    name: 'CausalConvWithState',
+    doc: 'CausalConvWithState of ai.onnx from before opset 27.',
+    real: causalConvWithState,
+    cases: () => [{ inputs: [sample([2, 3, 5], 1), sample([3, 1, 4], 2)], outputs: 2 }],
+  }),
+  defineAlias({
+    name: 'LinearAttention',
+    doc: 'LinearAttention of ai.onnx from before opset 27.',
+    real: linearAttention,
+    cases: () => (linearAttention.cases?.() ?? []).slice(0, 2),
   }),
   defineAlias({
     name: 'TransposeMatMul',
