@@ -35,7 +35,17 @@ const MAX_DEPTH = 40;
 /** Constants with more elements are not looked at. */
 const MAX_ELEMENTS = 65_536;
 
-export function intervalOf(b: OpBuilder, id: ValueId, depth = 0): Interval {
+/** What is known of a value already. */
+export type KnownInterval = (id: ValueId) => Interval | undefined;
+
+export function intervalOf(
+  b: OpBuilder,
+  id: ValueId,
+  known: KnownInterval,
+  depth = 0,
+): Interval {
+  const have = known(id);
+  if (have !== undefined) return have;
   const value = b.graph.value(id);
   const { dtype, shape } = value.type;
   const ofType = INTEGERS_UP_TO.get(dtype) ?? ANY;
@@ -53,7 +63,7 @@ export function intervalOf(b: OpBuilder, id: ValueId, depth = 0): Interval {
   }
   const node = b.graph.producer(id);
   if (node === undefined || depth > MAX_DEPTH) return ofType;
-  const found = ofNode(b, node, node.outputs.indexOf(id), depth + 1);
+  const found = ofNode(b, node, node.outputs.indexOf(id), known, depth + 1);
   // What the type cannot hold has wrapped around.
   if (dtype === 'i32' && Math.max(-found.min, found.max) >= WRAPS_AT) return ANY;
   return found.min >= ofType.min && found.max <= ofType.max ? found : ofType;
@@ -74,10 +84,16 @@ const MOVES: ReadonlySet<string> = new Set([
   ],
 ]);
 
-function ofNode(b: OpBuilder, node: Node, output: number, depth: number): Interval {
+function ofNode(
+  b: OpBuilder,
+  node: Node,
+  output: number,
+  known: KnownInterval,
+  depth: number,
+): Interval {
   const input = (k: number): Interval => {
     const id = node.inputs[k];
-    return id == null ? ANY : intervalOf(b, id, depth);
+    return id == null ? ANY : intervalOf(b, id, known, depth);
   };
   const inputs = (): Interval[] => node.inputs.map((_, k) => input(k));
   if (node.domain === 'hone') return ofOwn(b, node, output);

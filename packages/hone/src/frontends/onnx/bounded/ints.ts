@@ -9,7 +9,7 @@ import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
 import { constantTensor } from '../../../graph/walk.ts';
 import type { OpBuilder } from '../../../ops/builder.ts';
-import { INTEGERS_UP_TO, intervalOf } from './interval.ts';
+import { INTEGERS_UP_TO, type Interval, intervalOf } from './interval.ts';
 
 /** A number that a run computes: an i64 scalar; `min` and `max` bound it, and may be infinite. */
 export interface Unknown {
@@ -102,7 +102,7 @@ export class Ints {
     const count = shape[0] ?? 1;
     if (!WHOLE.has(dtype) || shape.length > 1 || count > MAX_LIST) return undefined;
     const wide = dtype === 'i64' ? id : this.#b.op('Cast', [id], { to: I64 });
-    const interval = intervalOf(this.#b, id);
+    const interval = this.interval(id);
     const items = Array.from({ length: count }, (_, i) => {
       const element =
         shape.length === 0
@@ -112,6 +112,18 @@ export class Ints {
     });
     this.note(id, items);
     return items;
+  }
+
+  /** Where the elements of a value lie. */
+  interval(id: ValueId): Interval {
+    return intervalOf(this.#b, id, (other) => {
+      const items = this.#lists.get(other);
+      if (items === undefined || items.length === 0) return undefined;
+      return {
+        min: Math.min(...items.map(leastOf)),
+        max: Math.max(...items.map(mostOf)),
+      };
+    });
   }
 
   add(a: Int, b: Int): Int {
@@ -234,7 +246,10 @@ export class Ints {
       Math.min(leastOf(yes), leastOf(no)),
       Math.max(mostOf(yes), mostOf(no)),
     );
-    if (!isKnown(made)) this.#made.set(key, made);
+    if (!isKnown(made)) {
+      this.#made.set(key, made);
+      this.note(made.id, [made]);
+    }
     return made;
   }
 
@@ -245,7 +260,10 @@ export class Ints {
     const have = this.#made.get(key);
     if (have !== undefined) return have;
     const made = unknown(this.#b.op(op, [this.id(a), this.id(b)]), min, max);
-    if (!isKnown(made)) this.#made.set(key, made);
+    if (!isKnown(made)) {
+      this.#made.set(key, made);
+      this.note(made.id, [made]);
+    }
     return made;
   }
 }

@@ -4,7 +4,6 @@ import { isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, stridesOf } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
 import { type Int, isKnown, mostOf, unknown } from './ints.ts';
-import { intervalOf } from './interval.ts';
 import { axisIn, given, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
@@ -70,7 +69,7 @@ const range: Rule = (use) => {
 function realRange(use: Use, start: ValueId, limit: ValueId, delta: ValueId): Sized {
   const { s, ints } = use;
   const { dtype } = s.b.typeOf(start);
-  const [from, to, by] = [start, limit, delta].map((id) => intervalOf(s.b, id));
+  const [from, to, by] = [start, limit, delta].map((id) => ints.interval(id));
   const [least, most] = [(to?.max ?? Infinity) - (from?.min ?? 0), by?.min ?? 0];
   const bound = most > 0 ? Math.max(0, Math.ceil(least / most)) : Infinity;
   const scalar = (id: ValueId): ValueId => s.b.op('Reshape', [id, s.b.ints([])]);

@@ -4,6 +4,7 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { dtypeFromCode } from 'hone-runtime/base/dtype';
+import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../../graph/types.ts';
 import type { OpBuilder } from '../../../ops/builder.ts';
 import { type Int, type Ints, isKnown, leastOf, mostOf } from './ints.ts';
@@ -34,12 +35,18 @@ export function shapeArithmetic(
   }
   const [first] = inputs;
   // Only 64-bit numbers are followed; they become other ones by a Cast at the end.
-  if (inputs.some((id) => id !== null && op !== 'Cast' && b.typeOf(id).dtype !== 'i64'))
+  const numbers = op === 'Where' ? inputs.slice(1) : inputs;
+  if (numbers.some((id) => id !== null && op !== 'Cast' && b.typeOf(id).dtype !== 'i64'))
     return undefined;
   if (op === 'Cast') {
     const to = dtypeFromCode(Number(attrs['to']));
     if (first == null || to !== 'i64' || b.typeOf(first).dtype !== 'i64') return undefined;
     return [first];
+  }
+  const decided = compare(op, lists);
+  if (decided !== undefined) {
+    const flags = decided.items.map((item) => Number(item));
+    return [b.constant(fromNumbers('bool', decided.isScalar ? [] : [flags.length], flags))];
   }
   const made = compute(ints, op, attrs, lists);
   if (made === undefined) return undefined;
@@ -70,10 +77,14 @@ function compute(ints: Ints, op: string, attrs: Attrs, lists: Lists): List | und
     case 'Slice':
       return slice(lists);
     case 'ReduceProd':
-      return {
-        items: [ints.product(x.items)],
-        isScalar: attrs['keepdims'] === 0 || x.isScalar,
-      };
+    case 'ReduceMin':
+    case 'ReduceMax':
+    case 'ReduceSum':
+      return reduced(ints, op, attrs, x, y);
+    case 'Where': {
+      const [, , no] = lists;
+      return y == null || no == null ? undefined : choose(x, y, no);
+    }
     case 'Neg':
       return { ...x, items: x.items.map((item) => ints.sub(0, item)) };
     case 'Add':
@@ -121,6 +132,63 @@ function slice([x, starts, ends, axes, steps]: Lists): List | undefined {
   if (start === undefined || end === undefined || !isKnown(start) || !isKnown(end))
     return undefined;
   return { items: x.items.slice(start, end), isScalar: false };
+}
+
+function reduced(
+  ints: Ints,
+  op: string,
+  attrs: Attrs,
+  x: List,
+  axes: List | null | undefined,
+): List | undefined {
+  const isEmpty = x.items.length === 0 || (axes?.items.length === 0 && attrs['noop_with_empty_axes'] === 1);
+  if (isEmpty) return undefined;
+  const step = (a: Int, c: Int): Int => {
+    if (op === 'ReduceSum') return ints.add(a, c);
+    if (op === 'ReduceProd') return ints.mul(a, c);
+    return op === 'ReduceMin' ? ints.min(a, c) : ints.max(a, c);
+  };
+  return { items: [x.items.reduce(step)], isScalar: attrs['keepdims'] === 0 || x.isScalar };
+}
+
+/** Which of two numbers holds where is known, as exporters ask whether an extent is -1. */
+function choose(condition: List, yes: List, no: List): List | undefined {
+  const count = Math.max(condition.items.length, yes.items.length, no.items.length);
+  if ([condition, yes, no].some(({ items }) => items.length !== count && items.length !== 1))
+    return undefined;
+  const pick = ({ items }: List, i: number): Int => at(items, items.length === 1 ? 0 : i);
+  const items: Int[] = [];
+  for (let i = 0; i < count; i++) {
+    const holds = pick(condition, i);
+    if (!isKnown(holds)) return undefined;
+    items.push(pick(holds === 0 ? no : yes, i));
+  }
+  return { items, isScalar: condition.isScalar && yes.isScalar && no.isScalar };
+}
+
+/** Comparisons that intervals decide. */
+function compare(op: string, [x, y]: Lists): List | undefined {
+  const isOne = (a: Int, c: Int): Int | undefined => {
+    const [below, above] = [mostOf(a) < leastOf(c), leastOf(a) > mostOf(c)];
+    const isEqual = isKnown(a) && a === c;
+    switch (op) {
+      case 'Equal':
+        return isEqual ? 1 : below || above ? 0 : undefined;
+      case 'Less':
+        return below ? 1 : leastOf(a) >= mostOf(c) ? 0 : undefined;
+      case 'Greater':
+        return above ? 1 : mostOf(a) <= leastOf(c) ? 0 : undefined;
+      default:
+        return undefined;
+    }
+  };
+  let isDecided = true;
+  const made = pairwise(x ?? { items: [], isScalar: true }, y, (a, c) => {
+    const result = isOne(a, c);
+    isDecided &&= result !== undefined;
+    return result ?? 0;
+  });
+  return isDecided ? made : undefined;
 }
 
 function pairwise(
