@@ -148,4 +148,101 @@ const branches: BoundedCase = {
   ),
 };
 
-export const CONTROL_CASES: readonly BoundedCase[] = [halving, counted, branches];
+/** A cache that begins empty and grows by a row per iteration, until data ends the loop. */
+const cache: BoundedCase = {
+  name: 'a cache grows until data ends the loop',
+  model: {
+    opset: 17,
+    inputs: [{ name: 'x', shape: [3] }],
+    outputs: [
+      { name: 'past', shape: [1, null, 3] },
+      { name: 'last', shape: [3] },
+      { name: 'norms', shape: [null] },
+    ],
+    initializers: {
+      most: scalar(6),
+      yes: fromNumbers('bool', [], [1]),
+      empty: f32([1, 0, 3], []),
+      column: i64(-1),
+      row: i64(1, 1, 3),
+      line: i64(3),
+      limit: f32([], [20]),
+      axis: i64(1),
+      one: scalar(1),
+      ones: f32([], [1]),
+    },
+    nodes: [
+      loop(['most', 'yes', 'empty', 'x'], ['past', 'last', 'norms'], {
+        inputs: [
+          { name: 'i', dtype: 'i64', shape: [] },
+          { name: 'go', dtype: 'bool', shape: [] },
+          { name: 'before', shape: [1, null, 3] },
+          { name: 'v', shape: [3] },
+        ],
+        outputs: [
+          { name: 'again', dtype: 'bool', shape: [] },
+          { name: 'after', shape: [1, null, 3] },
+          { name: 'next', shape: [3] },
+          { name: 'norm', shape: [] },
+        ],
+        nodes: [
+          node('Reshape', ['v', 'row'], ['r']),
+          node('Concat', ['before', 'r'], ['after'], { axis: { int: 1 } }),
+          // Attention of v over all rows so far.
+          node('Reshape', ['v', 'line'], ['q']),
+          node('MatMul', ['after', 'q'], ['scores']),
+          node('Softmax', ['scores'], ['weights'], { axis: { int: 1 } }),
+          node('Unsqueeze', ['weights', 'axis'], ['w']),
+          node('MatMul', ['w', 'after'], ['mixed']),
+          node('Reshape', ['mixed', 'line'], ['m']),
+          node('Add', ['m', 'v'], ['next']),
+          node('ReduceSum', ['next'], ['norm'], { keepdims: { int: 0 } }),
+          node('Less', ['norm', 'limit'], ['again']),
+        ],
+      }),
+    ],
+  },
+  runs: [
+    [f32([3], [0.1, 0.2, 0.3])],
+    [f32([3], [1, 1, 1])],
+    [f32([3], [5, 6, 7])],
+    [f32([3], [-1, 0.5, 0.25])],
+  ],
+};
+
+/** What is left of a list shrinks: each iteration drops what is below the mean. */
+const shrinking: BoundedCase = {
+  name: 'what a loop carries shrinks',
+  model: {
+    opset: 17,
+    inputs: [
+      { name: 'x', shape: [9] },
+      { name: 'n', dtype: 'i64', shape: [] },
+    ],
+    outputs: [{ name: 'y', shape: [null] }],
+    initializers: { zero: scalar(0), four: scalar(4), yes: fromNumbers('bool', [], [1]) },
+    nodes: [
+      node('Clip', ['n', 'zero', 'four'], ['trips']),
+      loop(['trips', '', 'x'], ['y'], {
+        inputs: [
+          { name: 'i', dtype: 'i64', shape: [] },
+          { name: 'go', dtype: 'bool', shape: [] },
+          { name: 'v', shape: [null] },
+        ],
+        outputs: [
+          { name: 'go2', dtype: 'bool', shape: [] },
+          { name: 'next', shape: [null] },
+        ],
+        nodes: [
+          node('Identity', ['go'], ['go2']),
+          node('ReduceMean', ['v'], ['mean'], { keepdims: { int: 0 } }),
+          node('GreaterOrEqual', ['v', 'mean'], ['kept']),
+          node('Compress', ['v', 'kept'], ['next'], { axis: { int: 0 } }),
+        ],
+      }),
+    ],
+  },
+  runs: [0, 1, 2, 9].map((n, i) => [noise([9], i + 30), scalar(n)]),
+};
+
+export const CONTROL_CASES: readonly BoundedCase[] = [halving, counted, branches, cache, shrinking];

@@ -29,8 +29,8 @@ export function importUneven(
   importGraph: ImportGraph,
 ): readonly Entity[] {
   const parts: Part[] = [];
-  const { captures } = importSubgraphs(scope, node, name, [condition], importGraph, (part) => {
-    parts.push(part);
+  const { captures } = importSubgraphs(scope, node, name, [condition], importGraph, {
+    onPart: (part) => parts.push(part),
   });
   const branch = (attribute: string): Part =>
     parts.find(({ name: own }) => own === attribute) ?? failUndecided(node, name, 'is missing');

@@ -35,14 +35,21 @@ export interface Part {
   readonly outputs: readonly Entity[];
 }
 
-/** Turns every sub-graph of a node into a Graph; those that `onPart` is told of are left to it. */
+export interface PartHooks {
+  /** Finishes the sub-graphs in place of `importSubgraphs`. */
+  readonly onPart?: (part: Part) => void;
+  /** Makes the sub-graph's own inputs, in its order; else they have the types that the node passes. */
+  readonly formals?: (builder: OpBuilder) => readonly Entity[];
+}
+
+/** Turns every sub-graph of a node into a Graph. */
 export function importSubgraphs(
   scope: Scope,
   node: OnnxNode,
   name: string,
   inputs: readonly (ValueId | null)[],
   importGraph: ImportGraph,
-  onPart?: (part: Part) => void,
+  { onPart, formals }: PartHooks = {},
 ): Subgraphs {
   const sources = graphsOf(node);
   const captured = new Map<string, ValueId>();
@@ -62,7 +69,8 @@ export function importSubgraphs(
   const room = roomCaptures(withRoom);
   const graphs = new Map<OnnxGraph, Graph>();
   for (const source of sources) {
-    const types = formalTypes(scope, node, name, source, inputs);
+    const types =
+      formals === undefined ? formalTypes(scope, node, name, source, inputs) : undefined;
     const builder = new OpBuilder(new GraphBuilder(source.name || name), scope.state.registry.find);
     const inner: Scope = {
       ...scope,
@@ -74,9 +82,11 @@ export function importSubgraphs(
       parent: null,
       depth: scope.depth + 1,
     };
+    const own = formals?.(builder);
     source.inputs.forEach((info, i) => {
-      const type = types[i];
-      if (type !== undefined) inner.values.set(info.name, builder.graph.input(info.name, type));
+      const type = types?.[i];
+      const entity = own?.[i] ?? (type && builder.graph.input(info.name, type));
+      if (entity !== undefined) inner.values.set(info.name, entity);
     });
     for (const [free, id] of captured) {
       inner.values.set(free, builder.graph.input(free, scope.builder.typeOf(id)));

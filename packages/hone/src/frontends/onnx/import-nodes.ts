@@ -24,6 +24,7 @@ import { shouldFold } from './fold.ts';
 import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
 import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
 import { importUneven } from './import-branches.ts';
+import { importGrowingLoop } from './import-growing-loop.ts';
 import { importSubgraphs } from './import-control.ts';
 import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
@@ -113,6 +114,8 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
   if (given.some((entity) => entity !== null && !isTensor(entity))) {
     const [first] = given;
     if (isBypassed(node) && first != null && node.outputs.length < 2) return [first];
+    if (node.op === 'Loop' && node.domain === '')
+      return importGrowing(scope, node, name, given, undefined);
     return importOperator(scope, node, name, given, attributes);
   }
   const inputs = given as readonly (ValueId | null)[];
@@ -261,10 +264,52 @@ function importLoop(
   try {
     return asNode();
   } catch (error) {
-    const isShape = error instanceof HoneError && /^HONE-SHAPE/.test(error.code);
-    if (!isShape || !hasKnownTrips(scope, inputs)) throw error;
-    return unrollLoop(scope, node, name, inputs, importGraph);
+    if (!isShapeError(error)) throw error;
+    return importGrowing(scope, node, name, inputs, error);
   }
+}
+
+const isShapeError = (error: unknown): error is HoneError =>
+  error instanceof HoneError && error.code.startsWith('HONE-SHAPE');
+
+/**
+ * A loop whose carried values change their sizes: written out where it is known how often it runs, else
+ * with room for the largest. `cause`: why it is no loop of fixed sizes.
+ */
+function importGrowing(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (TensorEntity | null)[],
+  cause: HoneError | undefined,
+): readonly (Entity | undefined)[] {
+  const written = (): readonly Entity[] => unrollLoop(scope, node, name, inputs, importGraph);
+  const planned = (): readonly Entity[] =>
+    importGrowingLoop(scope, node, name, inputs, importGraph);
+  let reason = cause;
+  const ways = hasKnownTrips(scope, inputs) ? [written, planned] : [planned];
+  for (const way of writtenNodes(scope, node, inputs) > MAX_WRITTEN ? ways.toReversed() : ways) {
+    try {
+      return way();
+    } catch (error) {
+      if (!isShapeError(error)) throw error;
+      reason ??= error;
+    }
+  }
+  throw reason ?? new TypeError(`${name} was not tried`);
+}
+
+/** A loop with more nodes than this, written out, is rather kept as a loop. */
+const MAX_WRITTEN = 4096;
+
+/** How many nodes a loop has when it is written out, where it is known how often it runs. */
+function writtenNodes(scope: Scope, node: OnnxNode, inputs: readonly (Entity | null)[]): number {
+  const [trips] = inputs;
+  const [body] = graphsOf(node);
+  if (trips == null || !isTensor(trips) || body === undefined) return 0;
+  const value = scope.builder.graph.value(trips);
+  if (value.constant === undefined) return 0;
+  return body.nodes.length * Number(constantTensor(value).data[0] ?? 0);
 }
 
 function importOperator(

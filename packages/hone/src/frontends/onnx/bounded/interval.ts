@@ -38,12 +38,7 @@ const MAX_ELEMENTS = 65_536;
 /** What is known of a value already. */
 export type KnownInterval = (id: ValueId) => Interval | undefined;
 
-export function intervalOf(
-  b: OpBuilder,
-  id: ValueId,
-  known: KnownInterval,
-  depth = 0,
-): Interval {
+export function intervalOf(b: OpBuilder, id: ValueId, known: KnownInterval, depth = 0): Interval {
   const have = known(id);
   if (have !== undefined) return have;
   const value = b.graph.value(id);

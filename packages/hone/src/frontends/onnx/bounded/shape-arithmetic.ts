@@ -141,7 +141,8 @@ function reduced(
   x: List,
   axes: List | null | undefined,
 ): List | undefined {
-  const isEmpty = x.items.length === 0 || (axes?.items.length === 0 && attrs['noop_with_empty_axes'] === 1);
+  const isEmpty =
+    x.items.length === 0 || (axes?.items.length === 0 && attrs['noop_with_empty_axes'] === 1);
   if (isEmpty) return undefined;
   const step = (a: Int, c: Int): Int => {
     if (op === 'ReduceSum') return ints.add(a, c);
