@@ -72,7 +72,7 @@ const PRECISION_OPTIONS: readonly OptionSpec[] = [
   },
   {
     flags: '--correct-bias',
-    doc: 'int8: biases of convolutions take back what rounded weights shift on the samples',
+    doc: 'int8: biases of convolutions and matrix products take back what rounded weights shift on the samples',
   },
   {
     flags: '--equalize',

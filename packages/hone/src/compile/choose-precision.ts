@@ -5,7 +5,7 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import { bytesOf, toNumbers } from 'hone-runtime/base/tensor';
 import type { Target } from 'hone-runtime/target/types';
-import type { Graph, ValueId } from '../graph/types.ts';
+import type { Graph } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import type { PrecisionPlan } from '../passes/precision-plan.ts';
@@ -65,7 +65,7 @@ export async function choosePrecision(
     ...(onProgress === undefined ? {} : { onProgress }),
     ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
     registry,
-    channels: corrected.map(({ inputs }) => inputs[0] as ValueId),
+    channels: corrected.map(({ channels }) => channels),
     carried,
     ...(precision === 'auto' || leastSnr > 0
       ? { onSample: (sample: CompleteSample) => judged.add(sample) }

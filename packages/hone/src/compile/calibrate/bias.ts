@@ -1,93 +1,158 @@
 /**
- * Bias correction: rounding weights shifts the mean of a convolution's result by what the rounding
- * errors weigh on the mean of its input; the bias takes that back, channel by channel.
+ * Bias correction: rounding weights shifts the mean of a contraction's result by what the rounding
+ * errors weigh on the mean of its input; the bias takes that back, channel by channel. Matrix products
+ * without a bias get an addition behind them, which fusion takes into their epilogue.
  */
-import { at } from 'hone-runtime/base/diagnostics';
-import { elementCount, fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, Node, Value, ValueId } from '../../graph/types.ts';
 import { constantTensor, valueById } from '../../graph/walk.ts';
+import { channelAxis } from '../../passes/apply-precision.ts';
 import type { PrecisionPlan } from '../../passes/precision-plan.ts';
 import { quantizeWeights } from '../../passes/quantize-weights.ts';
 
 /** What is added to the bias of a node, by its name: one number per output channel. */
 export type BiasCorrections = ReadonlyMap<string, readonly number[]>;
 
-/** int8 convolutions: their weights and input are known channel by channel. */
-export function correctable(graph: Graph, contractions: readonly string[]): readonly Node[] {
-  const names = new Set(contractions);
-  return graph.nodes.filter(({ op, name, inputs }) => {
-    const [data, weights] = inputs;
-    if (op !== 'Conv' || !names.has(name)) return false;
-    if (data === null || data === undefined || weights === null || weights === undefined)
-      return false;
-    return valueById(graph, weights).constant !== undefined;
+/** A value and the axis of its channels, over which means are wanted. */
+export interface Channels {
+  readonly value: ValueId;
+  readonly axis: number;
+}
+
+export interface Correctable {
+  readonly node: Node;
+  readonly channels: Channels;
+}
+
+/** int8 contractions whose weights and input are known channel by channel, of names of their own. */
+export function correctable(graph: Graph, contractions: readonly string[]): readonly Correctable[] {
+  const wanted = new Set(contractions);
+  const uses = new Map<string, number>();
+  for (const { name } of graph.nodes) uses.set(name, (uses.get(name) ?? 0) + 1);
+  const axes = new Map<ValueId, number>();
+  return graph.nodes.flatMap((node) => {
+    const [value, weights] = node.inputs;
+    if (!wanted.has(node.name) || uses.get(node.name) !== 1) return [];
+    if (value === null || value === undefined || weights === null || weights === undefined)
+      return [];
+    if (valueById(graph, weights).constant === undefined || !takesShift(graph, node)) return [];
+    const axis = node.op === 'Conv' ? 1 : valueById(graph, value).type.shape.length - 1;
+    if ((axes.get(value) ?? axis) !== axis) return [];
+    axes.set(value, axis);
+    return [{ node, channels: { value, axis } }];
   });
+}
+
+/** Whether one number per output channel can be added to what the node computes. */
+function takesShift(graph: Graph, { op, inputs, attrs }: Node): boolean {
+  const [, weights, bias] = inputs.map((id) => (id === null ? undefined : valueById(graph, id)));
+  const { shape = [] } = weights?.type ?? {};
+  if (op === 'MatMul') return shape.length === 2;
+  if (bias !== undefined && bias.constant === undefined) return false;
+  if (op === 'Conv') return true;
+  const channels = shape[attrs['transB'] === 1 ? 0 : 1];
+  const whole = attrs['transA'] !== 1 && attrs['alpha'] === 1 && attrs['beta'] === 1;
+  return whole && (bias === undefined || elementCount(bias.type.shape) === channels);
 }
 
 /** `means`: of each channel of the inputs of those nodes. */
 export function biasCorrections(
   graph: Graph,
-  nodes: readonly Node[],
+  nodes: readonly Correctable[],
   plan: PrecisionPlan,
   means: ReadonlyMap<ValueId, Float64Array>,
 ): BiasCorrections {
   const found = new Map<string, readonly number[]>();
-  for (const node of nodes) {
-    const [data, weights] = node.inputs as readonly [ValueId, ValueId];
-    const channels = means.get(data);
-    if (channels === undefined || plan.contractions.get(node.name) !== 'int8') continue;
-    const tensor = constantTensor(valueById(graph, weights));
-    const { weights: levels, scales } = quantizeWeights(
-      tensor,
-      0,
-      plan.weightBits === 8 ? 127 : 63,
-    );
-    const [wide, narrow, steps] = [tensor, levels, scales].map((item) => toNumbers(item)) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
-    const [outputs = 1, perGroup = 1] = tensor.shape;
-    const window = elementCount(tensor.shape.slice(2));
-    const groupOutputs = outputs / (channels.length / perGroup);
-    const shift = Array.from({ length: outputs }, (_, output) => {
-      const first = Math.floor(output / groupOutputs) * perGroup;
-      let sum = 0;
-      for (let c = 0; c < perGroup; c++) {
-        const mean = channels[first + c] as number;
-        for (let k = 0; k < window; k++) {
-          const i = (output * perGroup + c) * window + k;
-          const rounded = (narrow[i] as number) * (steps[output] as number);
-          sum += ((wide[i] as number) - rounded) * mean;
-        }
-      }
-      return Math.fround(sum);
-    });
-    found.set(node.name, shift);
+  for (const { node, channels } of nodes) {
+    const mean = means.get(channels.value);
+    if (mean === undefined || plan.contractions.get(node.name) !== 'int8') continue;
+    const tensor = constantTensor(valueById(graph, node.inputs[1] as ValueId));
+    const axis = channelAxis(node, tensor.shape.length);
+    const errors = roundingErrors(tensor, axis, plan.weightBits === 8 ? 127 : 63);
+    const shift =
+      node.op === 'Conv' ? ofWindows(tensor, errors, mean) : ofRows(tensor, axis, errors, mean);
+    found.set(node.name, shift.map(Math.fround));
   }
   return found;
+}
+
+/** Weights less what they are after rounding. */
+function roundingErrors(tensor: Tensor, axis: number, limit: number): Float64Array {
+  const { weights, scales } = quantizeWeights(tensor, axis, limit);
+  const [levels, steps] = [toNumbers(weights), toNumbers(scales)];
+  const inner = elementCount(tensor.shape.slice(axis + 1));
+  return toNumbers(tensor).map((value, i) => {
+    const channel = Math.floor(i / inner) % steps.length;
+    return value - (levels[i] as number) * (steps[channel] as number);
+  });
+}
+
+function ofWindows({ shape }: Tensor, errors: Float64Array, mean: Float64Array): number[] {
+  const [outputs = 1, perGroup = 1] = shape;
+  const window = elementCount(shape.slice(2));
+  const groupOutputs = outputs / (mean.length / perGroup);
+  return Array.from({ length: outputs }, (_, output) => {
+    const first = Math.floor(output / groupOutputs) * perGroup;
+    let sum = 0;
+    for (let c = 0; c < perGroup; c++) {
+      for (let k = 0; k < window; k++) {
+        const i = (output * perGroup + c) * window + k;
+        sum += (errors[i] as number) * (mean[first + c] as number);
+      }
+    }
+    return sum;
+  });
+}
+
+/** Of a matrix whose output channels run along `axis`. */
+function ofRows(
+  { shape }: Tensor,
+  axis: number,
+  errors: Float64Array,
+  mean: Float64Array,
+): number[] {
+  const [rows = 1, columns = 1] = shape;
+  const sums = Array.from({ length: axis === 0 ? rows : columns }, () => 0);
+  errors.forEach((error, i) => {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    const [output, channel] = axis === 0 ? [row, column] : [column, row];
+    sums[output] = (sums[output] as number) + error * (mean[channel] as number);
+  });
+  return sums;
 }
 
 /** The graph with corrected biases. */
 export function correctBiases(graph: Graph, corrections: BiasCorrections): Graph {
   const values: Value[] = [...graph.values];
-  const nodes = graph.nodes.map((node): Node => {
-    const shift = node.op === 'Conv' ? corrections.get(node.name) : undefined;
-    if (shift === undefined) return node;
-    const [data = null, weights = null, bias = null] = node.inputs;
-    const old = bias === null ? undefined : valueById(graph, bias);
-    if (old !== undefined && old.constant === undefined) return node;
-    const before = old === undefined ? shift.map(() => 0) : toNumbers(constantTensor(old));
-    const sums = shift.map((value, i) => value + at([before[i] as number], 0));
-    const tensor = fromNumbers('f32', [shift.length], sums);
-    const id: ValueId = values.length;
-    values.push({
-      id,
-      name: `${node.name}/bias`,
-      type: { dtype: 'f32', shape: tensor.shape },
-      constant: { kind: 'inline', tensor },
-    });
-    return { ...node, inputs: [data, weights, id] };
+  const add = (value: Omit<Value, 'id'>): ValueId => {
+    values.push({ ...value, id: values.length });
+    return values.length - 1;
+  };
+  const bias = (name: string, numbers: readonly number[]): ValueId => {
+    const tensor = fromNumbers('f32', [numbers.length], numbers);
+    const type = { dtype: 'f32', shape: tensor.shape } as const;
+    return add({ name: `${name}/bias`, type, constant: { kind: 'inline', tensor } });
+  };
+  const nodes = graph.nodes.flatMap((node): Node[] => {
+    const shift = corrections.get(node.name);
+    if (shift === undefined) return [node];
+    const { name, inputs, outputs } = node;
+    const [result] = outputs;
+    if (node.op === 'MatMul' && result !== undefined) {
+      // The sum has the name that plans know the result by.
+      const { type, name: known } = valueById(graph, result);
+      const before = add({ name: `${known}/uncorrected`, type });
+      const sum = { op: 'Add', domain: '', name: `${name}/correction`, attrs: {} } as const;
+      return [
+        { ...node, outputs: [before] },
+        { ...sum, inputs: [before, bias(name, shift)], outputs: [result] },
+      ];
+    }
+    const [data = null, weights = null, old = null] = inputs;
+    const numbers =
+      old === null ? shift.map(() => 0) : toNumbers(constantTensor(valueById(graph, old)));
+    const sums = shift.map((value, i) => value + (numbers[i] as number));
+    return [{ ...node, inputs: [data, weights, bias(name, sums)] }];
   });
   return { ...graph, values, nodes };
 }

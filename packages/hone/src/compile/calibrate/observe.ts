@@ -11,6 +11,7 @@ import { withOutputs } from '../../graph/extents.ts';
 import { valueById } from '../../graph/walk.ts';
 import { inputType, requireDType } from '../../ops/checks.ts';
 import { defineOp, type OpDef } from '../../ops/define-op.ts';
+import type { Channels } from './bias.ts';
 
 const DOMAIN = 'hone.calibration';
 
@@ -80,12 +81,12 @@ export interface WatchedGraph {
 
 /**
  * The graph with observations of the values as its only outputs, but for those in `kept`. `channels`:
- * values of rank 4 whose means per channel (axis 1) are wanted too.
+ * values whose means per channel are wanted too.
  */
 export function watchValues(
   graph: Graph,
   values: readonly ValueId[],
-  channels: readonly ValueId[] = [],
+  channels: readonly Channels[] = [],
   kept: ReadonlySet<string> = new Set(),
 ): WatchedGraph {
   const nodes = [...graph.nodes];
@@ -105,16 +106,17 @@ export function watchValues(
     return { facts: at(all, at(made, 0)).name, counts: at(all, at(made, 1)).name };
   });
   const means = new Map<ValueId, string>();
-  for (const id of new Set(channels)) {
+  for (const { value: id, axis: kind } of channels) {
+    if (means.has(id)) continue;
     const { type } = valueById(graph, id);
-    const axes = type.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
+    const axes = type.shape.map((_, axis) => axis).filter((axis) => axis !== kind);
     const tensor = fromNumbers('i64', [axes.length], axes);
     const listed: ValueId = all.length;
     const constant = { kind: 'inline', tensor } as const;
     const typed = { dtype: 'i64', shape: tensor.shape } as const;
     all.push({ id: listed, name: `axes of ${id}`, type: typed, constant });
     const name = `means of ${id}`;
-    const shape = [at(type.shape, 1)];
+    const shape = [at(type.shape, kind)];
     all.push({ id: all.length, name, type: { dtype: 'f32', shape } });
     const made = all.length - 1;
     outputs.push(made);

@@ -16,6 +16,7 @@ import { withOps } from '../../ops/registry.ts';
 import { writeArtifact } from '../build-artifact.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { CompileOptions } from '../options.ts';
+import type { Channels } from './bias.ts';
 import { type Carried, withCarried } from './carried.ts';
 import { Histogram } from './histogram.ts';
 import { observe, type WatchedGraph, watchValues } from './observe.ts';
@@ -50,7 +51,7 @@ export interface CalibrationOptions
   extends Pick<CompileOptions, 'timeoutMs' | 'onProgress' | 'registry'> {
   readonly threads?: number;
   /** Values whose means per channel are wanted. */
-  readonly channels?: readonly ValueId[];
+  readonly channels?: readonly Channels[];
   /** State to be fed back; samples may leave it out. */
   readonly carried?: Carried;
   /** Is told of each sample that ran. */
