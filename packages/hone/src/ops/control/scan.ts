@@ -18,7 +18,7 @@ import {
 } from '../checks.ts';
 import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
 import { scanCases } from './cases.ts';
-import { sliceNodes, stack, stackNodes, takeSlice, withAxis } from './stacks.ts';
+import { reversedRows, sliceNodes, stack, stackNodes, takeSlice, withAxis } from './stacks.ts';
 import {
   CAPTURES,
   graphAttr,
@@ -139,7 +139,7 @@ function asLoop(
   const stacked = parts.outputAxes.map((axis, k) => {
     const rows = at(loop, states + k);
     const rank = b.typeOf(rows).shape.length;
-    const turned = at(parts.outputReversed, k) ? reversed(b, rows, trips) : rows;
+    const turned = at(parts.outputReversed, k) ? reversedRows(b, rows) : rows;
     if (axis === 0) return turned;
     // The new axis stands first and belongs behind `axis` of the others.
     const perm = withAxis(
@@ -150,12 +150,6 @@ function asLoop(
     return b.op('Transpose', [turned], { perm });
   });
   return [...loop.slice(0, states), ...stacked];
-}
-
-/** Rows in the opposite order. */
-function reversed(b: OpBuilder, rows: ValueId, count: number): ValueId {
-  const ends = [b.ints([count - 1]), b.ints([-count - 1])];
-  return b.op('Slice', [rows, ...ends, b.ints([0]), b.ints([-1])]);
 }
 
 export const scan: CompositeOp = defineOp({

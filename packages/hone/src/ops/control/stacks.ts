@@ -78,3 +78,10 @@ export function stackNodes(b: OpBuilder, slices: readonly ValueId[], axis: numbe
   const rows = slices.map((id) => b.reshape(id, withAxis(b.typeOf(id).shape, axis, 1)));
   return rows.length === 1 ? at(rows, 0) : b.op('Concat', rows, { axis });
 }
+
+/** Rows in the opposite order. */
+export function reversedRows(b: OpBuilder, rows: ValueId): ValueId {
+  const count = b.typeOf(rows).shape[0] ?? 0;
+  const ends = [b.ints([count - 1]), b.ints([-count - 1])];
+  return b.op('Slice', [rows, ...ends, b.ints([0]), b.ints([-1])]);
+}

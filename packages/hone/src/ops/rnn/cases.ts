@@ -6,6 +6,8 @@ import { sample } from '../nn/samples.ts';
 import type { Recurrence } from './sequence.ts';
 
 const [STEPS, BATCH, FEATURES, HIDDEN] = [4, 2, 3, 5] as const;
+/** So many are not written out. */
+const MANY_STEPS = 90;
 
 /** Inputs up to the weights, then bias, lengths, initial states and peepholes where asked for. */
 function inputsOf(
@@ -14,9 +16,10 @@ function inputsOf(
   batchFirst: boolean,
   lengths: readonly number[] | null,
   full: boolean,
+  steps: number = STEPS,
 ): readonly (Tensor | null)[] {
   const rows = rule.gates * HIDDEN;
-  const x = batchFirst ? [BATCH, STEPS, FEATURES] : [STEPS, BATCH, FEATURES];
+  const x = batchFirst ? [BATCH, steps, FEATURES] : [steps, BATCH, FEATURES];
   const state = batchFirst ? [BATCH, directions, HIDDEN] : [directions, BATCH, HIDDEN];
   const core: readonly (Tensor | null)[] = [
     sample(x, 1),
@@ -47,6 +50,18 @@ export function recurrentCases(rule: Recurrence, extra: Attrs = {}): readonly Te
       note: 'backwards, batch first, clipped',
       inputs: inputsOf(rule, 1, true, null, true),
       attrs: { ...extra, direction: 'reverse', layout: 1, clip: 0.5 },
+      outputs,
+    },
+    {
+      note: 'many steps, both directions, lengths',
+      inputs: inputsOf(rule, 2, false, [MANY_STEPS, 40], true, MANY_STEPS),
+      attrs: { ...extra, direction: 'bidirectional', hidden_size: HIDDEN },
+      outputs,
+    },
+    {
+      note: 'many steps backwards, batch first',
+      inputs: inputsOf(rule, 1, true, null, true, 2 * MANY_STEPS),
+      attrs: { ...extra, direction: 'reverse', layout: 1 },
       outputs,
     },
     { note: 'weights alone', inputs: inputsOf(rule, 1, false, null, false), attrs: extra, outputs },

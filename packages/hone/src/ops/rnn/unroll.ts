@@ -1,5 +1,5 @@
 /**
- * LSTM, GRU and RNN written out step by step.
+ * LSTM, GRU and RNN written out step by step, or as a Loop where there are many steps.
  *
  * X · Wᵀ of all steps is one product; each step then takes its rows of it. Sequences shorter than
  * the longest keep their state, and give zeros, at the steps past their end; run backwards, a
@@ -13,10 +13,11 @@ import { inputType } from '../checks.ts';
 import { sliceNodes, stackNodes } from '../control/stacks.ts';
 import type { LowerContext } from '../define-op.ts';
 import type { Activation } from './activations.ts';
+import { repeatDirection } from './repeat.ts';
 import { type Recurrence, type SequenceGeometry, sequenceGeometry } from './sequence.ts';
 
-/** Most steps (over all directions) that are written out. */
-const STEP_LIMIT = 1024;
+/** Most steps (over all directions) that are written out; int8 reaches those only. */
+const STEP_LIMIT = 128;
 
 /** One direction's weights as matrices and vectors; null where absent. */
 export interface NodeWeights {
@@ -87,18 +88,17 @@ function checkedLengths(b: OpBuilder, lengths: ValueId, most: number): ValueId {
   return b.op('Gather', [table, place]);
 }
 
-/** Per step: which sequences still run, as bool [batch, 1]; undefined where all always do. */
-function runningMasks(
+/** Lengths of sequences, i32 [batch, 1]; null where all of them take every step. */
+function lengthColumn(
   b: OpBuilder,
   lengths: ValueId | null,
   ctx: LowerContext,
   geo: SequenceGeometry,
-): ((t: number) => ValueId) | undefined {
-  if (lengths === null) return undefined;
+): ValueId | null {
+  if (lengths === null) return null;
   const known = ctx.inputs[4]?.constant;
-  if (known && toNumbers(known()).every((length) => length === geo.steps)) return undefined;
-  const column = b.reshape(checkedLengths(b, lengths, geo.steps), [geo.batch, 1]);
-  return (t) => b.op('Less', [b.scalar(t, 'i32'), column]);
+  if (known && toNumbers(known()).every((length) => length === geo.steps)) return null;
+  return b.reshape(checkedLengths(b, lengths, geo.steps), [geo.batch, 1]);
 }
 
 /** The operator's outputs (Y, Y_h, Y_c), or why it cannot be written out. */
@@ -112,9 +112,6 @@ export function unrollRecurrent(
   const shape = (i: number): readonly number[] => inputType(ctx, i).shape;
   const geo = sequenceGeometry(ctx, ctx.attrs, rule, shape(0), shape(1), shape(2));
   const { steps, batch, features, hidden, directions, batchFirst } = geo;
-  if (steps * directions > STEP_LIMIT) {
-    return `writing out ${steps * directions} steps would be too long`;
-  }
   if (steps === 0) return 'the sequence is empty';
   const { dtype } = inputType(ctx, 0);
   const rows = rule.gates * hidden;
@@ -129,7 +126,7 @@ export function unrollRecurrent(
     const state = input(i);
     return state === null ? zeros : sliceNodes(b, state, stateAxis, d);
   };
-  const running = runningMasks(b, input(4), ctx, geo);
+  const lengths = lengthColumn(b, input(4), ctx, geo);
   const sequences: ValueId[] = [];
   const last: NodeState[] = [];
   for (let d = 0; d < directions; d++) {
@@ -148,13 +145,22 @@ export function unrollRecurrent(
     const products = b.op('Gemm', [flat, weights.w, cell.inputBias(b, geo, weights)], {
       transB: 1,
     });
+    const begin: NodeState = { h: start(5, d), c: rule.hasCell ? start(6, d) : zeros };
+    if (steps * directions > STEP_LIMIT) {
+      const { hasCell } = rule;
+      const common = { node: ctx.node, geo, direction: d, hasCell, cell, weights };
+      const made = repeatDirection(b, { ...common, products, lengths, start: begin });
+      sequences.push(made.sequence);
+      last.push(made.last);
+      continue;
+    }
     const step = cell.prepare(b, geo, at(geo.activations, d), weights);
     const outputs = new Array<ValueId>(steps);
-    let state: NodeState = { h: start(5, d), c: rule.hasCell ? start(6, d) : zeros };
+    let state = begin;
     for (let k = 0; k < steps; k++) {
       const t = geo.backwards[d] ? steps - 1 - k : k;
       const next = step(cut(b, products, 0, t * batch, (t + 1) * batch), state);
-      const mask = running?.(t);
+      const mask = lengths === null ? undefined : b.op('Less', [b.scalar(t, 'i32'), lengths]);
       const keep = (now: ValueId, before: ValueId): ValueId =>
         mask === undefined ? now : b.op('Where', [mask, now, before]);
       outputs[t] = keep(next.h, zeros);
