@@ -15,7 +15,9 @@ import {
   writeArtifact,
 } from 'hone/compile/index';
 import { exportOnnx } from 'hone/frontends/onnx/index';
-import { opBuilder } from 'hone/ops/registry';
+import { optimizeGraph } from 'hone/compile/pipeline';
+import type { Graph } from 'hone/graph/types';
+import { opBuilder, standardRegistry } from 'hone/ops/registry';
 import { load } from 'hone-runtime';
 import { openArtifact } from 'hone-runtime/artifact/read';
 import { at } from 'hone-runtime/base/diagnostics';
@@ -153,6 +155,36 @@ test('int8: what is around the loop, the body stays in fp32 and a note says so',
   assert.ok(error < 0.1, `${error}`);
   const { worst } = await compare(directory);
   assert.deepEqual(worst, []);
+});
+
+/** A convolution in each branch; `reads` lets one of them read at a position that is data. */
+function choice(reads: boolean): Graph {
+  const b = opBuilder('choice');
+  const type = { dtype: 'f32', shape: SHAPE } as const;
+  const go = b.graph.input('go', { dtype: 'bool', shape: [] });
+  const at = b.graph.input('at', { dtype: 'i64', shape: [1] });
+  const x = b.graph.input('x', type);
+  const branch = (seed: number, isReading: boolean) => {
+    const inner = b.nested('branch');
+    const own = inner.graph.input('x', type);
+    const place = inner.graph.input('at', { dtype: 'i64', shape: [1] });
+    const weights = inner.constant(noise([16, 16, 3, 3], seed));
+    const conv = inner.op('Conv', [own, weights], { pads: [1, 1, 1, 1] }, { name: `conv${seed}` });
+    const part = isReading ? inner.op('Gather', [own, place], { axis: 0 }) : own;
+    return inner.graph.finish([inner.op('Add', [conv, part])]);
+  };
+  const attrs = { then_branch: branch(1, reads), else_branch: branch(2, false), captures: 2 };
+  return b.graph.finish([b.op('If', [go, x, at], attrs, { name: 'choose' })]);
+}
+
+test('int8: branches that cannot fail are both computed, others stay bodies', () => {
+  const options = { registry: standardRegistry, precision: 'int8' } as const;
+  const ops = (graph: Graph): readonly string[] => graph.nodes.map(({ op }) => op);
+  const both = ops(optimizeGraph(choice(false), options));
+  assert.equal(both.filter((op) => op === 'Conv').length, 2);
+  assert.ok(both.includes('Where') && !both.includes('If'));
+  assert.deepEqual(ops(optimizeGraph(choice(true), options)), ['If']);
+  assert.deepEqual(ops(optimizeGraph(choice(false), { registry: standardRegistry })), ['If']);
 });
 
 test('several targets, a prefix, and a static archive', async (t) => {

@@ -22,6 +22,7 @@ import { correctBiases } from './calibrate/bias.ts';
 import { generateWithin } from './budget.ts';
 import type { GenerateOptions } from './generate.ts';
 import { splitHost } from './host-split.ts';
+import { inlineBranches } from './inline-branches.ts';
 import type { CompileOptions } from './options.ts';
 import { preciseBodies } from './precise-bodies.ts';
 import { planPrecision } from './precision.ts';
@@ -72,14 +73,16 @@ export function targetsOf(options: CompileOptions): readonly Target[] {
 /** The graph of core operators that precision is decided for. */
 export function optimizeGraph(
   source: Graph,
-  { registry = standardRegistry, calibration, calibrated }: GraphOptions,
+  { registry = standardRegistry, calibration, calibrated, precision }: GraphOptions,
 ): Graph {
-  const graph = runPasses(source, { registry });
+  const passed = runPasses(source, { registry });
+  const isCalibrated = precision === 'int8' || precision === 'auto';
+  const graph = isCalibrated ? inlineBranches(passed, registry) : passed;
   const equalize = calibrated === undefined ? calibration?.equalize : calibrated.equalize;
   return equalize === true ? equalizeChannels.run(graph, { registry }) : graph;
 }
 
-type GraphOptions = Pick<CompileOptions, 'registry' | 'calibration' | 'calibrated'>;
+type GraphOptions = Pick<CompileOptions, 'registry' | 'calibration' | 'calibrated' | 'precision'>;
 
 /** The same with its precisions written out: what is fused and compiled. */
 export function preciseGraph(source: Graph, options: CompileOptions): Graph {
