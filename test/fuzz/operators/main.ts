@@ -15,6 +15,8 @@ import { Worker } from './worker.ts';
 
 const BATCH = 200;
 const MAX_FAULTS = 40;
+/** Said every so many cases. */
+const PROGRESS = 2000;
 /** One batch in so many has the product's flags. */
 const PRODUCT_ONE_IN = 4;
 
@@ -81,7 +83,12 @@ async function lane(): Promise<void> {
     if (typeof result === 'string') lost(batch, result);
     else {
       if (isOwn) {
+        const before = sums.tried;
         sums.tried += batch.count;
+        if (Math.floor(before / PROGRESS) < Math.floor(sums.tried / PROGRESS)) {
+          const seconds_ = Math.round(performance.now() / 1000);
+          console.log(`  ${sums.tried} cases in ${seconds_} s, ${sums.faults} faults`);
+        }
         sums.faulty += result.faulty;
         sums.refused += result.refused;
       }

@@ -287,7 +287,10 @@ function changedAttrs(item: OpCase, random: Random, cases: readonly TestCase[]):
   );
   if (specs.length === 0) return item.attrs;
   const [name, spec] = among(random, specs);
-  const seen = cases.flatMap(({ attrs }) => attrs?.[name] ?? []);
+  const seen = cases.flatMap(({ attrs }) => {
+    const value = attrs?.[name];
+    return value === undefined ? [] : [value];
+  });
   const value = changedAttr(name, item.attrs[name] ?? spec.default, spec, seen, random);
   const { [name]: _, ...others } = item.attrs;
   return value === undefined ? others : { ...others, [name]: value };

@@ -128,8 +128,9 @@ function check(ctx: InferContext): Geometry {
   if (geo.rotates) {
     const [cos, sin] = [optionalType(ctx, IN.cos)?.shape, optionalType(ctx, IN.sin)?.shape];
     if (!cos || !sin) typeError(ctx, 'do_rotary takes caches');
-    if (cos.join() !== sin.join())
+    if (cos.length !== 2 || cos.join() !== sin.join()) {
       shapeError(ctx, `caches of [${cos.join(',')}] and [${sin.join(',')}]`);
+    }
   }
   const positions = optionalType(ctx, IN.positions);
   if (positions !== undefined && positions.shape.join() !== `${batch},${queries}`) {

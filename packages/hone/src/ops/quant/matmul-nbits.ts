@@ -77,6 +77,9 @@ function check(ctx: InferContext): Packing {
     const type = k === ZEROS || k === BIAS ? optionalType(ctx, k) : inputType(ctx, k);
     if (type === undefined) continue;
     requireDType(ctx, type, dtypes, `input ${k}`);
+    if (k === BIAS && type.shape.length !== 1) {
+      shapeError(ctx, `the bias has shape [${type.shape.join(',')}]; it takes [${p.n}]`);
+    }
     if (elements.some((count) => count === elementCount(type.shape))) continue;
     shapeError(
       ctx,

@@ -36,7 +36,9 @@ function chosenPositions(condition: Tensor): number[] {
 function axisOf(ctx: InferContext): number | undefined {
   const axis = ctx.attrs['axis'];
   if (typeof axis !== 'number') return undefined;
-  return normalizeAxis(ctx, axis, inputType(ctx, 0).shape.length);
+  const rank = inputType(ctx, 0).shape.length;
+  if (rank === 0) shapeError(ctx, `axis ${axis} of a scalar`);
+  return normalizeAxis(ctx, axis, rank);
 }
 
 export const Compress = defineOp({
