@@ -20,6 +20,74 @@ interface Use {
 const TRAINING = 'ai.onnx.preview.training';
 const USES: readonly Use[] = [
   {
+    op: 'ReverseSequence',
+    types: [
+      ['f32', [2, 1]],
+      ['i64', [1]],
+    ],
+    value: 3,
+  },
+  {
+    op: 'NegativeLogLikelihoodLoss',
+    types: [
+      ['f32', [1, 2]],
+      ['i64', [1]],
+    ],
+    value: 2,
+  },
+  {
+    op: 'RotaryEmbedding',
+    types: [
+      ['f32', [1, 1, 1, 2]],
+      ['f32', [4, 1]],
+      ['f32', [1, 1]],
+      ['i64', [1, 1]],
+    ],
+  },
+  {
+    op: 'Dropout',
+    types: [
+      ['f32', [1]],
+      ['f32', []],
+      ['i64', []],
+    ],
+  },
+  {
+    op: 'QLinearConv',
+    types: [
+      ['i8', [1, 1, 1, 1]],
+      ['f32', []],
+      ['i8', []],
+      ['i8', [1, 1, 1, 1]],
+      ['f32', [1]],
+      ['i8', []],
+      ['f32', []],
+      ['i8', []],
+      ['i32', [0]],
+    ],
+  },
+  {
+    op: 'MatMulNBits',
+    domain: 'com.microsoft',
+    types: [['f32', [1, 16]], ['u8', [2, 1, 8]], ['f32', [2]], null, null, ['f32', [1, 2]]],
+    attrs: { K: 16, N: 2, block_size: 16 },
+  },
+  {
+    op: 'FusedGemm',
+    domain: 'com.microsoft',
+    types: [
+      ['i64', [1, 1]],
+      ['i64', [1, 1]],
+    ],
+    attrs: { activation: 'LeakyRelu' },
+  },
+  {
+    op: 'LinearRegressor',
+    domain: 'ai.onnx.ml',
+    types: [['f32', [1, 1]]],
+    attrs: { coefficients: [1, -2, 3, 4] },
+  },
+  {
     op: 'MaxUnpool',
     types: [
       ['f32', [1, 1, 2, 2]],

@@ -7,7 +7,7 @@ import type { OpDef } from '../define-op.ts';
 import { FLOATS, NUMBERS } from './dtypes.ts';
 import { largest, smallest } from './loops.ts';
 import { defineReduction, type Fold, type Folds } from './reduce-family.ts';
-import { bools, f32, i64, uniform } from './samples.ts';
+import { bools, f32, i64, tensor, uniform } from './samples.ts';
 import { integerLimits } from './saturate.ts';
 import { add, call, choose, computeType, div, mul, sub, sumType } from './scalar.ts';
 
@@ -179,6 +179,13 @@ export const REDUCTIONS: readonly OpDef[] = [
       (x) => x,
       asFloat((sum) => call('log', sum)),
     ),
+    cases: () => [
+      {
+        note: 'integers that sum to 0',
+        inputs: [tensor('u64', [2, 2], [0, 0, 1, 2]), i64([1], [1])],
+      },
+      { note: 'signed ones', inputs: [tensor('i32', [2, 2], [1, -1, 1, 2]), i64([1], [1])] },
+    ],
   }),
   defineReduction({
     name: 'ReduceLogSumExp',

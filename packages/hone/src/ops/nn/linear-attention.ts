@@ -261,6 +261,11 @@ function cases(): readonly TestCase[] {
   return [
     { note: 'linear', inputs: [q, k, v], attrs: { ...heads, update_rule: 'linear' }, outputs: 2 },
     {
+      note: 'no sequences',
+      inputs: [sample([0, 3, 8], 1), sample([0, 3, 4], 2), sample([0, 3, 6], 3)],
+      attrs: { ...heads, update_rule: 'linear' },
+    },
+    {
       note: 'gated per head, from a past state',
       inputs: [q, k, v, past, sample([2, 3, 2], 5)],
       attrs: { ...heads, update_rule: 'gated' },

@@ -134,6 +134,13 @@ export const matMulIntegerToFloat = defineOp({
           ...[tensor('u8', [], [7]), tensor('i8', [2], [0, 0]), f32([2], [1, -2])],
         ],
       },
+      {
+        note: 'a zero point for each column, one scale',
+        inputs: [
+          ...[data, weights, f32([], [0.5]), f32([1], [0.25])],
+          ...[tensor('u8', [], [7]), tensor('i8', [2], [3, -4])],
+        ],
+      },
     ];
   },
 });

@@ -253,6 +253,18 @@ function nbitsCases(): readonly TestCase[] {
       ],
     },
     {
+      note: '4 bits, scales and zero points in one row',
+      attrs: { K: 32, N: 3, bits: 4, block_size: 16 },
+      inputs: [
+        ...[sample([2, 32], 1), sample([3, 2, 8], 2, 'u8')],
+        f32(
+          [1, 6],
+          [1, 2, 3, 4, 5, 6].map((n) => n / 32),
+        ),
+        tensor('u8', [1, 3], [0x87, 9, 0x65]),
+      ],
+    },
+    {
       note: '8 bits, a ragged block',
       attrs: { K: 20, N: 2, bits: 8, block_size: 16 },
       inputs: [sample([2, 20], 1), sample([2, 2, 16], 2, 'u8'), scales(4)],

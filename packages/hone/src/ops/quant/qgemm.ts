@@ -164,6 +164,10 @@ export const qGemm = defineOp({
     const y = [f32([], [4]), tensor('u8', [], [100])];
     return [
       { note: 'per column, transposed', attrs: { transB: 1 }, inputs: [...a, ...w, c, ...y] },
+      {
+        note: 'a zero point for each column, one scale',
+        inputs: [...a, one[0] ?? null, f32([], [0.25]), tensor('i8', [2], [3, -4]), c],
+      },
       { note: 'real result', inputs: [...a, ...one, c] },
       { note: 'no C', attrs: { alpha: 0.5 }, inputs: [...a, ...one, null, ...y] },
     ];

@@ -118,5 +118,10 @@ export const TensorScatter = defineOp({
       inputs: [uniform([2, 4, 2, 1]), uniform([2, 3, 2, 1], 5, 6), i64([2], [2, 3])],
       attrs: { axis: 1, mode: 'circular' },
     },
+    {
+      note: 'circular, from beyond the end',
+      inputs: [uniform([2, 4, 3]), uniform([2, 2, 3], 5, 6), i64([2], [4, 11])],
+      attrs: { mode: 'circular' },
+    },
   ],
 });
