@@ -9,7 +9,7 @@ import type { CheckOptions } from './check-cases.ts';
 
 /** Of a batch, on a crowded machine. */
 const TIMEOUT_MS = 60_000;
-const TIMEOUT_MS_PER_CASE = 4_000;
+const TIMEOUT_MS_PER_CASE = { compiled: 2_000, peer: 300, opset: 300 };
 /** What a process leaks ends with it. */
 const MOST_BATCHES = 20;
 
@@ -32,7 +32,7 @@ export class Worker {
     });
     const process_ = this.#process;
     return new Promise((resolve) => {
-      const limit = TIMEOUT_MS + order.batch.count * TIMEOUT_MS_PER_CASE;
+      const limit = TIMEOUT_MS + order.batch.count * TIMEOUT_MS_PER_CASE[order.batch.against];
       const timer = setTimeout(() => process_.kill('SIGKILL'), limit);
       const settle = (result: BatchResult | string): void => {
         clearTimeout(timer);
