@@ -33,6 +33,10 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
     reason: 'without elements it ends the process, or never comes back',
   },
   {
+    ops: /^ConvTransposeWithDynamicPads$/,
+    reason: 'it ends the process',
+  },
+  {
     ops: /^ConvTranspose$/,
     when: ({ attrs }) => String(attrs['auto_pad'] ?? '').startsWith('SAME'),
     reason: 'its output is not input times stride, which is what SAME promises',
