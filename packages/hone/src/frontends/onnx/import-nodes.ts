@@ -23,10 +23,10 @@ import { MAX_ELEMENTS } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
 import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
 import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
-import { importUneven } from './import-branches.ts';
-import { importGrowingLoop } from './import-growing-loop.ts';
+import { importChoice } from './import-choice.ts';
+import { importGrowing, importLoop } from './import-runtime-loop.ts';
 import { importSubgraphs } from './import-control.ts';
-import { hasKnownTrips, mapSequence, unrollLoop } from './import-loop.ts';
+import { mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
 import { importMapOp } from './import-maps.ts';
 import { importBatchedScan, isBatchedScan } from './import-scan.ts';
@@ -115,7 +115,7 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
     const [first] = given;
     if (isBypassed(node) && first != null && node.outputs.length < 2) return [first];
     if (node.op === 'Loop' && node.domain === '')
-      return importGrowing(scope, node, name, given, undefined);
+      return importGrowing(scope, node, name, given, importGraph);
     return importOperator(scope, node, name, given, attributes);
   }
   const inputs = given as readonly (ValueId | null)[];
@@ -124,14 +124,14 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
   if (node.op === 'If' && node.domain === '') {
     const branch = constantBranch(scope, node, inputs);
     if (branch !== undefined) return inlineBranch(scope, node, name, branch);
-    return importChoice(scope, node, name, inputs, (): readonly (Entity | undefined)[] =>
-      importOperator(scope, node, name, inputs, attributes),
-    );
+    const asNode = (): readonly (Entity | undefined)[] =>
+      importOperator(scope, node, name, inputs, attributes);
+    return importChoice(scope, node, name, inputs, { asNode, inlineBranch, importGraph });
   }
   if (node.op === 'Loop' && node.domain === '') {
-    return importLoop(scope, node, name, inputs, (): readonly (Entity | undefined)[] =>
-      importOperator(scope, node, name, inputs, attributes),
-    );
+    const asNode = (): readonly (Entity | undefined)[] =>
+      importOperator(scope, node, name, inputs, attributes);
+    return importLoop(scope, node, name, inputs, asNode, importGraph);
   }
   if (isBatchedScan(scope, node)) {
     return importBatchedScan(scope, node, name, inputs, attributes, (one, part, own, renamed) =>
@@ -163,153 +163,6 @@ function importContainers(
   if (node.op === 'Identity') return entities.flatMap((entity) => entity ?? []);
   if (node.op === 'Loop') return unrollLoop(scope, node, name, entities, importGraph);
   return undefined;
-}
-
-/**
- * A branch chosen at run time, as a node. Where one branch does not fit the sizes that were bound, the
- * other is taken, and a run that chooses the one that does not fit is an error of the run.
- */
-function importChoice(
-  scope: Scope,
-  node: OnnxNode,
-  name: string,
-  inputs: readonly (ValueId | null)[],
-  asNode: () => readonly (Entity | undefined)[],
-): readonly (Entity | undefined)[] {
-  try {
-    return asNode();
-  } catch (error) {
-    if (!(error instanceof HoneError && error.code.startsWith('HONE-SHAPE'))) throw error;
-    const [condition] = inputs;
-    const uneven = condition == null ? undefined : unevenBranches(scope, node, name, condition);
-    if (uneven !== undefined) return uneven;
-    const fitting = node.attributes.filter(
-      (attribute) => attribute.kind === 'graph' && isImportable(scope, node, name, attribute),
-    );
-    const [only, ...others] = fitting;
-    if (only?.kind !== 'graph' || others.length > 0 || condition == null) throw error;
-    const isThen = only.name === 'then_branch';
-    scope.state.notes.push(
-      `node ${name} (If): its ${isThen ? 'else' : 'then'} branch does not fit these sizes; a run that takes it is an error`,
-    );
-    const { builder } = scope;
-    const scalar = builder.op('Reshape', [condition, builder.ints([])]);
-    const [first, second] = (isThen ? [0, OUTSIDE] : [OUTSIDE, 0]).map((position) =>
-      builder.scalar(position, 'i64'),
-    );
-    // The check of indices stops a run that takes the other branch.
-    const position = builder.op('Where', [scalar, first ?? null, second ?? null]);
-    const inner = { ...node, outputs: [] };
-    return inlineBranch(scope, inner, name, only.value).map((entity, i) => {
-      const row = builder.op('Unsqueeze', [
-        tensorOf(entity, `node ${name} (If)`),
-        builder.ints([0]),
-      ]);
-      const rows = builder.op('Concat', [row, row], { axis: 0 });
-      const output = node.outputs[i];
-      const outputNames = output ? [finalName(scope, output)] : [];
-      return builder.op(
-        'Gather',
-        [rows, position],
-        { axis: 0 },
-        { name: `${name}/${i}`, outputNames },
-      );
-    });
-  }
-}
-
-/** Both branches at the larger of their sizes; undefined where they cannot be brought together. */
-function unevenBranches(
-  scope: Scope,
-  node: OnnxNode,
-  name: string,
-  condition: ValueId,
-): readonly Entity[] | undefined {
-  try {
-    return importUneven(scope, node, name, condition, importGraph);
-  } catch (error) {
-    if (error instanceof HoneError && error.code.startsWith('HONE-SHAPE')) return undefined;
-    throw error;
-  }
-}
-
-/** No position in a list of two. */
-const OUTSIDE = 2;
-
-/** Can a branch be imported as a sub-graph of its own? */
-function isImportable(
-  scope: Scope,
-  node: OnnxNode,
-  name: string,
-  attribute: OnnxAttribute,
-): boolean {
-  try {
-    const alone = { ...node, attributes: [attribute] };
-    importSubgraphs(scope, alone, name, [], importGraph);
-    return true;
-  } catch (error) {
-    if (error instanceof HoneError && error.code.startsWith('HONE-SHAPE')) return false;
-    throw error;
-  }
-}
-
-/** A loop as a node; one whose shapes change from iteration to iteration is written out. */
-function importLoop(
-  scope: Scope,
-  node: OnnxNode,
-  name: string,
-  inputs: readonly (ValueId | null)[],
-  asNode: () => readonly (Entity | undefined)[],
-): readonly (Entity | undefined)[] {
-  try {
-    return asNode();
-  } catch (error) {
-    if (!isShapeError(error)) throw error;
-    return importGrowing(scope, node, name, inputs, error);
-  }
-}
-
-const isShapeError = (error: unknown): error is HoneError =>
-  error instanceof HoneError && error.code.startsWith('HONE-SHAPE');
-
-/**
- * A loop whose carried values change their sizes: written out where it is known how often it runs, else
- * with room for the largest. `cause`: why it is no loop of fixed sizes.
- */
-function importGrowing(
-  scope: Scope,
-  node: OnnxNode,
-  name: string,
-  inputs: readonly (TensorEntity | null)[],
-  cause: HoneError | undefined,
-): readonly (Entity | undefined)[] {
-  const written = (): readonly Entity[] => unrollLoop(scope, node, name, inputs, importGraph);
-  const planned = (): readonly Entity[] =>
-    importGrowingLoop(scope, node, name, inputs, importGraph);
-  let reason = cause;
-  const ways = hasKnownTrips(scope, inputs) ? [written, planned] : [planned];
-  for (const way of writtenNodes(scope, node, inputs) > MAX_WRITTEN ? ways.toReversed() : ways) {
-    try {
-      return way();
-    } catch (error) {
-      if (!isShapeError(error)) throw error;
-      reason ??= error;
-    }
-  }
-  throw reason ?? new TypeError(`${name} was not tried`);
-}
-
-/** A loop with more nodes than this, written out, is rather kept as a loop. */
-const MAX_WRITTEN = 4096;
-
-/** How many nodes a loop has when it is written out, where it is known how often it runs. */
-function writtenNodes(scope: Scope, node: OnnxNode, inputs: readonly (Entity | null)[]): number {
-  const [trips] = inputs;
-  const [body] = graphsOf(node);
-  if (trips == null || !isTensor(trips) || body === undefined) return 0;
-  const value = scope.builder.graph.value(trips);
-  if (value.constant === undefined) return 0;
-  return body.nodes.length * Number(constantTensor(value).data[0] ?? 0);
 }
 
 function importOperator(

@@ -1,0 +1,73 @@
+/** `Loop` that runs as often as data says: as a node, written out, or with room for what it carries. */
+import { HoneError } from 'hone-runtime/base/diagnostics';
+import type { ValueId } from '../../graph/types.ts';
+import { constantTensor } from '../../graph/walk.ts';
+import { graphsOf } from './analyze.ts';
+import type { TensorEntity } from './bounded/index.ts';
+import { type Entity, isTensor } from './entities.ts';
+import type { ImportGraph } from './import-control.ts';
+import { importGrowingLoop } from './import-growing-loop.ts';
+import { hasKnownTrips, unrollLoop } from './import-loop.ts';
+import type { Scope } from './import-scope.ts';
+import type { OnnxNode } from './types.ts';
+
+/** A loop as a node; one whose shapes change from iteration to iteration is written out. */
+export function importLoop(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (ValueId | null)[],
+  asNode: () => readonly (Entity | undefined)[],
+  importGraph: ImportGraph,
+): readonly (Entity | undefined)[] {
+  try {
+    return asNode();
+  } catch (error) {
+    if (!isShapeError(error)) throw error;
+    return importGrowing(scope, node, name, inputs, importGraph, error);
+  }
+}
+
+const isShapeError = (error: unknown): error is HoneError =>
+  error instanceof HoneError && error.code.startsWith('HONE-SHAPE');
+
+/**
+ * A loop whose carried values change their sizes: written out where it is known how often it runs, else
+ * with room for the largest. `cause`: why it is no loop of fixed sizes.
+ */
+export function importGrowing(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  inputs: readonly (TensorEntity | null)[],
+  importGraph: ImportGraph,
+  cause?: HoneError,
+): readonly (Entity | undefined)[] {
+  const written = (): readonly Entity[] => unrollLoop(scope, node, name, inputs, importGraph);
+  const planned = (): readonly Entity[] =>
+    importGrowingLoop(scope, node, name, inputs, importGraph);
+  let reason = cause;
+  const ways = hasKnownTrips(scope, inputs) ? [written, planned] : [planned];
+  for (const way of writtenNodes(scope, node, inputs) > MAX_WRITTEN ? ways.toReversed() : ways) {
+    try {
+      return way();
+    } catch (error) {
+      if (!isShapeError(error)) throw error;
+      reason ??= error;
+    }
+  }
+  throw reason ?? new TypeError(`${name} was not tried`);
+}
+
+/** A loop with more nodes than this, written out, is rather kept as a loop. */
+const MAX_WRITTEN = 4096;
+
+/** How many nodes a loop has when it is written out, where it is known how often it runs. */
+function writtenNodes(scope: Scope, node: OnnxNode, inputs: readonly (Entity | null)[]): number {
+  const [trips] = inputs;
+  const [body] = graphsOf(node);
+  if (trips == null || !isTensor(trips) || body === undefined) return 0;
+  const value = scope.builder.graph.value(trips);
+  if (value.constant === undefined) return 0;
+  return body.nodes.length * Number(constantTensor(value).data[0] ?? 0);
+}
