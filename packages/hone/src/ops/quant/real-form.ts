@@ -93,7 +93,8 @@ export function alikeParameters(
   const columns = Math.max(...counts);
   return given.map((id, i) => {
     if (columns === 1) return scalarOf(b, id);
-    const list = b.op('Reshape', [id, b.ints([-1])]);
+    // Parameters that are as they should be stay constants, for the passes that look at them.
+    const list = b.typeOf(id).shape.length === 1 ? id : b.op('Reshape', [id, b.ints([-1])]);
     return counts[i] === columns ? list : b.op('Expand', [list, b.ints([columns])]);
   });
 }
