@@ -1,0 +1,73 @@
+/**
+ * Random chains of operators on tensors whose size depends on data, against the same model with its
+ * inputs given as constants: that is imported with exact sizes and computed by the references.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compileGraph } from 'hone/compile/index';
+import { importOnnx, readOnnx } from 'hone/frontends/onnx/index';
+import type { Graph } from 'hone/graph/types';
+import { verifyGraph } from 'hone/graph/verify';
+import { interpret } from 'hone/ops/interpret';
+import { memorySource } from 'hone-runtime/base/io';
+import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { rawModel } from '../onnx/raw-model.ts';
+import { mergedLibrary } from '../support/merged-library.ts';
+import { type Chain, randomChain } from './random-chains.ts';
+
+const SEEDS = Array.from({ length: 80 }, (_, i) => i + 1);
+
+interface Opened extends Chain {
+  readonly seed: number;
+  readonly graph: Graph;
+  readonly wanted: readonly (readonly Tensor[])[];
+}
+
+function open(seed: number): Opened {
+  const chain = randomChain(seed);
+  const model = readOnnx(memorySource(rawModel(chain.model), `chain ${seed}`));
+  const graph = verifyGraph(importOnnx(model).graph);
+  const wanted = chain.runs.map((constants) => {
+    const exact = importOnnx(model, { constants }).graph;
+    assert.equal(exact.extents, undefined, `${seed}: sizes of constants are exact`);
+    return interpret(exact, []);
+  });
+  return { ...chain, seed, graph, wanted };
+}
+
+function check(what: string, got: readonly Tensor[], wanted: readonly Tensor[]): void {
+  wanted.forEach((expected, i) => {
+    const actual = got[i] as Tensor;
+    assert.deepEqual([...actual.shape], [...expected.shape], `${what}, output ${i}: shape`);
+    const [a, b] = [toNumbers(actual), toNumbers(expected)];
+    b.forEach((y, k) => {
+      const x = a[k] ?? Number.NaN;
+      const isSame = Object.is(x, y) || Math.abs(x - y) <= 1e-5 + 1e-4 * Math.abs(y);
+      assert.ok(isSame || x === y, `${what}, output ${i}: element ${k} is ${x}, not ${y}`);
+    });
+  });
+}
+
+test('interpreted and compiled, the sizes and elements are those of constants', async () => {
+  const opened = SEEDS.map(open);
+  const inputs = (run: number) => opened.map(({ runs }) => Object.values(runs[run] ?? {}));
+  for (const { seed, graph, runs, wanted } of opened) {
+    runs.forEach((run, i) => {
+      check(`seed ${seed}, run ${i}`, interpret(graph, Object.values(run)), wanted[i] ?? []);
+    });
+  }
+  const library = await mergedLibrary(opened.map(({ graph }) => compileGraph(graph)));
+  try {
+    for (const run of opened[0]?.runs.keys() ?? []) {
+      for (const threads of [1, 2]) {
+        library.run(inputs(run), { threads, poison: true }).forEach(({ outputs, damage }, g) => {
+          const what = `seed ${opened[g]?.seed}, run ${run}, ${threads} workers`;
+          assert.equal(damage, undefined, what);
+          check(what, outputs, opened[g]?.wanted[run] ?? []);
+        });
+      }
+    }
+  } finally {
+    library.close();
+  }
+});
