@@ -356,6 +356,116 @@ HONE_RT_TOPK(u16, uint16_t, uint16_t, HONE_RT_SAME)
 HONE_RT_TOPK(u32, uint32_t, uint32_t, HONE_RT_SAME)
 HONE_RT_TOPK(u64, uint64_t, uint64_t, HONE_RT_SAME)
 
+// --- TopK of everything: a sort ---------------------------------------------------------------------
+// sort_<dtype>: operands x, k (not read); outputs values, positions (i64), ordered as TopK orders them;
+// workspace: a position and an element for each of x. dim: rows, extent, largest (0 or 1).
+//
+// Merges of ever longer runs, which keep the order of equals. Rows are shared out; where there are
+// fewer of them than workers, each sorts a part of a row, and worker 0 merges the parts.
+
+#define HONE_RT_RUN 16
+
+#define HONE_RT_SORT(N, S, K, KEY)                                                                 \
+  HONE_RT int hone_rt_precedes_##N(S x, S y, int largest) {                                        \
+    const K a = KEY(x), b = KEY(y);                                                                \
+    return largest ? (b < a) | ((a != a) & (b == b)) : (a < b) | ((b != b) & (a == a));            \
+  }                                                                                                \
+  HONE_RT void hone_rt_merge_##N(const S *v, const int64_t *p, S *tv, int64_t *tp, int64_t lo,     \
+                                 int64_t mid, int64_t hi, int largest) {                           \
+    int64_t i = lo, j = mid, t = lo;                                                               \
+    /* In order as they are: what comes sorted costs copies alone. */                              \
+    if (lo < mid && mid < hi && !hone_rt_precedes_##N(v[mid], v[mid - 1], largest)) {              \
+      for (; t < hi; t++) {                                                                        \
+        tv[t] = v[t];                                                                              \
+        tp[t] = p[t];                                                                              \
+      }                                                                                            \
+    }                                                                                              \
+    for (; t < hi; t++) {                                                                          \
+      const int right = j < hi && (i >= mid || hone_rt_precedes_##N(v[j], v[i], largest));         \
+      const int64_t from = right ? j : i;                                                          \
+      tv[t] = v[from];                                                                             \
+      tp[t] = p[from];                                                                             \
+      i += !right;                                                                                 \
+      j += right;                                                                                  \
+    }                                                                                              \
+  }                                                                                                \
+  /* Sorts x[lo, hi) into v, p; the others are memory to work in. */                               \
+  HONE_RT void hone_rt_sort_part_##N(const S *x, S *v, int64_t *p, S *wv, int64_t *wp, int64_t lo, \
+                                     int64_t hi, int largest) {                                    \
+    int64_t passes = 0;                                                                            \
+    for (int64_t run = HONE_RT_RUN; run < hi - lo; run *= 2) passes++;                             \
+    S *a = passes % 2 ? wv : v, *b = passes % 2 ? v : wv;                                          \
+    int64_t *ap = passes % 2 ? wp : p, *bp = passes % 2 ? p : wp;                                  \
+    for (int64_t start = lo; start < hi; start += HONE_RT_RUN) {                                   \
+      const int64_t end = start + HONE_RT_RUN < hi ? start + HONE_RT_RUN : hi;                     \
+      for (int64_t i = start; i < end; i++) {                                                      \
+        int64_t t = i;                                                                             \
+        for (; t > start && hone_rt_precedes_##N(x[i], a[t - 1], largest); t--) {                  \
+          a[t] = a[t - 1];                                                                         \
+          ap[t] = ap[t - 1];                                                                       \
+        }                                                                                          \
+        a[t] = x[i];                                                                               \
+        ap[t] = i;                                                                                 \
+      }                                                                                            \
+    }                                                                                              \
+    for (int64_t run = HONE_RT_RUN; run < hi - lo; run *= 2) {                                     \
+      for (int64_t start = lo; start < hi; start += 2 * run) {                                     \
+        const int64_t mid = start + run < hi ? start + run : hi;                                   \
+        const int64_t end = mid + run < hi ? mid + run : hi;                                       \
+        hone_rt_merge_##N(a, ap, b, bp, start, mid, end, largest);                                 \
+      }                                                                                            \
+      S *const s = a;                                                                              \
+      a = b;                                                                                       \
+      b = s;                                                                                       \
+      int64_t *const sp = ap;                                                                      \
+      ap = bp;                                                                                     \
+      bp = sp;                                                                                     \
+    }                                                                                              \
+  }                                                                                                \
+  HONE_RT void hone_rt_sort_##N(HONE_RT_ARGS) {                                                    \
+    const int64_t rows = dim[0], n = dim[1];                                                       \
+    const int largest = dim[2] != 0;                                                               \
+    const S *const x = (const S *)buf[0];                                                          \
+    S *const v = (S *)buf[2];                                                                      \
+    int64_t *const p = (int64_t *)buf[3], *const wp = (int64_t *)buf[4];                           \
+    S *const wv = (S *)(wp + rows * n);                                                            \
+    (void)scalar;                                                                                  \
+    if (rows >= w->count) {                                                                        \
+      const int64_t last = hone_rt_hi(rows, w);                                                    \
+      for (int64_t r = hone_rt_lo(rows, w); r < last; r++)                                         \
+        hone_rt_sort_part_##N(x + r * n, v + r * n, p + r * n, wv + r * n, wp + r * n, 0, n,       \
+                              largest);                                                            \
+      return;                                                                                      \
+    }                                                                                              \
+    for (int64_t r = 0; r < rows; r++)                                                             \
+      hone_rt_sort_part_##N(x + r * n, v + r * n, p + r * n, wv + r * n, wp + r * n,               \
+                            hone_rt_lo(n, w), hone_rt_hi(n, w), largest);                          \
+    hone_barrier(w);                                                                               \
+    for (int64_t r = w->id; r < rows; r += w->count) {                                             \
+      for (int64_t part = 1; part < w->count; part++) {                                            \
+        const int64_t mid = n * part / w->count, hi = n * (part + 1) / w->count;                   \
+        hone_rt_merge_##N(v + r * n, p + r * n, wv + r * n, wp + r * n, 0, mid, hi, largest);      \
+        for (int64_t i = 0; i < hi; i++) {                                                         \
+          v[r * n + i] = wv[r * n + i];                                                            \
+          p[r * n + i] = wp[r * n + i];                                                            \
+        }                                                                                          \
+      }                                                                                            \
+    }                                                                                              \
+  }
+
+HONE_RT_SORT(f32, float, float, HONE_RT_SAME)
+HONE_RT_SORT(f64, double, double, HONE_RT_SAME)
+HONE_RT_SORT(f16, uint16_t, float, hone_f16_to_f32)
+HONE_RT_SORT(bf16, uint16_t, float, hone_bf16_to_f32)
+HONE_RT_SORT(i8, int8_t, int8_t, HONE_RT_SAME)
+HONE_RT_SORT(i16, int16_t, int16_t, HONE_RT_SAME)
+HONE_RT_SORT(i32, int32_t, int32_t, HONE_RT_SAME)
+HONE_RT_SORT(i64, int64_t, int64_t, HONE_RT_SAME)
+HONE_RT_SORT(u8, uint8_t, uint8_t, HONE_RT_SAME)
+HONE_RT_SORT(u16, uint16_t, uint16_t, HONE_RT_SAME)
+HONE_RT_SORT(u32, uint32_t, uint32_t, HONE_RT_SAME)
+HONE_RT_SORT(u64, uint64_t, uint64_t, HONE_RT_SAME)
+
 // --- ScatterElements, ScatterND -----------------------------------------------------------------
 // Operands data, indices, updates; output: a copy of the data, then the updates in their order.
 // Names: scatter_elements_<what> and scatter_nd_<what>, where <what> is none_b<bytes of an element>

@@ -1,4 +1,5 @@
-/** TopK: the routine `topk_<dtype>` of native/routines.h. */
+/** TopK: the routine `topk_<dtype>` of native/routines.h, or `sort_<dtype>` where all are asked for. */
+import { type DType, dtypeBytes, isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import {
   constantInts,
@@ -14,6 +15,9 @@ import { NUMBERS } from '../math/dtypes.ts';
 import { compiled } from './bodies.ts';
 import { type Element, elementsOf, newElements, tensorOf } from './elements.ts';
 import { attrToInput } from './reshape.ts';
+
+/** All of fewer elements come off a heap as fast as merges sort them. */
+const SORT_FROM = 64;
 
 function outShape(ctx: InferContext): number[] {
   const { shape } = inputType(ctx, 0);
@@ -31,6 +35,14 @@ function descending(a: Element, b: Element): number {
   if (a > b) return -1;
   if (a < b) return 1;
   return Number(Number.isNaN(b)) - Number(Number.isNaN(a));
+}
+
+/** Numbers of which many are equal, out of order; some floats are not numbers. */
+function repeating(dtype: DType, rows: number, count: number): Tensor {
+  const values = Array.from({ length: rows * count }, (_, i) =>
+    i % 29 === 0 && isFloat(dtype) ? Number.NaN : (i * 37) % 50,
+  );
+  return fromNumbers(dtype, [rows, count], values);
 }
 
 export const TopK = defineOp({
@@ -56,7 +68,15 @@ export const TopK = defineOp({
       const outer = elementCount(shape.slice(0, axis));
       const inner = elementCount(shape.slice(axis + 1));
       const largest = intAttr(ctx.attrs, 'largest') !== 0 ? 1 : 0;
-      const dims = [outer, shape[axis] as number, inner, k, largest];
+      const extent = shape[axis] as number;
+      if (k === extent && inner === 1 && extent >= SORT_FROM) {
+        const workspaceBytes = outer * extent * (8 + dtypeBytes(dtype));
+        const sorted = [outer, extent, largest];
+        return [
+          { kind: 'routine', routine: `sort_${dtype}`, dims: sorted, scalars: [], workspaceBytes },
+        ];
+      }
+      const dims = [outer, extent, inner, k, largest];
       return [{ kind: 'routine', routine: `topk_${dtype}`, dims, scalars: [] }];
     }),
   reference: ([x, count], attrs) => {
@@ -104,6 +124,14 @@ export const TopK = defineOp({
         outputs: 2,
       },
       { note: 'i64', inputs: [fromNumbers('i64', [3], [5, 9, 9]), two], outputs: 2 },
+      ...(['f32', 'f16', 'bf16', 'f64', 'i64', 'u8', 'i32'] as const).flatMap((dtype, i) =>
+        [1, 3].map((rows) => ({
+          note: `a sort of ${dtype}, ${rows} rows`,
+          inputs: [repeating(dtype, rows, 100 + 61 * i), fromNumbers('i64', [1], [100 + 61 * i])],
+          attrs: { largest: (i + rows) % 2 },
+          outputs: 2,
+        })),
+      ),
     ];
   },
 });
