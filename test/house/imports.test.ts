@@ -207,3 +207,14 @@ test('nothing names a place on somebody’s machine', () => {
     [],
   );
 });
+
+test('a Reshape to known extents is made by `reshape`, for which 0 is an extent', () => {
+  const direct = /\.op\('Reshape', \[[^;{}]*?\.ints\((?!\[\]\)|\[-1\]\))/;
+  const found = filesUnder('packages/hone/src/ops', ['.ts'])
+    .filter((path) => !path.endsWith('ops/builder.ts'))
+    .filter((path) => direct.test(readFileSync(path, 'utf8')));
+  assert.deepEqual(
+    found.map((path) => relative(ROOT, path)),
+    [],
+  );
+});

@@ -66,6 +66,8 @@ export function graphOfError(text: string): number | undefined {
 }
 
 const KERNELS_PER_UNIT = 40;
+/** Without optimisation it is the start of a compiler that costs. */
+const KERNELS_PER_QUICK_UNIT = 400;
 const TIMEOUT_MS = 300_000;
 const GUARD_BYTES = 64;
 const GARBAGE = 0xa5;
@@ -80,7 +82,7 @@ export async function mergedLibrary(
   const { program, kernels, routines } = merge(graphs);
   const { library: bytes } = await buildLibrary({
     program,
-    kernelSources: units(kernels, routines),
+    kernelSources: units(kernels, routines, quick ? KERNELS_PER_QUICK_UNIT : KERNELS_PER_UNIT),
     target,
     toolchain: findToolchain(),
     describeJson: describeProgram(program, target.name),
@@ -237,10 +239,14 @@ function align(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
 }
 
-function units(kernels: readonly LoopFn[], routines: readonly RoutineCall[]): SourceText[] {
+function units(
+  kernels: readonly LoopFn[],
+  routines: readonly RoutineCall[],
+  size: number,
+): SourceText[] {
   const files: SourceText[] = [];
-  for (let start = 0; start < kernels.length; start += KERNELS_PER_UNIT) {
-    const part = kernels.slice(start, start + KERNELS_PER_UNIT);
+  for (let start = 0; start < kernels.length; start += size) {
+    const part = kernels.slice(start, start + size);
     files.push({ name: `kernels_${files.length}.c`, text: emitUnit(part, 'Kernels.') });
   }
   if (routines.length === 0) return files;

@@ -4,7 +4,7 @@
  * onnxruntime-node. Case n has seed F + n; `--seed S --count 1` repeats one. Exit 1 on a
  * disagreement. `--list` prints the operators that are not drawn, and why.
  *
- * Cases run in processes of their own: where one crashes or hangs, its batch runs again in halves.
+ * Cases run in processes of their own: where one crashes or hangs, its batch runs again in parts.
  * One batch in four is compiled with the product's flags, the others without optimisation.
  */
 import { parseArgs } from 'node:util';
@@ -15,6 +15,8 @@ import { Worker } from './worker.ts';
 
 const BATCH = 200;
 const MAX_FAULTS = 40;
+/** Into so many parts falls a batch whose process ended. */
+const PARTS = 14;
 /** Said every so many cases. */
 const PROGRESS = 2000;
 /** One batch in so many has the product's flags. */
@@ -102,14 +104,15 @@ async function lane(): Promise<void> {
   peer.stop();
 }
 
-/** The process of a batch ended: its halves, or what it was that ended it. */
+/** The process of a batch ended: its parts, or what it was that ended it. */
 function lost(batch: Batch, how: string): void {
   if (batch.count > 1) {
-    const half = Math.ceil(batch.count / 2);
-    again.push(
-      { ...batch, count: half },
-      { ...batch, seed: batch.seed + half, count: batch.count - half },
-    );
+    // Few levels: every process that ends costs the start of another.
+    const size = Math.ceil(batch.count / PARTS);
+    for (let done = 0; done < batch.count; done += size) {
+      const count_ = Math.min(size, batch.count - done);
+      again.push({ ...batch, seed: batch.seed + done, count: count_ });
+    }
   } else if (batch.against !== 'compiled') {
     sums.peerEnds++;
     console.log(`seed ${batch.seed}: ended onnxruntime: ${how}`);

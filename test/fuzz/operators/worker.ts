@@ -29,6 +29,8 @@ export class Worker {
     this.#process ??= fork(fileURLToPath(import.meta.url), [], {
       // onnxruntime complains about what it refuses.
       stdio: ['ignore', 2, order.options.quiet === true ? 'ignore' : 2, 'ipc'],
+      // Graphs are copied from pass to pass.
+      execArgv: ['--max-semi-space-size=64'],
     });
     const process_ = this.#process;
     return new Promise((resolve) => {

@@ -101,7 +101,7 @@ export async function buildLibrary(request: BuildRequest): Promise<BuildResult> 
     const objects = await compileUnits(job, sources, cache);
     const library = await link(job, objects);
     const archive = request.archive === true ? { archive: await archiveOf(job, objects) } : {};
-    cache.trim();
+    if (request.quick !== true) cache.trim();
     return { library, ...archive, sources };
   });
 }
@@ -195,7 +195,8 @@ async function compileUnits(
     ];
     const key = digest([request.toolchain.id, flags.join(' '), headers, unit.name, unit.text]);
     const object = path.join(directory, objectName(unit));
-    const cached = request.objectCache === false ? undefined : cache.get(key);
+    const isKept = request.quick !== true || (kind === 'runtime' && unit.name !== PROGRAM_UNIT);
+    const cached = isKept && request.objectCache !== false ? cache.get(key) : undefined;
     if (cached !== undefined) {
       writeFileSync(object, cached);
     } else {
@@ -207,7 +208,8 @@ async function compileUnits(
         stop.abort();
         failedTool(job, result, `compile ${unit.name}`);
       }
-      cache.put(key, readOutput(job, object, `compile ${unit.name}`));
+      const bytes = readOutput(job, object, `compile ${unit.name}`);
+      if (isKept) cache.put(key, bytes);
     }
     request.onProgress?.(++done, units.length);
   };

@@ -58,6 +58,10 @@ export const embedLayerNormalization: CompositeOp = defineOp({
         `position_embedding [${positions.join(',')}] for ${length} words of ${width}`,
       );
     }
+    const segment = optionalType(ctx, IN.segment);
+    if (segment !== undefined && (segment.shape.length !== 2 || segment.shape[1] !== width)) {
+      shapeError(ctx, `segment_embedding [${segment.shape.join(',')}] for words of ${width}`);
+    }
     for (const k of [IN.segments, IN.mask, IN.places]) {
       const shape = optionalType(ctx, k)?.shape;
       const fits = shape === undefined || shape.join() === ids.shape.join();

@@ -91,8 +91,7 @@ export const maxRoiPool: CompositeOp = defineOp({
     const lowest = b.scalar(Number.NEGATIVE_INFINITY, dtype);
     const down = cellNodes(b, rois, [2, 4], scale, rows, height);
     const across = cellNodes(b, rois, [1, 3], scale, columns, width);
-    const reshape = (id: ValueId, to: readonly number[]): ValueId =>
-      b.op('Reshape', [id, b.ints(to)]);
+    const reshape = (id: ValueId, to: readonly number[]): ValueId => b.reshape(id, to);
     const tall = b.op('Where', [
       reshape(down.inside, [count, 1, rows, height, 1]),
       reshape(images, [count, channels, 1, height, width]),
@@ -136,7 +135,7 @@ export const maxRoiPool: CompositeOp = defineOp({
       const channel = Math.floor(i / columns / rows) % channels;
       const r = Math.floor(i / columns / rows / channels);
       const box = (k: number): number => boxes[r * 5 + k] as number;
-      const image = checkedIndex(ctx.node, box(0), images);
+      const image = checkedIndex(ctx.node, Math.trunc(box(0)), images);
       const [top, bottom] = range([box(2), box(4)], row, rows, height);
       const [left, right] = range([box(1), box(3)], column, columns, width);
       let most = Number.NEGATIVE_INFINITY;
