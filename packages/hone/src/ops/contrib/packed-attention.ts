@@ -131,7 +131,10 @@ function outputTypes(ctx: InferContext, geo: Geometry): readonly ValueType[] {
   const { dtype } = inputType(ctx, DATA);
   const { batch, queries, heads, keys, widths } = geo;
   if (ctx.outputCount > 1 && widths[1] !== widths[2]) {
-    shapeError(ctx, `keys of ${widths[1]} and values of ${widths[2]} do not fit in one \`present\``);
+    shapeError(
+      ctx,
+      `keys of ${widths[1]} and values of ${widths[2]} do not fit in one \`present\``,
+    );
   }
   const types = [
     { dtype, shape: [batch, queries, widths[2]] },

@@ -90,7 +90,7 @@ export function alikeParameters(
 ): readonly ValueId[] {
   const given = parameters.flatMap((id) => id ?? []);
   const counts = given.map((id) => elementCount(b.typeOf(id).shape));
-  const columns = Math.max(...counts);
+  const columns = counts.find((count) => count !== 1) ?? 1;
   return given.map((id, i) => {
     if (columns === 1) return scalarOf(b, id);
     // Parameters that are as they should be stay constants, for the passes that look at them.

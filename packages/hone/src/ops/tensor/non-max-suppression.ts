@@ -1,8 +1,17 @@
 /** NonMaxSuppression. */
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs } from '../../graph/types.ts';
-import { constantInput, inputType, int, intAttr, requiredInt, shapeError } from '../checks.ts';
-import { defineOp } from '../define-op.ts';
+import {
+  constantInput,
+  inputType,
+  int,
+  intAttr,
+  optionalType,
+  requireDType,
+  requiredInt,
+  shapeError,
+} from '../checks.ts';
+import { defineOp, type InferContext } from '../define-op.ts';
 import { typesOf } from './data-sized.ts';
 import { HONE_DOMAIN } from './positions.ts';
 
@@ -73,6 +82,27 @@ function suppress(inputs: readonly (Tensor | null)[], attrs: Attrs): Tensor {
   return fromNumbers('i64', [found.length / 3, 3], found);
 }
 
+function checkInputs(ctx: InferContext): void {
+  const [boxes, scores] = [inputType(ctx, 0), inputType(ctx, 1)];
+  const fits =
+    boxes.shape.length === 3 &&
+    scores.shape.length === 3 &&
+    boxes.shape[2] === 4 &&
+    boxes.shape[0] === scores.shape[0] &&
+    boxes.shape[1] === scores.shape[2];
+  if (!fits) {
+    shapeError(ctx, `boxes [${boxes.shape.join(',')}], scores [${scores.shape.join(',')}]`);
+  }
+  requireDType(ctx, boxes, ['f32'], 'the boxes');
+  requireDType(ctx, scores, ['f32'], 'the scores');
+  for (const k of [2, 3, 4]) {
+    const type = optionalType(ctx, k);
+    if (type === undefined) continue;
+    requireDType(ctx, type, [k === 2 ? 'i64' : 'f32'], `input ${k}`);
+    if (elementCount(type.shape) > 1) shapeError(ctx, `input ${k} is one number at most`);
+  }
+}
+
 export const NonMaxSuppression = defineOp({
   kind: 'host',
   name: 'NonMaxSuppression',
@@ -82,15 +112,7 @@ export const NonMaxSuppression = defineOp({
   reason: 'output size depends on data',
   isPlanned: true,
   infer: (ctx) => {
-    const boxes = inputType(ctx, 0).shape;
-    const scores = inputType(ctx, 1).shape;
-    const fits =
-      boxes.length === 3 &&
-      scores.length === 3 &&
-      boxes[2] === 4 &&
-      boxes[0] === scores[0] &&
-      boxes[1] === scores[2];
-    if (!fits) shapeError(ctx, `boxes [${boxes.join(',')}], scores [${scores.join(',')}]`);
+    checkInputs(ctx);
     const inputs = ctx.inputs.map((input, i) =>
       input === null ? null : constantInput(ctx, i, 'the number of boxes'),
     );
@@ -126,6 +148,10 @@ export const PaddedNonMaxSuppression = defineOp({
   since: 1,
   attrs: { center_point_box: int(0), room: requiredInt },
   infer: (ctx) => {
+    checkInputs(ctx);
+    for (const k of [2, 3, 4]) {
+      if (elementCount(inputType(ctx, k).shape) !== 1) shapeError(ctx, `input ${k} is one number`);
+    }
     const [batches = 0] = inputType(ctx, 0).shape;
     const classes = inputType(ctx, 1).shape[1] ?? 0;
     return [
