@@ -41,6 +41,8 @@ const AMPLIFYING: Readonly<Record<string, { readonly unit: number; readonly reas
     ),
   ),
 };
+/** The inverse of the normal distribution near its middle: the formula of onnxruntime cancels. */
+const PROBIT_UNIT = 5e-4;
 /** Functions of one value in which terms as large as it cancel: their errors are relative to it. */
 const CANCELLING = new Set(['Gelu', 'FastGelu', 'BiasGelu', 'QuickGelu', 'QuickGELU']);
 /** At most; a rounded element at a tie stays where it is in half of them. */
@@ -221,10 +223,12 @@ function withNoise(
   if (unit === undefined || EXACT.has(node.op)) return tensor;
   const values = toNumbers(tensor);
   const isKnown = node.domain !== '' || node.op === 'MeanVarianceNormalization';
-  const amplified = isKnown ? AMPLIFYING[node.op]?.unit : undefined;
+  const isProbit = node.attrs['post_transform'] === 'PROBIT';
+  const amplified = isProbit ? PROBIT_UNIT : isKnown ? AMPLIFYING[node.op]?.unit : undefined;
   const isCancelling = CANCELLING.has(node.op);
   const sums = SUMS.has(node.op) || isCancelling || amplified !== undefined;
-  const operands = isCancelling || isElementWise(node) ? magnitudes(node, graph, read) : [];
+  const operands =
+    isCancelling || isProbit || isElementWise(node) ? magnitudes(node, graph, read) : [];
   const around = sums ? Math.max(largest(values), ...operands) : 0;
   const isLong = sums && tensor.dtype === 'f32' && !isElementWise(node) && !isCancelling;
   const relative = amplified ?? (isLong ? SUM_UNIT : unit);

@@ -68,9 +68,11 @@ export function imul(a: Expr, factor: number): Expr {
   return factor === 0 ? index(0) : binary('mul', a, index(factor));
 }
 
-/** Is it an index constant (with this value)? */
+/** Is it an index constant (with this value)? Larger ones than doubles hold are data, not indices. */
 export function isIndex(x: Expr, value?: number): x is Extract<Expr, { kind: 'const' }> {
   return (
-    x.kind === 'const' && x.dtype === 'i64' && (value === undefined || Number(x.value) === value)
+    x.kind === 'const' &&
+    x.dtype === 'i64' &&
+    (value === undefined ? Number.isSafeInteger(Number(x.value)) : Number(x.value) === value)
   );
 }

@@ -25,7 +25,8 @@ import { castTo } from './attend.ts';
 function cropShape(ctx: InferContext): readonly [number, number, number, number] {
   const [x, rois] = [inputType(ctx, 0), inputType(ctx, 1)];
   const batches = inputType(ctx, 2).shape;
-  if (x.shape.length !== 4 || rois.shape[1] !== 4 || batches.join() !== `${rois.shape[0]}`) {
+  const areBoxes = rois.shape.length === 2 && rois.shape[1] === 4;
+  if (x.shape.length !== 4 || !areBoxes || batches.join() !== `${rois.shape[0]}`) {
     shapeError(ctx, `regions [${rois.shape.join(',')}] of images [${x.shape.join(',')}]`);
   }
   const [height = 0, width = 0] = constantInts(ctx, 3, 'crop_size');

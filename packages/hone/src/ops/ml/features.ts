@@ -158,7 +158,11 @@ export const normalizer = defineOp({
   doc: 'Rows divided by their largest element, sum or length.',
   since: 1,
   attrs: { norm: text('MAX') },
-  infer: (ctx) => [{ dtype: 'f32', shape: numericInput(ctx).shape }],
+  infer: (ctx) => {
+    const { shape } = numericInput(ctx);
+    if (shape.length === 0) shapeError(ctx, 'a scalar is no row');
+    return [{ dtype: 'f32', shape }];
+  },
   decompose: (b, inputs, ctx) => {
     const x = toF32(b, at(inputs, 0) as ValueId);
     const last = b.ints([-1]);
