@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asAffine } from 'hone/expr/affine';
+import { axis, binary, constant, load } from 'hone/expr/build';
 import { compileIndex, evaluateExpr } from 'hone/expr/evaluate';
 import { interval } from 'hone/expr/interval';
 import { parseExpr } from 'hone/expr/parse';
@@ -155,4 +156,10 @@ test('bad text is refused with its line', () => {
     assert.throws(() => parseExpr(text), { code: 'HONE-PARSE-001' }, text);
   }
   assert.throws(() => parseExpr('add(a,\n  ?)'), /line 2/);
+});
+
+test('an i64 constant that doubles do not hold stays exact in a sum', () => {
+  const big = constant('i64', 2n ** 53n + 1n);
+  const sum = simplifyExpr(binary('add', load('x', 'i64', [axis('i')]), big), new Map());
+  assert.ok(printExpr(sum).includes('9007199254740993'), printExpr(sum));
 });
