@@ -152,6 +152,7 @@ export const PaddedNonMaxSuppression = defineOp({
     for (const k of [2, 3, 4]) {
       if (elementCount(inputType(ctx, k).shape) !== 1) shapeError(ctx, `input ${k} is one number`);
     }
+    if (intAttr(ctx.attrs, 'room') < 0) shapeError(ctx, 'there is less than no room');
     const [batches = 0] = inputType(ctx, 0).shape;
     const classes = inputType(ctx, 1).shape[1] ?? 0;
     return [
