@@ -12,6 +12,9 @@ interface Exception {
   readonly reason: string;
 }
 
+/** ONNX's numbers of dtypes beyond this one are those of 4 bits and less. */
+const LAST_WHOLE_TYPE = 20;
+
 export const PEER_EXCEPTIONS: readonly Exception[] = [
   {
     ops: /^(Random|Bernoulli|Multinomial|Dropout)/,
@@ -28,9 +31,16 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
     reason: 'it takes an empty list of axes for none given, and squeezes all',
   },
   {
-    ops: /^DFT$|Conv/,
+    ops: /^(DFT|InstanceNormalization)$|Conv/,
     when: ({ inputs }) => inputs.some((tensor) => tensor?.data.length === 0),
     reason: 'without elements it ends the process, or never comes back',
+  },
+  {
+    ops: /^Cast(Like)?$/,
+    when: ({ attrs, inputs }) =>
+      Number(attrs['to'] ?? 0) > LAST_WHOLE_TYPE || (inputs[1]?.dtype ?? '') === 'bool',
+    reason:
+      'it ends the process at some casts to elements of less than a byte, and at CastLike of bool',
   },
   {
     ops: /^ConvTransposeWithDynamicPads$/,
@@ -42,7 +52,7 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
     reason: 'its output is not input times stride, which is what SAME promises',
   },
   {
-    ops: /^LpPool$/,
+    ops: /^(Lp|Max|Average)Pool$/,
     when: ({ attrs }) =>
       String(attrs['auto_pad'] ?? '').startsWith('SAME') && attrs['dilations'] !== undefined,
     reason: 'its output is shorter than input over stride, which is what SAME promises',
@@ -59,9 +69,14 @@ export const PEER_EXCEPTIONS: readonly Exception[] = [
     reason: 'it keeps the reduced axis where there are no elements',
   },
   {
-    ops: /^QLinear(?!Conv|MatMul)/,
+    ops: /^QLinear(?!Conv|MatMul)|^QAttention$/,
     when: ({ inputs }) => inputs.some((tensor) => tensor === null || tensor.data.length === 0),
     reason: 'it ends the process where a zero point is left out or a tensor is empty',
+  },
+  {
+    ops: /^QLinear(Sigmoid|LeakyRelu)$/,
+    when: ({ inputs }) => inputs[4] === undefined,
+    reason: 'it ends the process where the zero point of the result is left out',
   },
   {
     ops: /^QLinearWhere$/,

@@ -56,7 +56,11 @@ export function operatorsLeftOut(): readonly { readonly name: string; readonly r
 }
 
 function reasonLeftOut(op: OpDef): string | undefined {
-  if (op.kind === 'host') return `never compiled: ${op.reason}`;
+  if (op.kind === 'host') {
+    return op.isPlanned === true
+      ? 'never compiled as it is: the importer makes padded operators of it, which are drawn'
+      : `never compiled: ${op.reason}`;
+  }
   const cases = op.cases?.() ?? [];
   if (cases.length === 0) return 'its record has no cases to begin with';
   if (Object.values(op.attrs).some(({ type }) => type === 'graph' || type === 'graphs')) {

@@ -133,6 +133,7 @@ function check(ctx: InferContext): Geometry {
     }
   }
   const positions = optionalType(ctx, IN.positions);
+  if (positions !== undefined) requireDType(ctx, positions, ['i64'], 'position_ids');
   if (positions !== undefined && positions.shape.join() !== `${batch},${queries}`) {
     shapeError(ctx, `position_ids has shape [${positions.shape.join(',')}]`);
   }

@@ -1,11 +1,12 @@
 /** Add, Sub, Mul, Div, Pow, Mod, PRelu. */
-import { type DType, isFloat, isInteger } from 'hone-runtime/base/dtype';
+import { type DType, dtypeBits, isFloat, isInteger } from 'hone-runtime/base/dtype';
 import { cast } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import { int, intAttr, shapeError } from '../checks.ts';
 import { defineOp, type InferContext, type OpDef } from '../define-op.ts';
 import { defineBinary } from './binary-family.ts';
 import { FLOATS, NUMBERS } from './dtypes.ts';
+import { floatToInteger } from './saturate.ts';
 import { f32, i64, specials, tensor, uniform } from './samples.ts';
 import { add, apply, call, choose, div, eq, isLiteral, le, lt, mul, sub } from './scalar.ts';
 import { alignBroadcast, slopePerChannel } from './upgrades.ts';
@@ -60,6 +61,15 @@ function divExpr(a: Expr, b: Expr): Expr {
     if (Number.isInteger(exponent) && Math.abs(exponent) <= 100) return mul(a, 1 / Number(b.value));
   }
   return apply('div', a, b);
+}
+
+/** An integer to a power given as a float: products wrap, what is no product saturates. */
+function mixedPower(base: number, exponent: number, dtype: DType): number {
+  if (!Number.isInteger(exponent)) return Math.trunc(power(base, exponent));
+  const product = powerBig(BigInt(base), floatToInteger(exponent, 'i64'));
+  const bits = dtypeBits(dtype);
+  const isUnsigned = dtype.startsWith('u');
+  return Number(isUnsigned ? BigInt.asUintN(bits, product) : BigInt.asIntN(bits, product));
 }
 
 /**
@@ -174,12 +184,13 @@ export const ARITHMETIC: readonly OpDef[] = [
     upgrade: alignBroadcast,
     scalar: (_, dtype) =>
       isInteger(dtype)
-        ? { number: (a, b) => Math.trunc(power(a, b)), big: powerBig }
+        ? { number: (a, b) => mixedPower(a, b, dtype), big: powerBig }
         : { number: power },
     expr: powExpr,
     cases: () => [
       { note: 'integer base', inputs: [i64([3], [-3, 2, 10]), i64([3], [3, 40, 0])] },
       { note: 'mixed', inputs: [tensor('i32', [3], [1, 2, 3]), f32([3], [4, 5, 0.5])] },
+      { note: 'mixed, too large', inputs: [tensor('i32', [2], [28, -28]), f32([2], [8.75, 9])] },
       { note: 'exact', inputs: [tensor('i32', [4], [3, 4, 9, 27]), f32([4], [6, 0.5, 1.5, -1])] },
       { note: 'integer exponent', inputs: [f32([3], [1.5, -2, 3]), i64([], [3])] },
       { note: 'f16', inputs: [tensor('f16', [3], [1.5, 2, 3]), f32([], [0.5])] },

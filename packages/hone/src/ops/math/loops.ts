@@ -118,7 +118,10 @@ export function elementwise(inputs: readonly Tensor[], out: ValueType, fn: Scala
       );
     }
   }
-  return fromNumbers(out.dtype, out.shape, result);
+  // Where a float is among the operands, the result is one, and then an integer.
+  const isReal = inputs.some((input) => isFloat(input.dtype));
+  const make = isReal ? fromFloats : fromNumbers;
+  return make(out.dtype, out.shape, result);
 }
 
 /** An operator that folds a list of elements into one. */

@@ -1,6 +1,6 @@
 /** CausalConvWithState: a depthwise convolution over the past only, with the last inputs kept. */
 import { at } from 'hone-runtime/base/diagnostics';
-import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../graph/types.ts';
 import {
   inputType,
@@ -27,6 +27,7 @@ function inferCausalConv(ctx: InferContext): readonly ValueType[] {
   const [batch, channels] = x.shape;
   if (x.shape.length !== 3) shapeError(ctx, `input has rank ${x.shape.length}; it takes 3`);
   if (w.shape[2] === 0) shapeError(ctx, 'the weight has no taps');
+  if (elementCount(x.shape.slice(1)) === 0) shapeError(ctx, 'there is nothing to convolve');
   if (w.shape.length !== 3 || w.shape[0] !== channels || w.shape[1] !== 1) {
     shapeError(ctx, `the weight has shape [${w.shape.join(',')}]; it takes [${channels},1,taps]`);
   }

@@ -70,7 +70,8 @@ function biasNode(
   const scaleA = scalarOf(b, inputs[1] as ValueId);
   const scaleB = inputs[4] as ValueId;
   const perColumn = elementCount(b.typeOf(scaleB).shape) !== 1;
-  const steps = b.op('Mul', [scaleA, perColumn ? scaleB : scalarOf(b, scaleB)]);
+  const list = (): ValueId => b.op('Reshape', [scaleB, b.ints([-1])]);
+  const steps = b.op('Mul', [scaleA, perColumn ? list() : scalarOf(b, scaleB)]);
   const scaled = b.op('Mul', [steps, b.scalar(intAttr(attrs, 'alpha'))]);
   const { shape } = b.typeOf(c);
   const axis = shape.length - 1;

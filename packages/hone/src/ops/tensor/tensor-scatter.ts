@@ -101,7 +101,7 @@ export const TensorScatter = defineOp({
     for (let i = 0; i < old.length; i++) out[i] = old[i] as Element;
     eachPosition(what.shape, (p, flat) => {
       const begin = where ? Number(elementsOf(where)[p[0] as number]) : 0;
-      const to = begin + (p[axis] as number);
+      const to = (isCircular ? begin % extent : begin) + (p[axis] as number);
       if (begin < 0 || (!isCircular && to >= extent)) {
         shapeError(node, `position ${to} is outside ${extent}`);
       }

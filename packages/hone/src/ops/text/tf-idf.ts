@@ -111,6 +111,12 @@ export const tfIdfVectorizer = defineOp({
     }
     const pool = type.dtype === 'string' ? 'pool_strings' : 'pool_int64s';
     if (listOf(ctx.attrs, pool) === undefined) typeError(ctx, `attribute ${pool} is missing`);
+    const grams = gramsOf<unknown>(ctx.attrs, listOf(ctx.attrs, pool) ?? []);
+    let count = 0;
+    eachGram(grams, () => count++);
+    if (count !== grams.columns.length) {
+      typeError(ctx, `${grams.columns.length} ngram_indexes for ${count} n-grams`);
+    }
     return [{ dtype: 'f32', shape: [...type.shape.slice(0, -1), widthOf(ctx.attrs)] }];
   },
   hostCall: ({ attrs }) => hostCall(attrs),
