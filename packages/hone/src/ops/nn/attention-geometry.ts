@@ -129,6 +129,8 @@ export function inferAttention(ctx: InferContext): readonly ValueType[] {
   expect(4, 'past_key', [batch, kvHeads, past, size]);
   expect(5, 'past_value', [batch, kvHeads, past, valueSize]);
   expect(6, 'nonpad_kv_seqlen', [batch]);
+  const lengths = optionalType(ctx, 6);
+  if (lengths !== undefined) requireDType(ctx, lengths, ['i64'], 'nonpad_kv_seqlen');
   if ((optionalType(ctx, 4) === undefined) !== (optionalType(ctx, 5) === undefined)) {
     typeError(ctx, 'past_key and past_value are given both or not at all');
   }
