@@ -103,7 +103,7 @@ export const embedLayerNormalization: CompositeOp = defineOp({
       if (mask === null) {
         return b.constant(fromNumbers('i32', [batch], new Array<number>(batch).fill(0)));
       }
-      const isWord = castTo(b, b.op('Equal', [mask, b.scalar(1, 'i32')]), 'i32');
+      const isWord = castTo(b, b.op('Equal', [mask, b.scalar(1, b.typeOf(mask).dtype)]), 'i32');
       return b.op('ReduceSum', [isWord, b.ints([1])], { keepdims: 0 });
     };
     const all = [(): ValueId => y, counts, (): ValueId => castTo(b, sum, dtype)];

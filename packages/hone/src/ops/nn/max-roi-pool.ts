@@ -130,12 +130,15 @@ export const maxRoiPool: CompositeOp = defineOp({
       const [from, to] = [cell * size, (cell + 1) * size].map(Math.fround) as [number, number];
       return [limit(Math.floor(from)), limit(Math.ceil(to))];
     };
+    const chosen = Array.from({ length: at(shape, 0) }, (_, r) =>
+      checkedIndex(ctx.node, Math.trunc(boxes[r * 5] as number), images),
+    );
     const out = Array.from({ length: elementCount(shape) }, (_, i) => {
       const [column, row] = [i % columns, Math.floor(i / columns) % rows];
       const channel = Math.floor(i / columns / rows) % channels;
       const r = Math.floor(i / columns / rows / channels);
       const box = (k: number): number => boxes[r * 5 + k] as number;
-      const image = checkedIndex(ctx.node, Math.trunc(box(0)), images);
+      const image = at(chosen, r);
       const [top, bottom] = range([box(2), box(4)], row, rows, height);
       const [left, right] = range([box(1), box(3)], column, columns, width);
       let most = Number.NEGATIVE_INFINITY;

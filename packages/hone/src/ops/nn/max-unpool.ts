@@ -14,6 +14,7 @@ import {
 import { defineOp } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given, outputOf } from '../math/loops.ts';
+import { checkedIndex } from '../tensor/elements.ts';
 import { forEachIndex } from './index-loop.ts';
 import { explicitPads, type NodeRef, spatialAttr } from './window.ts';
 
@@ -29,6 +30,7 @@ function unpooled(ctx: NodeRef, attrs: Attrs, shape: readonly number[]): readonl
   const spatial = kernel.map(
     (k, i) => (at(shape, i + 2) - 1) * at(stride, i) + k - at(begin, i) - at(end, i),
   );
+  if (spatial.some((extent) => extent < 0)) shapeError(ctx, `an image of [${spatial.join(',')}]`);
   return [...shape.slice(0, 2), ...spatial];
 }
 
@@ -71,11 +73,7 @@ export const maxUnpool = defineOp({
     const inner = unpooled({ node: ctx.node, op: 'MaxUnpool' }, attrs, x.shape);
     const placed = new Float64Array(elementCount(inner));
     toNumbers(x).forEach((value, i) => {
-      const to = indices[i] as number;
-      if (to < 0 || to >= placed.length) {
-        shapeError({ node: ctx.node, op: 'MaxUnpool' }, `index ${to} is outside ${placed.length}`);
-      }
-      placed[to] = value;
+      placed[checkedIndex(ctx.node, indices[i], placed.length)] = value;
     });
     const { shape } = outputOf(ctx);
     const out = new Float64Array(elementCount(shape));
