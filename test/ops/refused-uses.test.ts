@@ -1,7 +1,8 @@
 /** Uses that the operator fuzzer found accepted, and then wrong or without an answer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Attrs, ValueId } from 'hone/graph/types';
+import { GraphBuilder } from 'hone/graph/build';
+import type { Attrs, Graph, ValueId } from 'hone/graph/types';
 import { opBuilder } from 'hone/ops/registry';
 import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
@@ -187,3 +188,26 @@ for (const { op, domain = '', types, attrs = {}, value = 0 } of USES) {
     }, isCoded);
   });
 }
+
+test('If whose branch has an input of its own is refused', () => {
+  const branch = (own: boolean): Graph => {
+    const b = new GraphBuilder('branch');
+    const x = b.input('x', { dtype: 'f32', shape: [2] });
+    if (own) b.input('own', { dtype: 'f32', shape: [2] });
+    return b.finish([x]);
+  };
+  for (const own of ['then_branch', 'else_branch']) {
+    const b = opBuilder('refused');
+    const condition = b.graph.input('condition', { dtype: 'bool', shape: [] });
+    const x = b.graph.input('x', { dtype: 'f32', shape: [2] });
+    const attrs = {
+      captures: 1,
+      then_branch: branch(own === 'then_branch'),
+      else_branch: branch(own === 'else_branch'),
+    };
+    assert.throws(
+      () => b.op('If', [condition, x], attrs),
+      (error) => error instanceof HoneError && error.code === 'HONE-SHAPE-001',
+    );
+  }
+});

@@ -2,7 +2,7 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, ValueType } from '../../graph/types.ts';
-import { constantInput, inputType, requireDType, shapeError } from '../checks.ts';
+import { constantInput, inputType, intAttr, requireDType, shapeError } from '../checks.ts';
 import { type ControlOp, defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { branchCases } from './cases.ts';
 import { isCheap } from './cheap.ts';
@@ -18,6 +18,18 @@ function knownBranch(ctx: InferContext): 'then_branch' | 'else_branch' | undefin
 
 function branches(ctx: InferContext): readonly [Graph, Graph] {
   return [graphAttr(ctx, ctx.attrs, 'then_branch'), graphAttr(ctx, ctx.attrs, 'else_branch')];
+}
+
+/** Branches take nothing but the values around them. */
+function checkInputs(ctx: InferContext): void {
+  const captures = intAttr(ctx.attrs, 'captures');
+  for (const { inputs } of branches(ctx)) {
+    if (inputs.length === captures) continue;
+    shapeError(
+      ctx,
+      `a branch has ${inputs.length - captures} inputs of its own, but branches take none`,
+    );
+  }
 }
 
 function isTrue(condition: Tensor | null | undefined): boolean {
@@ -63,6 +75,7 @@ export const ifOp: ControlOp = defineOp({
     if (elementCount(condition.shape) !== 1) {
       shapeError(ctx, `the condition has shape [${condition.shape.join(',')}]`);
     }
+    checkInputs(ctx);
     return outputTypes(ctx);
   },
   decompose: (b, inputs, ctx) => {
