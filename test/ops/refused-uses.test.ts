@@ -211,3 +211,17 @@ test('If whose branch has an input of its own is refused', () => {
     );
   }
 });
+
+test('Scan whose body changes the shape of its state is refused', () => {
+  const inner = new GraphBuilder('body');
+  inner.input('state', { dtype: 'f32', shape: [3] });
+  const slice = inner.input('slice', { dtype: 'f32', shape: [2] });
+  const b = opBuilder('refused');
+  const state = b.graph.input('state', { dtype: 'f32', shape: [3] });
+  const rows = b.graph.input('rows', { dtype: 'f32', shape: [4, 2] });
+  const attrs = { captures: 0, num_scan_inputs: 1, body: inner.finish([slice]) };
+  assert.throws(
+    () => b.op('Scan', [state, rows], attrs),
+    (error) => error instanceof HoneError && error.code === 'HONE-SHAPE-001',
+  );
+});

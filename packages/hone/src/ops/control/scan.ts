@@ -95,7 +95,16 @@ function inputShapes(ctx: InferContext): readonly (readonly number[])[] {
 function inferScan(ctx: InferContext): readonly ValueType[] {
   const { body, states, outputAxes, trips } = partsOf(ctx, ctx.attrs, inputShapes(ctx));
   return typesOf(body, body.outputs).map((type, i) => {
-    if (i < states) return type;
+    if (i < states) {
+      const { dtype, shape } = inputType(ctx, i);
+      if (dtype !== type.dtype || shape.join() !== type.shape.join()) {
+        shapeError(
+          ctx,
+          `state ${i} begins as ${dtype}[${shape.join(',')}], but a slice makes it ${type.dtype}[${type.shape.join(',')}]`,
+        );
+      }
+      return type;
+    }
     return { dtype: type.dtype, shape: withAxis(type.shape, at(outputAxes, i - states), trips) };
   });
 }
