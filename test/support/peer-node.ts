@@ -3,26 +3,10 @@ import { exportOnnx } from 'hone/frontends/onnx/index';
 import type { Attrs, Graph, ValueId } from 'hone/graph/types';
 import { valueById } from 'hone/graph/walk';
 import { opBuilder } from 'hone/ops/registry';
-import type { DType } from 'hone-runtime/base/dtype';
-import { type Tensor, toNumbers, viewBytes } from 'hone-runtime/base/tensor';
+import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import * as ort from 'onnxruntime-node';
+import { fromOrt, toOrt } from './ort-tensors.ts';
 
-/** Our dtypes by onnxruntime's names; others cannot be handed to it from JavaScript. */
-const TYPES: Partial<Record<DType, ort.Tensor.Type>> = {
-  f32: 'float32',
-  f64: 'float64',
-  f16: 'float16',
-  i8: 'int8',
-  u8: 'uint8',
-  i16: 'int16',
-  u16: 'uint16',
-  i32: 'int32',
-  u32: 'uint32',
-  i64: 'int64',
-  u64: 'uint64',
-  bool: 'bool',
-  string: 'string',
-};
 const FATAL_ONLY = 4;
 
 /** One use of an operator. */
@@ -67,32 +51,16 @@ export async function peerAnswers({ graph, inputs }: NodeGraph): Promise<readonl
   try {
     const feeds = graph.inputs.map((id, i) => {
       const tensor = inputs[i] as Tensor;
-      return [valueById(graph, id).name, feedOf(tensor)] as const;
+      return [valueById(graph, id).name, toOrt(tensor)] as const;
     });
     const results = await session.run(Object.fromEntries(feeds));
     return graph.outputs.map((id) => {
       const { name, type } = valueById(graph, id);
-      return tensorOf(results[name], type.dtype);
+      return fromOrt(results[name], type.dtype);
     });
   } finally {
     await session.release();
   }
-}
-
-function feedOf({ dtype, data, shape }: Tensor): ort.Tensor {
-  const type = TYPES[dtype];
-  if (type === undefined) throw new Error(`${dtype} has no type of the peer`);
-  return new ort.Tensor(type, data as Float32Array, shape);
-}
-
-function tensorOf(tensor: ort.Tensor | undefined, dtype: DType): Tensor {
-  if (tensor === undefined || tensor.type !== TYPES[dtype]) {
-    throw new Error(`the peer gives ${tensor?.type}, not ${dtype}`);
-  }
-  if (dtype === 'string') return { dtype, shape: tensor.dims, data: tensor.data as string[] };
-  const { buffer, byteOffset, byteLength } = tensor.data as Float32Array;
-  const copy = new Uint8Array(buffer, byteOffset, byteLength).slice();
-  return { dtype, shape: tensor.dims, data: viewBytes(dtype, copy) };
 }
 
 /** Values below it are compared as if it were the largest. */

@@ -7,26 +7,12 @@ import type { Graph, ValueId } from 'hone/graph/types';
 import { valueById } from 'hone/graph/walk';
 import { opBuilder } from 'hone/ops/registry';
 import type { DType } from 'hone-runtime/base/dtype';
-import { type Tensor, viewBytes } from 'hone-runtime/base/tensor';
+import type { Tensor } from 'hone-runtime/base/tensor';
 import * as ort from 'onnxruntime-node';
+import { fromOrt, hasOrtType, toOrt } from '../../support/ort-tensors.ts';
 import { addCase, type OpCase } from './op-case.ts';
 import { isComparable } from './peer-exceptions.ts';
 
-/** Our dtypes by onnxruntime's names; others cannot be handed to it from JavaScript. */
-const TYPES: Partial<Record<DType, ort.Tensor.Type>> = {
-  f32: 'float32',
-  f64: 'float64',
-  f16: 'float16',
-  i8: 'int8',
-  u8: 'uint8',
-  i16: 'int16',
-  u16: 'uint16',
-  i32: 'int32',
-  u32: 'uint32',
-  i64: 'int64',
-  u64: 'uint64',
-  bool: 'bool',
-};
 const FATAL_ONLY = 4;
 const SESSION: ort.InferenceSession.SessionOptions = {
   graphOptimizationLevel: 'disabled',
@@ -66,7 +52,7 @@ function isUsable(item: OpCase): boolean {
   return (
     isComparable(item) &&
     !refused.has(keyOf(item)) &&
-    item.inputs.every((tensor) => tensor === null || TYPES[tensor.dtype] !== undefined)
+    item.inputs.every((tensor) => tensor === null || hasOrtType(tensor.dtype))
   );
 }
 
@@ -89,7 +75,7 @@ async function run(
       isRunning = true;
       const results = await session.run(feeds);
       left.forEach(({ place }, i) => {
-        out[place] = (names[i] ?? []).map(({ name, dtype }) => tensorOf(results[name], dtype));
+        out[place] = (names[i] ?? []).map(({ name, dtype }) => fromOrt(results[name], dtype));
       });
       return;
     } catch (error) {
@@ -123,14 +109,14 @@ export async function peerRun(
   graph: Graph,
   inputs: readonly Tensor[],
 ): Promise<readonly Tensor[] | undefined> {
-  if (inputs.some(({ dtype }) => TYPES[dtype] === undefined)) return undefined;
+  if (inputs.some(({ dtype }) => !hasOrtType(dtype))) return undefined;
   const named = (id: ValueId): string => valueById(graph, id).name;
   let session: ort.InferenceSession | undefined;
   try {
     session = await ort.InferenceSession.create(bytes, SESSION);
-    const feeds = graph.inputs.map((id, i) => [named(id), feedOf(inputs[i] as Tensor)]);
+    const feeds = graph.inputs.map((id, i) => [named(id), toOrt(inputs[i] as Tensor)]);
     const results = await session.run(Object.fromEntries(feeds) as Record<string, ort.Tensor>);
-    return graph.outputs.map((id) => tensorOf(results[named(id)], valueById(graph, id).type.dtype));
+    return graph.outputs.map((id) => fromOrt(results[named(id)], valueById(graph, id).type.dtype));
   } catch {
     return undefined;
   } finally {
@@ -151,7 +137,7 @@ function modelOf(items: readonly Placed[]): PeerModel {
     const prefix = `c${place}_`;
     const { outputs } = addCase(b, item, prefix);
     item.inputs.forEach((tensor, i) => {
-      if (tensor !== null && !item.constant[i]) feeds[`${prefix}x${i}`] = feedOf(tensor);
+      if (tensor !== null && !item.constant[i]) feeds[`${prefix}x${i}`] = toOrt(tensor);
     });
     return outputs;
   });
@@ -159,19 +145,4 @@ function modelOf(items: readonly Placed[]): PeerModel {
     ids.map((id) => ({ name: b.graph.value(id).name, dtype: b.typeOf(id).dtype })),
   );
   return { bytes: exportOnnx(b.graph.finish(all.flat())), feeds, names };
-}
-
-function feedOf({ dtype, data, shape }: Tensor): ort.Tensor {
-  const type = TYPES[dtype];
-  if (type === undefined) throw new Error(`${dtype} has no type of the peer`);
-  return new ort.Tensor(type, data as Float32Array, shape);
-}
-
-function tensorOf(tensor: ort.Tensor | undefined, dtype: DType): Tensor {
-  if (tensor === undefined || tensor.type !== TYPES[dtype]) {
-    throw new Error(`the peer gives ${tensor?.type}, not ${dtype}`);
-  }
-  const { buffer, byteOffset, byteLength } = tensor.data as Float32Array;
-  const copy = new Uint8Array(buffer, byteOffset, byteLength).slice();
-  return { dtype, shape: tensor.dims, data: viewBytes(dtype, copy) };
 }

@@ -12,7 +12,8 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Engine, joinTurns, type RunOnce, timeRuns } from './engine.ts';
 import type { OpenRequest, Opened, Turn, TurnPlan } from './engine-protocol.ts';
 
-const TYPE_NAMES: Partial<Record<DType, OrtTensor.Type>> = {
+/** Its names of our dtypes; others cannot be handed to it from JavaScript. */
+export const ORT_TYPES: Partial<Record<DType, OrtTensor.Type>> = {
   f32: 'float32',
   f64: 'float64',
   f16: 'float16',
@@ -95,7 +96,7 @@ async function reusingOutputs(
 
 function toOrt(ort: Ort, name: string, tensor: Tensor): OrtTensor {
   const { dtype, shape, data } = tensor;
-  const type = TYPE_NAMES[dtype];
+  const type = ORT_TYPES[dtype];
   if (type === undefined || dtype === 'string') {
     const cure = 'leave --baseline out for this model';
     fail('HONE-BENCH-005', `onnxruntime-node cannot be given ${dtype} tensors`, name, cure);
@@ -105,7 +106,7 @@ function toOrt(ort: Ort, name: string, tensor: Tensor): OrtTensor {
 
 function fromOrt(name: string, value: InferenceSession.OnnxValueMapType[string]): Tensor {
   const tensor = value as OrtTensor;
-  const entry = Object.entries(TYPE_NAMES).find(([, type]) => type === tensor.type);
+  const entry = Object.entries(ORT_TYPES).find(([, type]) => type === tensor.type);
   if (entry === undefined || tensor.type === 'string') {
     const cure = 'leave --baseline out for this model';
     fail('HONE-BENCH-005', `output "${name}" of type ${tensor.type} is not compared`, name, cure);

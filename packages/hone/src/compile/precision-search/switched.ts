@@ -7,9 +7,8 @@ import { load, type Session } from 'hone-runtime';
 import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import path from 'node:path';
-import type { Attrs, Graph, Node, Value, ValueId, ValueType } from '../../graph/types.ts';
-import { constantTensor, valueById } from '../../graph/walk.ts';
-import { completeAttrs } from '../../ops/builder.ts';
+import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
+import { valueById } from '../../graph/walk.ts';
 import type { Registry } from '../../ops/registry.ts';
 import type { PrecisionPlan } from '../../passes/precision-plan.ts';
 import { writeArtifact } from '../build-artifact.ts';
@@ -17,8 +16,8 @@ import type { Carried } from '../calibrate/carried.ts';
 import type { CompleteSample } from '../calibrate/run.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { LayerGroup } from './groups.ts';
+import { appendTo, int8Twin } from './int8-twin.ts';
 import type { Outputs } from './metric.ts';
-import { roundWeights } from './sensitivity.ts';
 
 /** The outputs for every sample; what one leaves goes to the next where that continues it. */
 export function runInSequence(
@@ -100,33 +99,10 @@ function withSwitches(
   const groupOf = new Map(
     groups.flatMap(({ nodes }, i) => nodes.map((name) => [name, i] as const)),
   );
-  const values: Value[] = [...graph.values];
-  const nodes: Node[] = [];
-  const add = (value: Omit<Value, 'id'>): ValueId => {
-    values.push({ ...value, id: values.length });
-    return values.length - 1;
-  };
+  const to = appendTo(graph, [], registry);
+  const { values, nodes } = to;
   const scalar: ValueType = { dtype: 'f32', shape: [] };
-  const switches = groups.map((_, i) => add({ name: switchName(i), type: scalar }));
-  const constant = (tensor: Tensor, name: string): ValueId =>
-    add({
-      name,
-      type: { dtype: tensor.dtype, shape: tensor.shape },
-      constant: { kind: 'inline', tensor },
-    });
-  const op = (
-    what: string,
-    inputs: readonly (ValueId | null)[],
-    attrs: Attrs,
-    type: ValueType,
-    name: string,
-  ): ValueId => {
-    const output = add({ name, type });
-    const def = registry.find(what, '');
-    const all = def === undefined ? attrs : completeAttrs(def, attrs, name);
-    nodes.push({ op: what, domain: '', name, inputs, outputs: [output], attrs: all });
-    return output;
-  };
+  const switches = groups.map((_, i) => to.add({ name: switchName(i), type: scalar }));
   const replaced = new Map<ValueId, ValueId>();
   const read = (id: ValueId | null): ValueId | null =>
     id === null ? null : (replaced.get(id) ?? id);
@@ -134,30 +110,15 @@ function withSwitches(
     const inputs = node.inputs.map(read);
     nodes.push({ ...node, inputs });
     const group = groupOf.get(node.name);
-    const [data, weights, ...others] = inputs;
     const [result] = node.outputs;
-    const source = node.inputs[0];
-    if (group === undefined || result === undefined || source === null || source === undefined)
-      return;
-    if (data === null || data === undefined || weights === null || weights === undefined) return;
-    const kept = plan.values.get(valueById(graph, source).name);
-    if (kept?.kind !== 'u8' || valueById(graph, weights).constant === undefined) return;
+    if (group === undefined || result === undefined) return;
     const label = `int8 of ${i}`;
-    const { type } = valueById(graph, source);
-    const step = [
-      constant(fromNumbers('f32', [], [kept.scale]), `${label}: scale`),
-      constant(fromNumbers('u8', [], [kept.zeroPoint]), `${label}: zero`),
-    ];
-    const levels = { ...type, dtype: 'u8' as const };
-    const narrow = op('QuantizeLinear', [data, ...step], {}, levels, `${label}: levels`);
-    const rounded = op('DequantizeLinear', [narrow, ...step], {}, type, `${label}: data`);
-    const tensor = constantTensor(valueById(graph, weights));
-    const coarse = constant(roundWeights(tensor, node, plan.weightBits), `${label}: weights`);
-    const { type: resultType } = valueById(graph, result);
-    const again = op(node.op, [rounded, coarse, ...others], node.attrs, resultType, `${label}: y`);
-    const apart = op('Sub', [again, result], {}, resultType, `${label}: difference`);
-    const share = op('Mul', [apart, at(switches, group)], {}, resultType, `${label}: share`);
-    replaced.set(result, op('Add', [result, share], {}, resultType, `${label}: chosen`));
+    const twin = int8Twin(to, graph, plan, node, inputs, label);
+    if (twin === undefined) return;
+    const { type } = valueById(graph, result);
+    const apart = to.op('Sub', [twin, result], {}, type, `${label}: difference`);
+    const share = to.op('Mul', [apart, at(switches, group)], {}, type, `${label}: share`);
+    replaced.set(result, to.op('Add', [result, share], {}, type, `${label}: chosen`));
   });
   const outputs = graph.outputs.map((id) => {
     const chosen = replaced.get(id);
