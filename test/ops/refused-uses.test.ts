@@ -20,6 +20,30 @@ interface Use {
 
 const TRAINING = 'ai.onnx.preview.training';
 const USES: readonly Use[] = [
+  { op: 'GlobalLpPool', types: [['f32', [1, 1, 1]]], attrs: { p: 0 } },
+  { op: 'LpPool', types: [['f32', [1, 1, 1]]], attrs: { p: -1, kernel_shape: [1] } },
+  {
+    op: 'RoiAlign',
+    types: [
+      ['f32', [1, 1, 0, 1]],
+      ['f32', [1, 4]],
+      ['i64', [1]],
+    ],
+    attrs: { sampling_ratio: 2 },
+  },
+  {
+    op: 'QLinearConv',
+    types: [
+      ['u8', [1, 2, 2, 2]],
+      ['f32', [1]],
+      ['u8', [1]],
+      ['u8', [1, 2, 2, 2]],
+      ['f32', [1]],
+      ['u8', [1]],
+      ['f32', [1]],
+      ['u8', [2]],
+    ],
+  },
   {
     op: 'ReverseSequence',
     types: [

@@ -84,6 +84,9 @@ function exposeQLinear(node: Node, r: Rebuild): ValueId | undefined {
   if (axis < 0) return undefined;
   const biases = bias === null || bias === undefined ? undefined : r.constant(bias);
   if (bias !== null && bias !== undefined && biases === undefined) return undefined;
+  if (biases !== undefined && mayWrap(biases, elementCount(r.b.typeOf(w).shape.slice(1)))) {
+    return undefined;
+  }
   const weights = weightsOf(r, w, stepW, originW, axis);
   if (weights === undefined) return undefined;
   const data = r.b.op('DequantizeLinear', [x, scalarOf(r, scaleX), scalarOf(r, zeroX)]);
@@ -91,6 +94,11 @@ function exposeQLinear(node: Node, r: Rebuild): ValueId | undefined {
   if (biases !== undefined) operands.push(r.b.constant(realBias(biases, stepX, stepW)));
   const product = isConv ? r.b.op('Conv', operands, node.attrs) : r.b.op('MatMul', operands, {});
   return r.b.op('QuantizeLinear', [product, scalarOf(r, scaleY), scalarOf(r, zeroY)]);
+}
+
+/** Can a sum of so many products of bytes and the bias leave 32 bits, in which it is meant? */
+function mayWrap(bias: Tensor, count: number): boolean {
+  return toNumbers(bias).some((value) => Math.abs(value) + count * 255 ** 2 >= 2 ** 31);
 }
 
 /** An i32 bias is in steps of the product of both scales. */

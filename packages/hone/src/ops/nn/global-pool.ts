@@ -9,7 +9,7 @@ import { type CoreOp, defineOp, type InferContext, type TestCase } from '../defi
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
 import { computeType, div, widen } from '../math/scalar.ts';
-import { powerOf, rootOf } from './pool.ts';
+import { checkNorm, powerOf, rootOf } from './pool.ts';
 import { sample } from './samples.ts';
 import { axesFrom } from './window.ts';
 
@@ -39,6 +39,7 @@ function globalPool(def: GlobalPool): CoreOp {
     infer: (ctx) => {
       const x = inputType(ctx, 0);
       requireDType(ctx, x, FLOATS);
+      if (def.attrs?.['p'] !== undefined) checkNorm(ctx);
       return [{ dtype: x.dtype, shape: outShape(ctx) }];
     },
     lower: (ctx) => {

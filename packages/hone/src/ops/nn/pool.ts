@@ -17,7 +17,15 @@ import {
 import type { Expr } from '../../expr/types.ts';
 import type { Attrs, ValueType } from '../../graph/types.ts';
 import type { ReduceBody } from '../../stages/types.ts';
-import { inputType, int, intAttr, intsAttr, requireDType, shapeError } from '../checks.ts';
+import {
+  inputType,
+  int,
+  intAttr,
+  intsAttr,
+  requireDType,
+  shapeError,
+  typeError,
+} from '../checks.ts';
 import { defineOp, type InferContext, type LowerContext, type TestCase } from '../define-op.ts';
 import { outAxes } from '../lower.ts';
 import { FLOATS } from '../math/dtypes.ts';
@@ -183,7 +191,10 @@ export const lpPool = defineOp({
   doc: 'p-norm of each window.',
   since: 22,
   attrs: { ...POOL_ATTRS, p: int(2) },
-  infer: (ctx) => [inferPool(ctx, FLOATS)],
+  infer: (ctx) => {
+    checkNorm(ctx);
+    return [inferPool(ctx, FLOATS)];
+  },
   lower: (ctx: LowerContext) => {
     const x = inputType(ctx, 0);
     const win = poolWindow(ctx, ctx.attrs, x.shape);
@@ -217,6 +228,12 @@ export const lpPool = defineOp({
     ...poolCases({ p: 1 }).slice(0, 1),
   ],
 });
+
+/** Below 1 it is no norm, and 0 has no root. */
+export function checkNorm(ctx: InferContext): void {
+  const p = intAttr(ctx.attrs, 'p');
+  if (p < 1) typeError(ctx, `p is ${p}; a norm has 1 or more`);
+}
 
 /** |x|^p */
 export function powerOf(x: Expr, p: number): Expr {

@@ -28,6 +28,9 @@ function outShape(ctx: InferContext): readonly number[] {
   const [x, rois, batches] = [inputType(ctx, 0), inputType(ctx, 1), inputType(ctx, 2)];
   const [count] = rois.shape;
   if (x.shape.length !== 4) shapeError(ctx, `input has rank ${x.shape.length}; it takes 4`);
+  // A sample moved to the border of an image needs one.
+  if (x.shape.slice(2).includes(0))
+    shapeError(ctx, `images of [${x.shape.join(',')}] have no pixel`);
   if (rois.shape.length !== 2 || rois.shape[1] !== 4) {
     shapeError(ctx, `rois have shape [${rois.shape.join(',')}]; they take [count,4]`);
   }

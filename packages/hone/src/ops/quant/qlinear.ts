@@ -48,6 +48,12 @@ function resultType(
   }
   const zero = inputType(ctx, 7);
   requireDType(ctx, zero, QUANTIZED, 'the zero point of the output');
+  if (zero.shape.length > 1 || elementCount(zero.shape) !== 1) {
+    shapeError(
+      ctx,
+      `the zero point of the output (input 7) has shape [${zero.shape.join(',')}]; it takes one value`,
+    );
+  }
   return { dtype: zero.dtype, shape: product.shape };
 }
 
@@ -215,8 +221,9 @@ export const qLinearConv = defineOp({
     );
     const scale = scaleProduct(inputs);
     const bias = inputs[8] ? toNumbers(inputs[8]) : undefined;
+    // Sums have 32 bits with the bias in them, too.
     const sums = integerSums(convInteger, inputs, attrs, ctx).map(
-      (sum, i) => sum + (bias?.[channel[i] as number] ?? 0),
+      (sum, i) => (sum + (bias?.[channel[i] as number] ?? 0)) | 0,
     );
     return [quantized(sums, (i) => scale(0, channel[i] as number), inputs, out)];
   },
@@ -234,6 +241,14 @@ export const qLinearConv = defineOp({
       [3],
       { pads: [1, 1, 1, 1] },
       tensor('i32', [3], [10, -20, 30]),
+    ),
+    qCase(
+      'a sum beyond 32 bits',
+      [sample([1, 1, 3, 3], 1, 'u8'), tensor('u8', [2, 1, 3, 3], Array(18).fill(0))],
+      [1],
+      [1],
+      {},
+      tensor('i32', [2], [-(2 ** 31) + 1, 2 ** 31 - 1]),
     ),
   ],
 });

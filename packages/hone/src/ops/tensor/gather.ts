@@ -76,11 +76,9 @@ export const Gather = defineOp({
       const out = [...shape.slice(0, axis), ...chosen.shape, ...shape.slice(axis + 1)];
       const axes = outAxes(out.length);
       const at = axes.slice(axis, axis + chosen.shape.length);
-      // One index, or a list of evenly spaced ones, is a slice.
-      const known =
-        chosen.shape.length <= 1 || elementCount(chosen.shape) === 1
-          ? knownIndices(ctx, 1, extent)
-          : undefined;
+      // One index, or a list of evenly spaced ones, is a slice. Where nothing is read, none is checked.
+      const isLine = chosen.shape.length <= 1 || elementCount(chosen.shape) === 1;
+      const known = isLine && elementCount(out) > 0 ? knownIndices(ctx, 1, extent) : undefined;
       const position =
         (known && progression(known, at.find((_, i) => chosen.shape[i] !== 1) ?? index(0))) ??
         bound(load('1', chosen.dtype, at), extent);
@@ -117,6 +115,10 @@ export const Gather = defineOp({
       attrs: { axis: 1 },
     },
     { note: 'scalar index', inputs: [table(), indices([], [1])], attrs: { axis: -1 } },
+    {
+      note: 'rows without elements',
+      inputs: [fromNumbers('f32', [2, 0], []), indices([1], [5])],
+    },
     { note: 'one index in a list', inputs: [table(), indices([1], [-1])] },
     { note: 'i32 indices', inputs: [table(), fromNumbers('i32', [3], [2, 1, 0])] },
   ],

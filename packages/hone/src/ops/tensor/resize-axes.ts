@@ -33,6 +33,8 @@ export interface ResizeInputs {
 const FIXED_POINT = 2 ** 32;
 /** Every index of an axis is looked at while compiling. */
 const MAX_SIZE = 2 ** 24;
+/** Positions further out do not fit into 64 bits. */
+const MAX_POSITION = 2 ** 30;
 /** Positions this close to the border are on it. */
 const SLACK = 1e-6;
 
@@ -72,7 +74,12 @@ export function resizeAxes(
     if (size > MAX_SIZE) shapeError(ctx, `axis ${axis} would have ${size} elements`);
     const window = [roi[k] as number, roi[k + axes.length] as number] as const;
     const mode = textAttr(attrs, 'coordinate_transformation_mode');
-    return resizeAxis(mode, extent, size, scales[k] as number, window);
+    const item = resizeAxis(mode, extent, size, scales[k] as number, window);
+    const ends = [0, size - 1].map((i) => Math.abs(positionOf(item, i)));
+    if (!ends.every((end) => end <= MAX_POSITION)) {
+      shapeError(ctx, `axis ${axis} would be sampled from ${window[0]} to ${window[1]} of it`);
+    }
+    return item;
   });
 }
 

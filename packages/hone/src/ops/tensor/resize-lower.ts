@@ -141,8 +141,10 @@ function splitPosition(
   const { slope, offset, unit, extent, size } = item;
   let scaled = iadd(imul(i, slope), offset);
   const limit = (extent - 1) * unit;
-  if (clamped && offset < 0) scaled = binary('max', scaled, index(0));
-  if (clamped && slope * (size - 1) + offset > limit) scaled = binary('min', scaled, index(limit));
+  // A region of interest may run backwards: either end is the lowest.
+  const end = slope * (size - 1) + offset;
+  if (clamped && Math.min(offset, end) < 0) scaled = binary('max', scaled, index(0));
+  if (clamped && Math.max(offset, end) > limit) scaled = binary('min', scaled, index(limit));
   const whole = ifloordiv(scaled, unit);
   if (slope % unit === 0 && offset % unit === 0) return { whole, rest: undefined };
   const rest = binary('mul', cast(work, imod(scaled, unit)), constant(work, 1 / unit));
@@ -162,8 +164,8 @@ function linearTaps(i: Expr, item: ResizeAxis, work: DType): Tap[] {
 function cubicTaps(i: Expr, item: ResizeAxis, plan: ResizeLowering, work: DType): Tap[] {
   if (isIdentity(item)) return [{ at: i }];
   const { whole, rest = constant(work, 0) } = splitPosition(i, item, false, work);
-  const lowest = Math.floor(positionOf(item, 0)) - 1;
-  const highest = Math.floor(positionOf(item, item.size - 1)) + 2;
+  const ends = [positionOf(item, 0), positionOf(item, item.size - 1)].map(Math.floor);
+  const [lowest, highest] = [Math.min(...ends) - 1, Math.max(...ends) + 2];
   const last = item.extent - 1;
   const inside: (Expr | undefined)[] = [];
   const taps = [-1, 0, 1, 2].map((k) => {

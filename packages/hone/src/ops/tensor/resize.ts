@@ -188,6 +188,11 @@ export const Resize = defineOp({
         inputs: [x, scalesOf(0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7), null, sizesOf(1, 1, 3, 3)],
         attrs: mode('tf_crop_and_resize', { mode: 'linear', extrapolation_value: 10 }),
       },
+      ...['linear', 'cubic'].map((kind) => ({
+        note: `${kind} crop that runs backwards`,
+        inputs: [x, scalesOf(0, 0, 0.9, 1.6, 1, 1, 0.1, 0.2), null, sizesOf(1, 1, 3, 3)],
+        attrs: mode('tf_crop_and_resize', { mode: kind, extrapolation_value: 10 }),
+      })),
       {
         note: 'axes, keeping the aspect',
         inputs: [x, null, null, sizesOf(7, 8)],
