@@ -47,6 +47,12 @@ test('opset 6: Clip has its limits as attributes', () => {
   assert.deepEqual([...toNumbers(open)], [-5, 6]);
 });
 
+test('opset 5: Tile has a number of tiles and an axis', () => {
+  const result = runOld('Tile', 5, [floats([1, 2], 1, 2), floats([], 2), floats([], 1)], {});
+  assert.deepEqual(result.shape, [1, 4]);
+  assert.deepEqual([...toNumbers(result)], [1, 2, 1, 2]);
+});
+
 test('opset 11: reductions have their axes as an attribute', () => {
   const x = floats([2, 2], 1, 2, 3, 4);
   const sum = runOld('ReduceSum', 11, [x], { axes: [0], keepdims: 0 });

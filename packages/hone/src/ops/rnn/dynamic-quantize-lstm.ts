@@ -52,7 +52,8 @@ function realWeights(
     const target = scaleShape(shape, elementCount(b.typeOf(id).shape)) ?? [];
     return b.reshape(id, target);
   };
-  const shifted = inputs[z] ? b.op('Sub', [real(w), spread(real(z))]) : real(w);
+  const hasZero = inputs[z] !== null && inputs[z] !== undefined;
+  const shifted = hasZero ? b.op('Sub', [real(w), spread(real(z))]) : real(w);
   const scaled = b.op('Mul', [shifted, spread(inputs[s] as ValueId)]);
   return b.op('Transpose', [scaled], { perm: [0, 2, 1] });
 }

@@ -60,8 +60,10 @@ export const Tile = defineOp({
   since: 13,
   attrs: {},
   upgrade: (b, node) => {
-    const [x, tiles, axis] = node.inputs;
-    if (node.opset >= 6 || !x || !tiles || !axis) return { inputs: node.inputs, attrs: node.attrs };
+    const [x = null, tiles = null, axis = null] = node.inputs;
+    if (node.opset >= 6 || x === null || tiles === null || axis === null) {
+      return { inputs: node.inputs, attrs: node.attrs };
+    }
     const read = (id: number): number => scalarOf(constantTensor(b.graph.value(id)));
     const at = read(axis);
     const times = read(tiles);
