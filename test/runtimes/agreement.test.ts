@@ -21,6 +21,7 @@ import {
   DIRECTION,
   GENERATOR,
   inputsFor,
+  RANDOM,
   type RuntimeModel,
   SMALL,
   TYPES,
@@ -31,7 +32,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-agree-'));
 after(() => rmSync(folder, { recursive: true }));
 const targets = runnableTargets();
 
-for (const model of [SMALL, TYPES, BOUNDED, CONTROL, DIRECTION, GENERATOR]) {
+for (const model of [SMALL, TYPES, BOUNDED, CONTROL, RANDOM, DIRECTION, GENERATOR]) {
   describe(model.name, { skip: targets.length === 0 && 'no x86-64 here' }, () => checks(model));
 }
 

@@ -159,6 +159,34 @@ export const CONTROL: RuntimeModel = {
   options: {},
 };
 
+/** Built here: what a loop draws, with a seed and without, in each of its iterations. */
+export const RANDOM: RuntimeModel = {
+  name: 'random',
+  file(folder) {
+    const graph = textGraph(`graph random(%n: i64[], %p: f32[3,4]) {
+      %size = Abs(%n)
+      %seven = const i64[] {7}
+      %trips = Mod(%size, %seven)
+      %y = Loop(%trips, _, %p) {
+        body=graph body(%i: i64[], %go: bool[], %s: f32[3,4]) {
+          %a = RandomUniformLike(%s) {seed=1} "even"
+          %b = RandomNormalLike(%s) "normal"
+          %true = const bool[] {1}
+          %half = const f32[] {0.5}
+          %d = Dropout(%a, %half, %true) "drop"
+          %t = Add(%s, %b)
+          %u = Add(%t, %d)
+          return %go, %u
+        }} "repeat"
+      return %y
+    }`);
+    const file = path.join(folder, 'random.onnx');
+    writeFileSync(file, exportOnnx(graph));
+    return file;
+  },
+  options: {},
+};
+
 /** Compiles a model to `<folder>/<name>.hone` and returns that path. */
 export async function compileTo(
   folder: string,

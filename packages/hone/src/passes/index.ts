@@ -10,6 +10,7 @@ import { exposeQuantization } from './expose-quantization.ts';
 import { foldBatchnorm } from './fold-batchnorm.ts';
 import { foldConstants } from './fold-constants.ts';
 import { moveQuantization } from './move-quantization.ts';
+import { numberRandom } from './number-draws.ts';
 import { optimizeBodiesWith } from './optimize-bodies.ts';
 import { packWeights } from './pack-weights.ts';
 import type { Pass, PassContext } from './pass.ts';
@@ -33,6 +34,7 @@ export const optimizeBodies: Pass = optimizeBodiesWith((graph, ctx) => runPasses
  * control flow come at the end, for they take over what has become constant around them.
  */
 export const STANDARD_PASSES: readonly Pass[] = [
+  numberRandom,
   eliminateDead,
   packWeights,
   foldConstants,
@@ -59,6 +61,7 @@ export const STANDARD_PASSES: readonly Pass[] = [
   eliminateDead,
   separateDequantization,
   optimizeBodies,
+  numberRandom,
   // Bodies may read less than they did.
   eliminateDead,
 ];

@@ -10,6 +10,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { dtypeCode } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { AttrSpec, AttrType } from '../../ops/define-op.ts';
+import { firstDraw } from '../../ops/math/draws.ts';
 import { type Registry, standardRegistry } from '../../ops/registry.ts';
 import type {
   Attrs,
@@ -148,8 +149,10 @@ export function putValueInfo(
 function putNode(writer: WireWriter, node: Node, context: Export, name: Naming): void {
   const specs = context.registry.find(node.op, node.domain)?.attrs ?? {};
   const captures = typeof node.attrs['captures'] === 'number' ? node.attrs['captures'] : 0;
-  const formal = node.inputs.slice(0, node.inputs.length - captures);
-  const captured = node.inputs.slice(formal.length);
+  // What draws is told its iterations and its name beyond ONNX; an import tells it again.
+  const draws = firstDraw(node.op, node.domain);
+  const formal = node.inputs.slice(0, draws ?? node.inputs.length - captures);
+  const captured = draws === undefined ? node.inputs.slice(formal.length) : [];
   // A Loop states both of what may end it, be they absent or not.
   const least = node.op === 'Loop' && node.domain === '' ? 2 : 0;
   while (formal.length > least && formal.at(-1) === null) formal.pop();
@@ -162,6 +165,7 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
   for (const [key, value] of Object.entries(fullAttrs(node))) {
     if (key === 'captures' && graphsIn(node).length > 0) continue;
     if (key === 'bound' && isBounded) continue;
+    if (draws !== undefined && (key === 'stream' || key === 'loops')) continue;
     if (isDefault(value, specs[key])) continue;
     const type = specs[key]?.type ?? guessType(key, value, node);
     writer.message(NODE.attribute, (w) =>

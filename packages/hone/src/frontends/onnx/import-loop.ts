@@ -51,7 +51,7 @@ export function unrollLoop(
     const number = scope.builder.constant(fromNumbers('i64', [], [t]));
     const condition = scope.builder.constant(fromNumbers('bool', [], [1]));
     const formal = [number, condition, ...state];
-    const results = inlineBody(scope, body, `${name}/${t}`, formal, importGraph);
+    const results = inlineBody(scope, body, `${name}/${t}`, t, formal, importGraph);
     goOn = numberOf(scope, tensorOf(at(results, 0), reader), name) !== 0;
     state = results.slice(1, 1 + state.length);
     collected.forEach((list, k) => {
@@ -87,7 +87,7 @@ export function mapSequence(
     const formal = given.map((entity) =>
       !isTensor(entity) && entity.kind === 'sequence' ? at(entity.items, i) : entity,
     );
-    return inlineBody(scope, body, `${name}/${i}`, formal, importGraph);
+    return inlineBody(scope, body, `${name}/${i}`, i, formal, importGraph);
   });
   return body.outputs.map((_, k) => sequenceOf(rows.map((row) => at(row, k))));
 }
@@ -116,6 +116,7 @@ function inlineBody(
   scope: Scope,
   body: OnnxGraph,
   prefix: string,
+  iteration: number,
   formal: readonly Entity[],
   importGraph: ImportGraph,
 ): readonly Entity[] {
@@ -136,6 +137,7 @@ function inlineBody(
       prefix: `${prefix}/`,
       parent: scope,
       depth: scope.depth + 1,
+      iterations: [...scope.iterations, iteration],
     },
     body,
   );

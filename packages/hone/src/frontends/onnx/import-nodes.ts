@@ -12,6 +12,7 @@ import { constantTensor } from '../../graph/walk.ts';
 import { completeAttrs, inputOf } from '../../ops/builder.ts';
 import type { OpDef } from '../../ops/define-op.ts';
 import { evaluateNode } from '../../ops/interpret.ts';
+import { firstDraw } from '../../ops/math/draws.ts';
 import { collectOperators, functionKey, graphsOf, nodeName } from './analyze.ts';
 import {
   type CallerAttributes,
@@ -209,6 +210,7 @@ function importOperator(
     ({ inputs, attrs } = withSubgraphs(scope, node, name, def, inputs, attrs));
   }
   checkAttributes(def, attrs, name);
+  inputs = withIterations(scope, def, inputs);
   const bounded = importBounded({
     builder,
     name,
@@ -220,6 +222,18 @@ function importOperator(
   });
   if (bounded !== undefined) return bounded;
   return addNode(scope, node, name, def, inputs, attrs);
+}
+
+/** What draws in iterations that are written out draws other numbers in each. */
+function withIterations(
+  { builder, iterations }: Scope,
+  def: OpDef,
+  inputs: readonly (ValueId | null)[],
+): readonly (ValueId | null)[] {
+  const own = firstDraw(def.name, def.domain ?? '');
+  if (own === undefined || iterations.length === 0 || inputs.length > own) return inputs;
+  const missing = Array.from({ length: own - inputs.length }, () => null);
+  return [...inputs, ...missing, ...iterations.map((number) => builder.scalar(number, 'i64'))];
 }
 
 function addNode(

@@ -45,6 +45,8 @@ export interface Scope {
   /** The enclosing scope of an inlined or kept sub-graph; functions see nothing around them. */
   readonly parent: Scope | null;
   readonly depth: number;
+  /** Numbers of the iterations around that are written out, for what draws random numbers. */
+  readonly iterations: readonly number[];
 }
 
 export function initializersOf(

@@ -9,6 +9,7 @@ import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, OutputExtent, ValueId, ValueType } from '../../graph/types.ts';
+import { numberDraws } from '../../ops/control/number-draws.ts';
 import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
 import { collectOperators, functionTable } from './analyze.ts';
 import type { InputPlan } from './bind-containers.ts';
@@ -69,7 +70,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       : [[name, entity.keys] as const];
   });
   return {
-    graph: scope.builder.graph.finish([...outputs, ...hidden], extents),
+    graph: numberDraws(scope.builder.graph.finish([...outputs, ...hidden], extents)),
     notes: scope.state.notes,
     keys: Object.fromEntries(keys),
   };
@@ -121,6 +122,7 @@ export function openScope(model: OnnxModel, options: ImportOptions): Scope {
     callerAttributes: null,
     parent: null,
     depth: 0,
+    iterations: [],
   };
 }
 

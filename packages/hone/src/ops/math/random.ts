@@ -1,12 +1,8 @@
-/**
- * Random tensors. A number is a hash of the seed and the element's position, so that any number of threads,
- * any runtime and every run give the same ones: who needs others compiles with another seed. Without the
- * attribute `seed` the node's name is the seed, so that two nodes differ.
- */
+/** Random tensors; how their numbers are made is in `draws.ts`. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { type DType, dtypeFromCode } from 'hone-runtime/base/dtype';
-import { elementCount, fromNumbers, stridesOf, toNumbers } from 'hone-runtime/base/tensor';
-import { binary, cast, constant, iadd, imul, index } from '../../expr/build.ts';
+import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { cast } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Attrs, ValueType } from '../../graph/types.ts';
 import {
@@ -28,51 +24,21 @@ import {
 } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { checkedShape } from '../tensor/bodies.ts';
+import {
+  checkDraws,
+  drawExprs,
+  drawNumbers,
+  DRAWS,
+  positionExpr,
+  SECOND_STREAM,
+  seedOf,
+  uniformAt,
+  uniformExpr,
+} from './draws.ts';
 import { FLOATS } from './dtypes.ts';
 import { given, outputOf } from './loops.ts';
 import { f32, uniform } from './samples.ts';
-import { add, call, choose, loadInput, lt, mul, sub, widen } from './scalar.ts';
-
-const SEED: Readonly<Record<string, AttrSpec>> = { seed: { type: 'float' } };
-const SECOND_STREAM = 0x85297a4d;
-const STEP = 0x9e3779b1;
-const MIX = [0x85ebca6b, 0xc2b2ae35] as const;
-
-/** The seed as 32 bits. */
-export function seedOf(attrs: Attrs, node: string): number {
-  const seed = attrs['seed'];
-  const text = typeof seed === 'number' ? `seed ${seed}` : `node ${node}`;
-  let hash = 0x811c9dc5;
-  for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
-  return hash >>> 0;
-}
-
-/** A number in [0, 1) for a position. */
-export function uniformAt(seed: number, position: number): number {
-  let h = (Math.imul(position, STEP) + seed) >>> 0;
-  h = Math.imul(h ^ (h >>> 16), MIX[0]) >>> 0;
-  h = Math.imul(h ^ (h >>> 13), MIX[1]) >>> 0;
-  return ((h ^ (h >>> 16)) >>> 8) * 2 ** -24;
-}
-
-/** The same as an f32 expression. */
-export function uniformExpr(seed: number, position: Expr): Expr {
-  const u32 = (value: number): Expr => constant('u32', value);
-  const folded = (h: Expr, bits: number): Expr => binary('xor', h, binary('shr', h, u32(bits)));
-  const start = binary('add', binary('mul', cast('u32', position), u32(STEP)), u32(seed));
-  const once = binary('mul', folded(start, 16), u32(MIX[0]));
-  const twice = binary('mul', folded(once, 13), u32(MIX[1]));
-  return mul(cast('f32', binary('shr', folded(twice, 16), u32(8))), 2 ** -24);
-}
-
-/** The position of an element, from the output's axes. */
-export function positionExpr(shape: readonly number[]): Expr {
-  const strides = stridesOf(shape);
-  return outAxes(shape.length).reduce(
-    (sum, axis, i) => iadd(sum, imul(axis, at(strides, i))),
-    index(0),
-  );
-}
+import { add, call, loadInput, lt, mul, sub } from './scalar.ts';
 
 interface Distribution {
   readonly attrs: Readonly<Record<string, AttrSpec>>;
@@ -120,42 +86,53 @@ function defineRandom(
   d: Distribution,
   type: (ctx: InferContext) => ValueType,
   more: Readonly<Record<string, AttrSpec>>,
-  inputs: ReturnType<typeof uniform>[],
+  examples: ReturnType<typeof uniform>[],
 ): CoreOp {
   return defineOp({
     kind: 'core',
     name,
     doc,
     since: 22,
-    attrs: { ...d.attrs, ...SEED, ...more },
-    infer: (ctx) => [type(ctx)],
+    attrs: { ...d.attrs, ...DRAWS, ...more },
+    infer: (ctx) => {
+      checkDraws(ctx);
+      return [type(ctx)];
+    },
     lower(ctx) {
       const { dtype, shape } = at(ctx.outputs, 0);
       const seed = seedOf(ctx.attrs, ctx.node);
-      const position = positionExpr(shape);
-      const [u, v] = [seed, (seed ^ SECOND_STREAM) >>> 0].map((s) => uniformExpr(s, position));
+      const [position, draws] = [positionExpr(shape), drawExprs(ctx)];
+      const [u, v] = [seed, (seed ^ SECOND_STREAM) >>> 0].map((s) =>
+        uniformExpr(s, position, draws),
+      );
       return [mapBody(shape, cast(dtype, d.expr(ctx.attrs, u as Expr, v as Expr)))];
     },
-    reference(_inputs, attrs, ctx) {
+    reference(inputs, attrs, ctx) {
       const { dtype, shape } = outputOf(ctx);
-      const seed = seedOf(attrs, ctx.node);
+      const [seed, draws] = [seedOf(attrs, ctx.node), drawNumbers(name, inputs)];
+      const second = (seed ^ SECOND_STREAM) >>> 0;
       const values = Float64Array.from({ length: elementCount(shape) }, (_, i) =>
-        d.value(attrs, uniformAt(seed, i), uniformAt((seed ^ SECOND_STREAM) >>> 0, i)),
+        d.value(attrs, uniformAt(seed, i, draws), uniformAt(second, i, draws)),
       );
       return [fromNumbers(dtype, shape, values)];
     },
     // What is near zero is a difference of larger numbers.
     tolerance: { f32: { relative: 1e-5, absolute: 1e-5 }, f16: { relative: 2e-3, absolute: 2e-3 } },
     cases: () => {
-      const shape = inputs.length === 0 ? { shape: [3, 5] } : {};
+      const shape = examples.length === 0 ? { shape: [3, 5] } : {};
+      const inputs = examples;
+      const drawn = [...examples, count(3), count(41)];
       return [
         { inputs, attrs: { ...shape, seed: 3 } },
         { note: 'another seed', inputs, attrs: { ...shape, seed: 0 } },
         { note: 'f16', inputs, attrs: { ...shape, dtype: 10, seed: 7 } },
+        { note: 'in two loops', inputs: drawn, attrs: { ...shape, seed: 3, loops: 2 } },
       ];
     },
   });
 }
+
+const count = (value: number): Tensor => fromNumbers('i64', [], [value]);
 
 const SHAPE: Readonly<Record<string, AttrSpec>> = {
   dtype: int(1),
@@ -178,10 +155,11 @@ const bernoulli = defineOp({
   name: 'Bernoulli',
   doc: '1 with the probability that each element states, else 0.',
   since: 22,
-  attrs: { dtype: { type: 'int' }, ...SEED },
+  attrs: { dtype: { type: 'int' }, ...DRAWS },
   infer(ctx) {
     const { dtype, shape } = inputType(ctx, 0);
     requireDType(ctx, { dtype, shape }, FLOATS);
+    checkDraws(ctx);
     const code = ctx.attrs['dtype'];
     const wanted = typeof code === 'number' && code !== 0 ? dtypeFromCode(code) : dtype;
     if (wanted === undefined || wanted === 'string') {
@@ -191,21 +169,27 @@ const bernoulli = defineOp({
   },
   lower(ctx) {
     const { dtype, shape } = at(ctx.outputs, 0);
-    const u = uniformExpr(seedOf(ctx.attrs, ctx.node), positionExpr(shape));
+    const seed = seedOf(ctx.attrs, ctx.node);
+    const u = uniformExpr(seed, positionExpr(shape), drawExprs(ctx));
     const p = cast('f32', loadInput(ctx, 0, outAxes(shape.length)));
     return [mapBody(shape, cast(dtype, lt(u, p)))];
   },
   reference(inputs, attrs, ctx) {
     const { dtype, shape } = outputOf(ctx);
-    const seed = seedOf(attrs, ctx.node);
+    const [seed, draws] = [seedOf(attrs, ctx.node), drawNumbers('Bernoulli', inputs)];
     const hits = toNumbers(given(inputs, 0)).map((p, i) =>
-      uniformAt(seed, i) < Math.fround(p) ? 1 : 0,
+      uniformAt(seed, i, draws) < Math.fround(p) ? 1 : 0,
     );
     return [fromNumbers(dtype, shape, hits)];
   },
   cases: () => [
     { inputs: [uniform([4, 5], 0, 1)], attrs: { seed: 1 } },
     { note: 'as i32', inputs: [f32([3], [0, 1, 0.5])], attrs: { dtype: 6, seed: 9 } },
+    {
+      note: 'in a loop',
+      inputs: [uniform([4, 5], 0, 1), count(2)],
+      attrs: { seed: 1, loops: 1 },
+    },
   ],
 });
 
@@ -214,10 +198,11 @@ const multinomial = defineOp({
   name: 'Multinomial',
   doc: 'Classes drawn by unnormalised log-probabilities.',
   since: 22,
-  attrs: { dtype: int(6), sample_size: int(1), ...SEED },
+  attrs: { dtype: int(6), sample_size: int(1), ...DRAWS },
   infer(ctx) {
     const { dtype, shape } = inputType(ctx, 0);
     requireDType(ctx, { dtype, shape }, FLOATS);
+    checkDraws(ctx);
     if (shape.length !== 2) shapeError(ctx, `it takes [batch, classes], not [${shape.join(',')}]`);
     const wanted = dtypeFromCode(intAttr(ctx.attrs, 'dtype'));
     if (wanted !== 'i32' && wanted !== 'i64') typeError(ctx, 'it makes i32 or i64');
@@ -231,9 +216,14 @@ const multinomial = defineOp({
     // The last class takes what rounding leaves: its bound is never reached.
     const classes = at(inputType(ctx, 0).shape, 1);
     const bounds = b.op('Slice', [sums, b.ints([0]), b.ints([classes - 1]), b.ints([1])]);
-    const seed = ctx.attrs['seed'];
-    const own = typeof seed === 'number' ? { seed } : {};
-    const drawn = b.op('RandomUniform', [], { shape, ...own }, { name: ctx.node });
+    const { seed, stream, loops } = ctx.attrs;
+    const own = {
+      ...(seed === undefined ? {} : { seed }),
+      ...(stream === undefined ? {} : { stream }),
+      ...(loops === undefined ? {} : { loops }),
+    };
+    const draws = inputs.slice(1);
+    const drawn = b.op('RandomUniform', draws, { shape, ...own }, { name: ctx.node });
     const passed = b.op('LessOrEqual', [
       b.op('Unsqueeze', [bounds, b.ints([1])]),
       b.op('Unsqueeze', [drawn, b.ints([2])]),
@@ -246,14 +236,14 @@ const multinomial = defineOp({
     const [, classes = 1] = x.shape;
     const { dtype, shape } = outputOf(ctx);
     const values = toNumbers(x);
-    const seed = seedOf(attrs, ctx.node);
+    const [seed, draws] = [seedOf(attrs, ctx.node), drawNumbers('Multinomial', inputs)];
     const samples = at(shape, 1);
     const picks = Float64Array.from({ length: elementCount(shape) }, (_, i) => {
       const row = values.subarray(Math.floor(i / samples) * classes).subarray(0, classes);
       const most = Math.max(...row);
       const powers = Array.from(row, (value) => Math.exp(value - most));
       const total = powers.reduce((sum, power) => sum + power, 0);
-      let [left, pick] = [uniformAt(seed, i) * total, 0];
+      let [left, pick] = [uniformAt(seed, i, draws) * total, 0];
       while (pick < classes - 1 && left >= (powers[pick] as number))
         left -= powers[pick++] as number;
       return pick;
@@ -263,6 +253,11 @@ const multinomial = defineOp({
   cases: () => [
     { inputs: [f32([2, 3], [0, 1, -1, 2, 0, 0])], attrs: { sample_size: 7, seed: 5 } },
     { note: 'i64', inputs: [f32([1, 2], [-50, 50])], attrs: { sample_size: 3, dtype: 7, seed: 1 } },
+    {
+      note: 'in a loop',
+      inputs: [f32([2, 3], [0, 1, -1, 2, 0, 0]), count(8)],
+      attrs: { sample_size: 7, seed: 5, loops: 1 },
+    },
   ],
 });
 
@@ -295,17 +290,3 @@ export const RANDOM: readonly OpDef[] = [
     [uniform([3, 4])],
   ),
 ];
-
-/** Is an element dropped, and what stays? For Dropout in training mode. */
-export function dropExpr(
-  x: Expr,
-  ratio: Expr,
-  training: Expr,
-  seed: number,
-  shape: readonly number[],
-): { readonly value: Expr; readonly kept: Expr } {
-  const dropped = binary('and', training, lt(uniformExpr(seed, positionExpr(shape)), ratio));
-  const scaled = binary('div', widen(x), sub(1, cast(widen(x).dtype, ratio)));
-  const value = choose(dropped, 0, choose(training, scaled, widen(x)));
-  return { value: cast(x.dtype, value), kept: call('not', dropped) };
-}

@@ -6,7 +6,17 @@ import { defineOp, type OpInput } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { BOOL, FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
-import { dropExpr, seedOf, uniformAt } from '../math/random.ts';
+import {
+  checkDraws,
+  drawExprs,
+  drawNumbers,
+  DRAWS,
+  dropExpr,
+  positionExpr,
+  seedOf,
+  uniformAt,
+  uniformExpr,
+} from '../math/draws.ts';
 import { loadInput } from '../math/scalar.ts';
 import { sample } from './samples.ts';
 
@@ -27,7 +37,8 @@ export const dropout = defineOp({
   name: 'Dropout',
   doc: 'The identity in inference; drops elements at random in training mode.',
   since: 22,
-  attrs: { seed: { type: 'float' } },
+  // ONNX has whole seeds here, and floats elsewhere.
+  attrs: { ...DRAWS, seed: { type: 'int' } },
   // Before opset 12 the ratio is an attribute; it means nothing in inference.
   upgrade: (_b, { inputs, attrs }) => {
     const { ratio: _1, is_test: _2, consumed_inputs: _3, ...rest } = attrs;
@@ -45,6 +56,7 @@ export const dropout = defineOp({
         shapeError(ctx, `${what} has shape [${shape.join(',')}]; it is one value`);
       }
     }
+    checkDraws(ctx);
     const [ratio, training] = [optionalType(ctx, 1), optionalType(ctx, 2)];
     if (ratio !== undefined) requireDType(ctx, ratio, FLOATS, 'the ratio');
     if (training !== undefined) requireDType(ctx, training, BOOL, 'training_mode');
@@ -58,7 +70,8 @@ export const dropout = defineOp({
       const x = loadInput(ctx, 0, axes);
       const training = loadInput(ctx, 2, []);
       const seed = seedOf(ctx.attrs, ctx.node);
-      const { value, kept } = dropExpr(x, ratio, training, seed, shape);
+      const draw = uniformExpr(seed, positionExpr(shape), drawExprs(ctx));
+      const { value, kept } = dropExpr(x, ratio, training, draw);
       const body = mapBody(shape, value);
       return ctx.outputs.length > 1 ? [body, mapBody(shape, kept)] : [body];
     }
@@ -69,9 +82,9 @@ export const dropout = defineOp({
     const x = given(inputs, 0);
     const ratio = Math.fround(first(inputs[1], 0.5));
     if (first(inputs[2], 0) !== 0 && ratio !== 0) {
-      const seed = seedOf(attrs, ctx.node);
+      const [seed, draws] = [seedOf(attrs, ctx.node), drawNumbers('Dropout', inputs)];
       const values = toNumbers(x);
-      const kept = values.map((_, i) => (uniformAt(seed, i) < ratio ? 0 : 1));
+      const kept = values.map((_, i) => (uniformAt(seed, i, draws) < ratio ? 0 : 1));
       const out = values.map((value, i) => (kept[i] === 0 ? 0 : value / (1 - ratio)));
       const results = [fromNumbers(x.dtype, x.shape, out), fromNumbers('bool', x.shape, kept)];
       return results.slice(0, Math.max(1, ctx.outputTypes.length));
@@ -87,6 +100,12 @@ export const dropout = defineOp({
       note: 'training',
       inputs: [sample([4, 5]), fromNumbers('f32', [], [0.25]), fromNumbers('bool', [], [1])],
       attrs: { seed: 2 },
+      outputs: 2,
+    },
+    {
+      note: 'training in a loop',
+      inputs: [sample([4, 5]), null, fromNumbers('bool', [], [1]), fromNumbers('i64', [], [6])],
+      attrs: { seed: 2, loops: 1 },
       outputs: 2,
     },
     {
