@@ -22,7 +22,9 @@ import { CHAIN_CASES } from './chain-cases.ts';
 import { CONTROL_CASES } from './control-cases.ts';
 import { DETECTION_CASES } from './detection-cases.ts';
 import { ENDLESS, LOOP_CASES } from './loop-cases.ts';
+import { OPTIONAL_CASES } from './optional-cases.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
+import { SEQUENCE_CASES } from './sequence-cases.ts';
 
 const CASES: readonly BoundedCase[] = [
   ...PRODUCER_CASES,
@@ -30,6 +32,8 @@ const CASES: readonly BoundedCase[] = [
   ...DETECTION_CASES,
   ...LOOP_CASES,
   ...CONTROL_CASES,
+  ...SEQUENCE_CASES,
+  ...OPTIONAL_CASES,
 ];
 
 const TYPES = {

@@ -34,6 +34,7 @@ export type RawAttribute =
   | { readonly text: string }
   | { readonly tensor: Tensor }
   | { readonly graph: RawGraph }
+  | { readonly valueType: RawType }
   | { readonly reference: string; readonly type: keyof typeof ATTRIBUTE_TYPE };
 
 export interface RawNode {
@@ -45,8 +46,11 @@ export interface RawNode {
   readonly attrs?: Readonly<Record<string, RawAttribute>>;
 }
 
-export interface RawValue {
+export interface RawValue extends RawType {
   readonly name: string;
+}
+
+export interface RawType {
   readonly dtype?: DType;
   /** Absent: no shape at all. */
   readonly shape?: readonly (number | string | null)[];
@@ -110,10 +114,14 @@ function putGraph(w: WireWriter, graph: RawGraph): void {
   for (const value of graph.outputs) w.message(GRAPH.output, (v) => putValue(v, value));
 }
 
-function putValue(w: WireWriter, { name, dtype, shape, container, keys }: RawValue): void {
-  w.string(VALUE_INFO.name, name);
-  const tensorType = (type: WireWriter): void => {
-    type.message(TYPE.tensor, (tensor) => {
+function putValue(w: WireWriter, value: RawValue): void {
+  w.string(VALUE_INFO.name, value.name);
+  w.message(VALUE_INFO.type, (type) => putType(type, value));
+}
+
+function putType(type: WireWriter, { dtype, shape, container, keys }: RawType): void {
+  const tensorType = (inner: WireWriter): void => {
+    inner.message(TYPE.tensor, (tensor) => {
       tensor.int(TENSOR_TYPE.elemType, dtypeCode(dtype ?? 'f32'));
       if (shape === undefined) return;
       tensor.message(TENSOR_TYPE.shape, (s) => {
@@ -126,18 +134,16 @@ function putValue(w: WireWriter, { name, dtype, shape, container, keys }: RawVal
       });
     });
   };
-  w.message(VALUE_INFO.type, (type) => {
-    const mapType = (outer: WireWriter): void =>
-      outer.message(TYPE.map, (map) => {
-        map.int(MAP_TYPE.keyType, dtypeCode(keys ?? 'i64'));
-        map.message(MAP_TYPE.valueType, tensorType);
-      });
-    if (container === undefined) tensorType(type);
-    else if (container === 'map') mapType(type);
-    else if (container === 'maps') {
-      type.message(TYPE.sequence, (outer) => outer.message(ELEMENT_TYPE, mapType));
-    } else type.message(TYPE[container], (outer) => outer.message(ELEMENT_TYPE, tensorType));
-  });
+  const mapType = (outer: WireWriter): void =>
+    outer.message(TYPE.map, (map) => {
+      map.int(MAP_TYPE.keyType, dtypeCode(keys ?? 'i64'));
+      map.message(MAP_TYPE.valueType, tensorType);
+    });
+  if (container === undefined) tensorType(type);
+  else if (container === 'map') mapType(type);
+  else if (container === 'maps') {
+    type.message(TYPE.sequence, (outer) => outer.message(ELEMENT_TYPE, mapType));
+  } else type.message(TYPE[container], (outer) => outer.message(ELEMENT_TYPE, tensorType));
 }
 
 function putNode(w: WireWriter, node: RawNode): void {
@@ -150,6 +156,10 @@ function putNode(w: WireWriter, node: RawNode): void {
   }
   if (node.domain !== undefined) w.string(NODE.domain, node.domain);
 }
+
+/** AttributeProto.tp and its type, which the reader has no use for. */
+const TYPE_ATTRIBUTE = 14;
+const TYPE_PROTO = 13;
 
 function putAttribute(w: WireWriter, name: string, value: RawAttribute): void {
   w.string(ATTRIBUTE.name, name);
@@ -178,6 +188,10 @@ function putAttribute(w: WireWriter, name: string, value: RawAttribute): void {
   } else if ('graph' in value) {
     w.message(ATTRIBUTE.g, (g) => putGraph(g, value.graph));
     type = 'graph';
+  } else if ('valueType' in value) {
+    w.message(TYPE_ATTRIBUTE, (t) => putType(t, value.valueType));
+    w.int(ATTRIBUTE.type, TYPE_PROTO);
+    return;
   } else {
     w.string(ATTRIBUTE.refName, value.reference);
     type = value.type;

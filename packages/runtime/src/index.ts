@@ -16,5 +16,6 @@ export type {
   StepTime,
   Watch,
 } from './runtime/session.ts';
+export { sequenceOf } from './runtime/sequence.ts';
 export { load } from './runtime/session.ts';
 export type { Tensors } from './runtime/tensors.ts';

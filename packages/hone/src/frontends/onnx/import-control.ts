@@ -11,9 +11,9 @@ import { GraphBuilder } from '../../graph/build.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { OpBuilder } from '../../ops/builder.ts';
 import { graphsOf } from './analyze.ts';
-import { insideOf, roomCaptures } from './bounded/captures.ts';
-import { type BoundedEntity, type Entity, isTensor } from './entities.ts';
+import { type Entity, isTensor } from './entities.ts';
 import { initializersOf, lookUp, type Scope } from './import-scope.ts';
+import { mapValues, valuesOf } from './sequences/captures.ts';
 import { dtypeOf } from './tensor-elements.ts';
 import type { OnnxGraph, OnnxNode, OnnxValueInfo } from './types.ts';
 
@@ -52,21 +52,12 @@ export function importSubgraphs(
   { onPart, formals }: PartHooks = {},
 ): Subgraphs {
   const sources = graphsOf(node);
-  const captured = new Map<string, ValueId>();
-  const constants = new Map<string, ValueId>();
-  const withRoom = new Map<string, BoundedEntity>();
+  const read = new Map<string, Entity>();
   for (const free of new Set(sources.flatMap((graph) => [...freeNames(graph)]))) {
-    const id = outerValue(scope, free);
-    if (id === undefined) continue;
-    if (!isTensor(id)) {
-      if (id.kind !== 'bounded') failUndecided(node, name, `reads ${free}, ${what(id)}`);
-      withRoom.set(free, id);
-      continue;
-    }
-    if (scope.builder.graph.value(id).constant === undefined) captured.set(free, id);
-    else constants.set(free, id);
+    const entity = outerValue(scope, free);
+    if (entity !== undefined) read.set(free, entity);
   }
-  const room = roomCaptures(withRoom);
+  const { captured, constants } = capturesOf(scope, read);
   const graphs = new Map<OnnxGraph, Graph>();
   for (const source of sources) {
     const types =
@@ -88,22 +79,21 @@ export function importSubgraphs(
       const entity = own?.[i] ?? (type && builder.graph.input(info.name, type));
       if (entity !== undefined) inner.values.set(info.name, entity);
     });
-    for (const [free, id] of captured) {
-      inner.values.set(free, builder.graph.input(free, scope.builder.typeOf(id)));
-    }
     const places = new Map<ValueId, ValueId>();
-    for (const [label, id] of room) {
-      if (places.has(id)) continue;
+    for (const [id, label] of captured) {
       places.set(id, builder.graph.input(label, scope.builder.typeOf(id)));
     }
-    for (const [free, entity] of insideOf(withRoom, (id) => places.get(id) ?? id)) {
-      inner.values.set(free, entity);
-    }
-    for (const [free, id] of constants) {
-      if (inner.values.has(free)) continue;
+    for (const [id, label] of constants) {
       const { constant, type } = scope.builder.graph.value(id);
-      if (constant === undefined) continue;
-      inner.values.set(free, builder.graph.storedConstant(constant, type, free));
+      if (constant !== undefined)
+        places.set(id, builder.graph.storedConstant(constant, type, label));
+    }
+    for (const [free, entity] of read) {
+      if (inner.values.has(free)) continue;
+      inner.values.set(
+        free,
+        mapValues(entity, (id) => places.get(id) ?? id),
+      );
     }
     const given = importGraph(inner, source);
     if (onPart !== undefined) {
@@ -115,7 +105,26 @@ export function importSubgraphs(
     );
     graphs.set(source, builder.graph.finish(outputs));
   }
-  return { graphs, captures: [...captured.values(), ...new Set(room.values())] };
+  return { graphs, captures: [...captured.keys()] };
+}
+
+/** The tensors that make up values which sub-graphs read, with the names they get inside. */
+function capturesOf(
+  { builder }: Scope,
+  read: ReadonlyMap<string, Entity>,
+): {
+  readonly captured: ReadonlyMap<ValueId, string>;
+  readonly constants: ReadonlyMap<ValueId, string>;
+} {
+  const captured = new Map<ValueId, string>();
+  const constants = new Map<ValueId, string>();
+  for (const [free, entity] of read) {
+    for (const [id, label] of valuesOf(entity)) {
+      const into = builder.graph.value(id).constant === undefined ? captured : constants;
+      if (!into.has(id)) into.set(id, `${free}${label}`);
+    }
+  }
+  return { captured, constants };
 }
 
 function attributeOf(node: OnnxNode, graph: OnnxGraph): string {
@@ -123,10 +132,11 @@ function attributeOf(node: OnnxNode, graph: OnnxGraph): string {
 }
 
 function what(entity: Exclude<Entity, ValueId>): string {
-  return entity.kind === 'bounded' ? 'a tensor whose size depends on data' : `a ${entity.kind}`;
+  if (entity.kind === 'bounded') return 'a tensor whose size depends on data';
+  return `a ${entity.kind === 'stacked' ? 'sequence' : entity.kind}`;
 }
 
-/** Sequences and optionals need branches and trip counts that are known: then nothing is left of them. */
+/** What cannot be brought into tensors has to be decided while a model is imported. */
 export function failUndecided(node: OnnxNode, name: string, what: string): never {
   return fail(
     'HONE-SHAPE-002',

@@ -6,22 +6,42 @@
  * The room is found by importing the body with room for the sizes at the begin: what an iteration adds,
  * times the iterations there can be. The body with that room must add no more; sizes beyond it, which
  * only an irregular body can make, are a fault of the run.
+ *
+ * Sequences and optionals are carried as the tensors that hold them (`sequences/forms.ts`): one that the
+ * body makes longer has a row for each element there can be.
  */
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../../ops/builder.ts';
-import { isTensorEntity, numbersOf, sizedOf, type TensorEntity } from './bounded/index.ts';
+import { isTensorEntity, numbersOf, sizedOf } from './bounded/index.ts';
 import { type Int, isKnown, mostOf, unknown } from './bounded/ints.ts';
 import { type Sized, Sizing } from './bounded/sized.ts';
-import type { Entity } from './entities.ts';
-import { failUndecided, type ImportGraph, importSubgraphs } from './import-control.ts';
-import { finalName, type Scope } from './import-scope.ts';
+import { type Entity, tensorOf } from './entities.ts';
+import {
+  failUndecided,
+  type ImportGraph,
+  importSubgraphs,
+  type Subgraphs,
+} from './import-control.ts';
+import type { Scope } from './import-scope.ts';
+import {
+  decode,
+  encode,
+  type Form,
+  formOf,
+  holdsRows,
+  isSameForm,
+  joined,
+  namesOf,
+} from './sequences/forms.ts';
 import type { OnnxNode } from './types.ts';
 
 /** More iterations than this are not planned. */
 const MAX_TRIPS = 2 ** 20;
 /** Axes may turn out to change only once others do. */
 const MAX_ROUNDS = 8;
+/** Room of one value may be copied to another; what needs more rounds than this grows without end. */
+const MAX_WIDENINGS = 4;
 
 /** An axis of a carried value whose extent changes, and the room along it. */
 interface OpenAxis {
@@ -42,8 +62,20 @@ interface Loop {
   readonly scope: Scope;
   readonly node: OnnxNode;
   readonly name: string;
+  /** How what is carried is kept, value by value. */
+  readonly forms: readonly Form[];
+  /** The tensors it begins with. */
   readonly start: readonly Sized[];
   readonly importGraph: ImportGraph;
+}
+
+/** A body gives what it carries in another form than it takes it. */
+class OtherForms {
+  readonly forms: readonly Form[];
+
+  constructor(forms: readonly Form[]) {
+    this.forms = forms;
+  }
 }
 
 /** The outputs of the node; throws HONE-SHAPE-… where nothing bounds them. */
@@ -51,17 +83,51 @@ export function importGrowingLoop(
   scope: Scope,
   node: OnnxNode,
   name: string,
-  inputs: readonly (TensorEntity | null)[],
+  inputs: readonly (Entity | null)[],
   importGraph: ImportGraph,
 ): readonly Entity[] {
   const { builder } = scope;
-  const [trips, condition, ...carried] = inputs.map((input) =>
-    input === null ? null : sizedOf(builder, input),
-  );
   const ints = numbersOf(builder);
-  const [limit = Infinity] = trips == null ? [] : (ints.elements(trips.id) ?? []);
+  const sizing = new Sizing(builder, ints, name, 'Loop');
+  const [trips, condition, ...carried] = inputs;
+  const ends = [trips, condition].map((entity) =>
+    entity == null ? null : tensorOf(entity, `node ${name} (Loop)`),
+  );
+  const [limit = Infinity] = ends[0] == null ? [] : (ints.elements(ends[0]) ?? []);
   const most = Math.max(0, mostOf(limit));
-  if (most > MAX_TRIPS) {
+  const values = carried.map(
+    (value) => value ?? failUndecided(node, name, 'carries a value that is absent'),
+  );
+  let forms = values.map((value) => withRow(formOf(builder, value)));
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const start = values.flatMap((value, k) => encode(sizing, at(forms, k), value, true));
+    const loop: Loop = { scope, node, name, forms, start, importGraph };
+    try {
+      const { axes, body } = planned(loop, most);
+      return loopNode(loop, [ends[0] ?? null, ends[1] ?? null], body, axes, most);
+    } catch (error) {
+      if (!(error instanceof OtherForms)) throw error;
+      forms = error.forms.map(withRow);
+    }
+  }
+  return failUndecided(node, name, 'carries a sequence that is another in every iteration');
+}
+
+/** A sequence of no element has no room to see how much is added: it gets a row. */
+function withRow(form: Form): Form {
+  return form.kind === 'stacked' ? { ...form, rows: Math.max(1, form.rows) } : form;
+}
+
+/** The axes that change with room for all iterations, and the body for that. */
+function planned(
+  loop: Loop,
+  most: number,
+): { readonly axes: readonly OpenAxis[]; readonly body: Body } {
+  const { name } = loop;
+  const first = stableAxes(loop);
+  const stacked = first.body.rows.length;
+  const growth = first.axes.map((axis) => Math.max(0, reached(first.body, axis) - axis.bound));
+  if (most > MAX_TRIPS && (stacked > 0 || growth.some((more) => more > 0))) {
     fail(
       'HONE-SHAPE-002',
       `node ${name} (Loop): what it carries changes its size, and nothing bounds how often`,
@@ -69,22 +135,26 @@ export function importGrowingLoop(
       'give the loop a maximum number of iterations, as a constant or clipped (Min, Clip)',
     );
   }
-  const start = carried.map(
-    (value) => value ?? failUndecided(node, name, 'carries a value that is absent'),
-  );
-  const loop: Loop = { scope, node, name, start, importGraph };
-  const first = stableAxes(loop);
-  const growth = first.axes.map((axis) => Math.max(0, reached(first.body, axis) - axis.bound));
-  const axes = first.axes.map((axis, i) => ({
-    ...axis,
-    bound: axis.bound + most * at(growth, i),
-  }));
-  const body = bodyWith(loop, axes);
-  axes.forEach((axis, i) => {
-    if (reached(body, axis) > axis.bound + at(growth, i)) failIrregular(name, axis);
+  let axes = first.axes.map((axis, i) => {
+    const more = at(growth, i);
+    return { ...axis, bound: axis.bound + (more === 0 ? 0 : most * more) };
   });
-  if (newAxes(body, start, axes).length > 0) failIrregular(name, at(axes, 0));
-  return loopNode(loop, [trips?.id ?? null, condition?.id ?? null], body, axes, most);
+  // Room of one value may be room of another: what holds copies of a value that grows is seen to only now.
+  for (let round = 0; round < MAX_WIDENINGS; round++) {
+    const body = bodyWith(loop, axes);
+    const more = newAxes(body, loop, axes).map((axis) => ({
+      ...axis,
+      bound: reached(body, axis),
+    }));
+    const least = axes.map((axis, i) => reached(body, axis) - (growth[i] ?? 0));
+    if (more.length === 0 && axes.every(({ bound }, i) => bound >= at(least, i)))
+      return { axes, body };
+    axes = [
+      ...axes.map((axis, i) => ({ ...axis, bound: Math.max(axis.bound, at(least, i)) })),
+      ...more,
+    ];
+  }
+  return failIrregular(name, at(axes, 0));
 }
 
 /** Where an iteration ends up, at most, that began with all the room there is. */
@@ -94,12 +164,15 @@ function reached({ carried }: Body, { value, axis }: OpenAxis): number {
 
 /** The axes that change, with room for how they begin. */
 function stableAxes(loop: Loop): { readonly axes: readonly OpenAxis[]; readonly body: Body } {
+  const rows = loop.forms.flatMap(holdsRows);
   let axes: readonly OpenAxis[] = loop.start.flatMap(({ sizes }, value) =>
-    sizes.flatMap((size, axis) => (isKnown(size) ? [] : [{ value, axis, bound: size.max }])),
+    sizes.flatMap((size, axis) =>
+      isKnown(size) || (axis > 0 && at(rows, value)) ? [] : [{ value, axis, bound: size.max }],
+    ),
   );
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const body = bodyWith(loop, axes);
-    const more = newAxes(body, loop.start, axes);
+    const more = newAxes(body, loop, axes);
     if (more.length === 0) return { axes, body };
     axes = [...axes, ...more];
   }
@@ -109,14 +182,17 @@ function stableAxes(loop: Loop): { readonly axes: readonly OpenAxis[]; readonly 
 /** Axes taken as fixed that an iteration changes. */
 function newAxes(
   { carried }: Body,
-  start: readonly Sized[],
+  { start, forms }: Loop,
   axes: readonly OpenAxis[],
 ): readonly OpenAxis[] {
+  const rows = forms.flatMap(holdsRows);
   return start.flatMap(({ sizes }, value) =>
     sizes.flatMap((size, axis) => {
       if (axes.some((open) => open.value === value && open.axis === axis)) return [];
-      const after = at(carried, value).sizes[axis];
-      return after === size ? [] : [{ value, axis, bound: mostOf(size) }];
+      const after = at(at(carried, value).sizes, axis);
+      const isRoom = axis > 0 && at(rows, value);
+      if (isRoom ? mostOf(after) === mostOf(size) : after === size) return [];
+      return [{ value, axis, bound: mostOf(size) }];
     }),
   );
 }
@@ -132,7 +208,7 @@ function failIrregular(name: string, { value, axis }: OpenAxis): never {
 
 /** The body imported for carried values with this room. */
 function bodyWith(
-  { scope, node, name, start, importGraph }: Loop,
+  { scope, node, name, forms, start, importGraph }: Loop,
   axes: readonly OpenAxis[],
 ): Body {
   // A body that is imported again is to have the names it had.
@@ -153,35 +229,54 @@ function bodyWith(
         bound,
       ),
     );
-    const values = tensors.map((id, k): Entity => {
+    const values = tensors.map((id, k): Sized => {
       const own = builder.typeOf(id).shape.map((extent, axis): Int => {
         const open = axes.findIndex((item) => item.value === k && item.axis === axis);
         return open < 0 ? extent : at(sizes, open);
       });
-      return own.every(isKnown) ? id : { kind: 'bounded', id, sizes: own };
+      return { id, sizes: own };
     });
-    return [count, goOn, ...values];
+    return [count, goOn, ...forms.map((form) => decode(form, values))];
+  };
+  const restore = (): void => {
+    scope.state.nodeNames.clear();
+    for (const taken of names) scope.state.nodeNames.add(taken);
   };
   let body: Omit<Body, 'captures'> | undefined;
-  const { captures } = importSubgraphs(scope, node, name, [], importGraph, {
-    formals,
-    onPart: ({ builder, outputs }) => {
-      const tensors = outputs.map((entity) =>
-        isTensorEntity(entity)
-          ? sizedOf(builder, entity)
-          : failUndecided(node, name, `gives a ${entity.kind}`),
-      );
-      const [again, ...rest] = tensors;
-      if (again === undefined || rest.length < start.length)
-        failUndecided(node, name, 'gives fewer values than it carries');
-      const rows = rest.slice(start.length);
-      if (!rows.every(({ sizes }) => sizes.every(isKnown)))
-        failUndecided(node, name, 'stacks a tensor whose size depends on data');
-      body = { builder, again: again.id, carried: rest.slice(0, start.length), rows };
-    },
-  });
-  scope.state.nodeNames.clear();
-  for (const taken of names) scope.state.nodeNames.add(taken);
+  const read = (): Subgraphs =>
+    importSubgraphs(scope, node, name, [], importGraph, {
+      formals,
+      onPart: ({ builder, outputs }) => {
+        const [again, ...rest] = outputs;
+        if (again === undefined || rest.length < forms.length)
+          failUndecided(node, name, 'gives fewer values than it carries');
+        const met = forms.map((form, k) => {
+          const made = joined(form, formOf(builder, at(rest, k)));
+          return (
+            made ?? failUndecided(node, name, `makes another kind of value ${k} of what it carries`)
+          );
+        });
+        if (!met.every((form, k) => isSameForm(form, at(forms, k)))) throw new OtherForms(met);
+        const inside = new Sizing(builder, numbersOf(builder), name, 'Loop');
+        const carried = forms.flatMap((form, k) => encode(inside, form, at(rest, k), true));
+        const rows = rest
+          .slice(forms.length)
+          .map((entity) =>
+            isTensorEntity(entity)
+              ? sizedOf(builder, entity)
+              : failUndecided(node, name, `stacks a ${entity.kind}`),
+          );
+        if (!rows.every(({ sizes }) => sizes.every(isKnown)))
+          failUndecided(node, name, 'stacks a tensor whose size depends on data');
+        body = { builder, again: tensorOf(again, `node ${name} (Loop)`), carried, rows };
+      },
+    });
+  let captures: readonly ValueId[];
+  try {
+    ({ captures } = read());
+  } finally {
+    restore();
+  }
   return { ...(body ?? failUndecided(node, name, 'is missing')), captures };
 }
 
@@ -194,7 +289,7 @@ function roomOf({ sizes }: Sized, value: number, axes: readonly OpenAxis[]): rea
 }
 
 function loopNode(
-  { scope, node, name, start }: Loop,
+  { scope, node, name, forms, start }: Loop,
   [trips, condition]: readonly [ValueId | null, ValueId | null],
   body: Body,
   axes: readonly OpenAxis[],
@@ -217,19 +312,16 @@ function loopNode(
   const bound = rows.length > 0 ? { bound: most } : {};
   const attrs = { body: graph, captures: body.captures.length, ...bound };
   const count = begins.length + extents.length + rows.length;
-  const outputNames = node.outputs
-    .slice(0, begins.length)
-    .map((output) => (output === '' ? undefined : finalName(scope, output)));
+  const outputNames = forms.flatMap((form, k) => namesOf(form, node.outputs[k] ?? '', scope));
   const options = { name, outputs: count + (rows.length > 0 ? 1 : 0), outputNames };
   const made = builder.ops('Loop', inputs, attrs, options);
-  const carried = start.map(({ sizes: own }, k): Entity => {
+  const carried = start.map(({ sizes: own }, k): Sized => {
     const after = own.map((size, axis): Int => {
       const open = axes.findIndex((item) => item.value === k && item.axis === axis);
       if (open < 0) return size;
       return unknown(at(made, begins.length + open), 0, at(axes, open).bound);
     });
-    const id = at(made, k);
-    return after.every(isKnown) ? id : { kind: 'bounded', id, sizes: after };
+    return { id: at(made, k), sizes: after };
   });
   const stacked = rows.map((_, k): Entity => {
     const id = at(made, begins.length + extents.length + k);
@@ -237,7 +329,7 @@ function loopNode(
     const number = unknown(at(made, count), 0, most);
     return isKnown(number) ? id : { kind: 'bounded', id, sizes: [number, ...rest] };
   });
-  return [...carried, ...stacked];
+  return [...forms.map((form) => decode(form, carried)), ...stacked];
 }
 
 /** A carried value in its room: longer, or cut where interval analysis left more. */

@@ -7,7 +7,7 @@ import { at, fail } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
-import { type Entity, isTensor, sequenceOf, tensorOf } from './entities.ts';
+import { type Entity, isTensor, tensorOf } from './entities.ts';
 import type { ImportGraph } from './import-control.ts';
 import { initializersOf, type Scope } from './import-scope.ts';
 import type { OnnxGraph, OnnxNode } from './types.ts';
@@ -61,38 +61,7 @@ export function unrollLoop(
   return [...state, ...collected.map((list) => stacked(scope, list, name))];
 }
 
-/** SequenceMap: the body once for every position of its first input. */
-export function mapSequence(
-  scope: Scope,
-  node: OnnxNode,
-  name: string,
-  inputs: readonly (Entity | null)[],
-  importGraph: ImportGraph,
-): readonly Entity[] {
-  const body = bodyOf(node, name);
-  const given = inputs.map((entity) => entity ?? missing(name));
-  const lists = given.flatMap((entity) =>
-    !isTensor(entity) && entity.kind === 'sequence' ? [entity.items.length] : [],
-  );
-  const [length] = lists;
-  if (length === undefined || lists.some((other) => other !== length)) {
-    fail(
-      'HONE-ONNX-016',
-      `node ${name} (SequenceMap): it needs sequences of one length; they have ${lists.join(', ')}`,
-      name,
-      'the model is not valid ONNX, or shapes for sequences were given that do not fit',
-    );
-  }
-  const rows = Array.from({ length }, (_, i) => {
-    const formal = given.map((entity) =>
-      !isTensor(entity) && entity.kind === 'sequence' ? at(entity.items, i) : entity,
-    );
-    return inlineBody(scope, body, `${name}/${i}`, i, formal, importGraph);
-  });
-  return body.outputs.map((_, k) => sequenceOf(rows.map((row) => at(row, k))));
-}
-
-function bodyOf(node: OnnxNode, name: string): OnnxGraph {
+export function bodyOf(node: OnnxNode, name: string): OnnxGraph {
   const body = node.attributes.find((attribute) => attribute.name === 'body');
   if (body?.kind === 'graph') return body.value;
   return fail(
@@ -103,7 +72,7 @@ function bodyOf(node: OnnxNode, name: string): OnnxGraph {
   );
 }
 
-function missing(name: string): never {
+export function missing(name: string): never {
   return fail(
     'HONE-ONNX-016',
     `node ${name}: an input is missing`,
@@ -112,7 +81,8 @@ function missing(name: string): never {
   );
 }
 
-function inlineBody(
+/** The outputs of a body whose inputs are these values. */
+export function inlineBody(
   scope: Scope,
   body: OnnxGraph,
   prefix: string,

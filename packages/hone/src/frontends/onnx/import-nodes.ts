@@ -27,10 +27,10 @@ import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
 import { importChoice } from './import-choice.ts';
 import { importGrowing, importLoop } from './import-runtime-loop.ts';
 import { importSubgraphs } from './import-control.ts';
-import { mapSequence, unrollLoop } from './import-loop.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
 import { importMapOp } from './import-maps.ts';
 import { importBatchedScan, isBatchedScan } from './import-scan.ts';
+import { mapSequence } from './import-sequence-map.ts';
 import { importSequenceOp } from './import-sequences.ts';
 import { importSpecial, isBypassed } from './import-special.ts';
 import { isMapOp } from './map-ops.ts';
@@ -157,12 +157,12 @@ function importContainers(
   name: string,
   entities: readonly (Entity | null)[],
   attributes: readonly OnnxAttribute[],
-): readonly Entity[] | undefined {
+): readonly (Entity | undefined)[] | undefined {
   if (node.op === 'SequenceMap') return mapSequence(scope, node, name, entities, importGraph);
   if (SEQUENCE_OPS.has(node.op)) return importSequenceOp(scope, node, name, entities, attributes);
   if (entities.every((entity) => entity === null || isTensorEntity(entity))) return undefined;
   if (node.op === 'Identity') return entities.flatMap((entity) => entity ?? []);
-  if (node.op === 'Loop') return unrollLoop(scope, node, name, entities, importGraph);
+  if (node.op === 'Loop') return importGrowing(scope, node, name, entities, importGraph);
   return undefined;
 }
 

@@ -3,7 +3,6 @@ import { HoneError } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
 import { graphsOf } from './analyze.ts';
-import type { TensorEntity } from './bounded/index.ts';
 import { type Entity, isTensor } from './entities.ts';
 import type { ImportGraph } from './import-control.ts';
 import { importGrowingLoop } from './import-growing-loop.ts';
@@ -39,7 +38,7 @@ export function importGrowing(
   scope: Scope,
   node: OnnxNode,
   name: string,
-  inputs: readonly (TensorEntity | null)[],
+  inputs: readonly (Entity | null)[],
   importGraph: ImportGraph,
   cause?: HoneError,
 ): readonly (Entity | undefined)[] {

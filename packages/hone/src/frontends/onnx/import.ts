@@ -14,12 +14,14 @@ import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.t
 import { collectOperators, functionTable } from './analyze.ts';
 import type { InputPlan } from './bind-containers.ts';
 import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
-import { isTensorEntity, sizedOf } from './bounded/index.ts';
+import { isTensorEntity, numbersOf } from './bounded/index.ts';
 import { type Int, isKnown } from './bounded/ints.ts';
-import { type Entity, flatten, isTensor, sequenceOf } from './entities.ts';
+import { Sizing } from './bounded/sized.ts';
+import { type Entity, isTensor, sequenceOf } from './entities.ts';
 import { newFoldBudget } from './fold.ts';
 import { importNodes, throughBypassed } from './import-nodes.ts';
 import { initializersOf, resolve, type Scope } from './import-scope.ts';
+import { outsideOf } from './sequences/outside.ts';
 import { failUnsupported } from './unsupported.ts';
 import type { OnnxGraph, OnnxModel } from './types.ts';
 
@@ -159,17 +161,19 @@ interface NamedOutput {
 /** The tensors of an output, each under its name. */
 function namedOutputs(scope: Scope, name: string): readonly NamedOutput[] {
   const entity = resolve(scope, name, `the list of outputs`);
-  const parts = flatten(entity, name);
+  const sizing = new Sizing(scope.builder, numbersOf(scope.builder), name, 'output');
+  const parts = outsideOf(sizing, entity, name);
   if (!isTensorEntity(entity)) {
     const list = parts.length === 0 ? 'nothing' : parts.map((part) => part.name).join(', ');
+    const kind = entity.kind === 'stacked' ? 'sequence whose length depends on data' : entity.kind;
     scope.state.notes.push(
       entity.kind === 'map'
         ? `output ${name} is a list of maps: it is given as their values, one column for each key`
-        : `output ${name} is a ${entity.kind}: it is given as ${list}`,
+        : `output ${name} is ${kind === 'optional' ? 'an' : 'a'} ${kind}: it is given as ${list}`,
     );
   }
   return parts.map((part) => {
-    const { id, sizes } = sizedOf(scope.builder, part.entity);
+    const { id, sizes } = part.tensor;
     if (!sizes.every(isKnown)) {
       const shape = sizes.map((size) => (isKnown(size) ? size : `≤${size.max}`)).join(',');
       scope.state.notes.push(
