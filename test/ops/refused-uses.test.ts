@@ -20,6 +20,33 @@ interface Use {
 
 const TRAINING = 'ai.onnx.preview.training';
 const USES: readonly Use[] = [
+  {
+    op: 'ArrayFeatureExtractor',
+    domain: 'ai.onnx.ml',
+    types: [
+      ['f32', []],
+      ['i64', [1]],
+    ],
+  },
+  {
+    // Its only node leads to itself where the answer is yes.
+    op: 'TreeEnsemble',
+    domain: 'ai.onnx.ml',
+    types: [['f32', [1, 1]]],
+    attrs: {
+      n_targets: 1,
+      nodes_featureids: [0],
+      nodes_modes: fromNumbers('u8', [1], [0]),
+      nodes_splits: fromNumbers('f32', [1], [0.5]),
+      nodes_truenodeids: [0],
+      nodes_falsenodeids: [0],
+      nodes_trueleafs: [0],
+      nodes_falseleafs: [1],
+      tree_roots: [0],
+      leaf_targetids: [0],
+      leaf_weights: fromNumbers('f32', [1], [1]),
+    },
+  },
   { op: 'GlobalLpPool', types: [['f32', [1, 1, 1]]], attrs: { p: 0 } },
   { op: 'LpPool', types: [['f32', [1, 1, 1]]], attrs: { p: -1, kernel_shape: [1] } },
   {

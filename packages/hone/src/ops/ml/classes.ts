@@ -97,6 +97,11 @@ export function labelNodes(b: OpBuilder, position: ValueId, labels: Tensor): Val
   return b.op('LabelEncoder', [position], attrs, { domain: ML });
 }
 
+/** As ArgMax: the first of equals; what is no number is never larger. */
+export function firstLargest(row: readonly number[]): number {
+  return row.reduce((best, value, i) => (value > at(row, best) ? i : best), 0);
+}
+
 export function classify(
   rows: readonly (readonly number[])[],
   kind: PostTransform,
@@ -105,7 +110,7 @@ export function classify(
   chosen: readonly (readonly number[])[] = rows,
 ): readonly Tensor[] {
   const positions = chosen.map((row) => {
-    if (mode === EACH) return row.indexOf(Math.max(...row));
+    if (mode === EACH) return firstLargest(row);
     return at(row, 0) > mode.above ? 1 : 0;
   });
   const scores = rows.map((row) => {

@@ -41,13 +41,14 @@ export const arrayFeatureExtractor = defineOp({
     const { dtype, shape } = inputType(ctx, 0);
     const positions = inputType(ctx, 1);
     requireDType(ctx, positions, ['i64'], 'the positions');
+    if (shape.length === 0) shapeError(ctx, 'a scalar has no positions');
     const count = elementCount(positions.shape);
     return [{ dtype, shape: shape.length <= 1 ? [1, count] : [...shape.slice(0, -1), count] }];
   },
   decompose: (b, inputs, ctx) => {
     const { shape } = inputType(ctx, 0);
     const flat = b.op('Reshape', [at(inputs, 1), b.ints([-1])]);
-    const picked = b.op('Gather', [at(inputs, 0), flat], { axis: Math.max(0, shape.length - 1) });
+    const picked = b.op('Gather', [at(inputs, 0), flat], { axis: shape.length - 1 });
     return [b.reshape(picked, at(ctx.outputs, 0).shape)];
   },
   reference: (inputs, _, ctx) => {

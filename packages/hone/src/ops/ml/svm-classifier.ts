@@ -11,9 +11,9 @@ import type { OpBuilder } from '../builder.ts';
 import { shapeError, text } from '../checks.ts';
 import { type CompositeOp, defineOp, type InferContext } from '../define-op.ts';
 import { given } from '../math/loops.ts';
-import { uniform } from '../math/samples.ts';
+import { f32, uniform } from '../math/samples.ts';
 import { floats, ML, numbersOf, numericInput, rowsOf } from './attributes.ts';
-import { LABEL_ATTRS, labelNodes, labelsOf, pickLabels } from './classes.ts';
+import { firstLargest, LABEL_ATTRS, labelNodes, labelsOf, pickLabels } from './classes.ts';
 import { couple, COUPLING } from './pairwise-coupling.ts';
 import {
   logistic,
@@ -223,7 +223,7 @@ export const svmClassifier: CompositeOp = defineOp({
         votes[winner] = at(votes, winner) + 1;
       });
       const by = machine.supports === undefined ? sums : votes;
-      positions.push(by.indexOf(Math.max(...by)));
+      positions.push(firstLargest(by));
       if (probability === undefined) {
         if (width(machine) === sums.length) return transformRow(kind, sums);
         return bothScores(kind, at(sums, 0));
@@ -242,6 +242,12 @@ export const svmClassifier: CompositeOp = defineOp({
       note: 'linear',
       inputs: [uniform([3, 2])],
       attrs: { classlabels_ints: [0, 1, 2], coefficients: [1, -1, 0.5, 2, -2, 1], rho: [0.25] },
+      outputs: 2,
+    },
+    {
+      note: 'not a number',
+      inputs: [f32([1, 2], [Number.NaN, 1])],
+      attrs: { classlabels_ints: [4, 5], coefficients: [1, -1, 0.5, 2], rho: [0.25] },
       outputs: 2,
     },
     {

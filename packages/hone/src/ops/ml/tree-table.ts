@@ -55,6 +55,8 @@ interface Draft {
   readonly leaf: number[];
   readonly leaves: number[][];
   readonly votes: boolean[][];
+  /** Nodes that are leaves. */
+  readonly ends: Set<number>;
 }
 
 function newDraft(): Draft {
@@ -68,6 +70,7 @@ function newDraft(): Draft {
     leaf: [],
     leaves: [],
     votes: [],
+    ends: new Set(),
   };
 }
 
@@ -90,7 +93,9 @@ function addLeaf(draft: Draft, values: number[], votes: boolean[]): number {
   draft.leaves.push(values);
   draft.votes.push(votes);
   const leaf = draft.leaves.length - 1;
-  return addNode(draft, { feature: 0, threshold: 0, mode: 0, missingYes: false, leaf });
+  const node = addNode(draft, { feature: 0, threshold: 0, mode: 0, missingYes: false, leaf });
+  draft.ends.add(node);
+  return node;
 }
 
 /** Checks what indexing relies on and measures the depth; loops among nodes are refused. */
@@ -100,7 +105,9 @@ function finish(ctx: Node, draft: Draft, roots: readonly number[], features: num
   if (roots.length === 0 || draft.leaves.length === 0) bad(ctx, 'it has no trees');
   let depth = 0;
   let level: readonly number[] = roots;
-  const isInner = (i: number): boolean => at(draft.yes, i) !== i;
+  const { ends, ...table } = draft;
+  // By name: a node that leads to itself is a circle and no leaf.
+  const isInner = (i: number): boolean => !ends.has(i);
   while (level.some(isInner)) {
     depth++;
     if (depth > draft.feature.length) bad(ctx, 'its nodes form a circle');
@@ -108,7 +115,7 @@ function finish(ctx: Node, draft: Draft, roots: readonly number[], features: num
   }
   // With a single target every leaf says something of it, 0 where it has no weight.
   const votes = at(draft.votes, 0).length === 1 ? draft.votes.map(() => [true]) : draft.votes;
-  return { ...draft, votes, roots, depth };
+  return { ...table, votes, roots, depth };
 }
 
 /** The attributes of TreeEnsemble (ai.onnx.ml 5). */

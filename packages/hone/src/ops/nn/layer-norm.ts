@@ -27,6 +27,7 @@ import {
 import { broadcastLoad } from '../lower.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { broadcastOffsets, given } from '../math/loops.ts';
+import { f32 } from '../math/samples.ts';
 import { add, computeType, div, mul, sub } from '../math/scalar.ts';
 import { eachGroup, foldAxes, moments, momentsOf } from './normalize.ts';
 import { sample } from './samples.ts';
@@ -142,9 +143,8 @@ function layerNormReference(
     (i) => i >= from,
     (positions) => {
       const found = momentsOf(values, positions);
-      // Without centring the spread is the mean square, variance + mean².
       const mean = def.centred ? found.mean : 0;
-      const spread = def.centred ? found.variance : found.variance + found.mean ** 2;
+      const spread = def.centred ? found.variance : found.meanSquare;
       const inverse = 1 / Math.sqrt(spread + epsilon);
       means.push(mean);
       inverses.push(inverse);
@@ -191,6 +191,15 @@ function layerNormCases(def: LayerNorm): readonly TestCase[] {
       inputs: [sample([2, 3, 4]), sample([4], 2), ...bias([4])],
       outputs: 1 + def.statistics.length,
     },
+    // A mean square that is infinite takes finite elements to 0.
+    ...(def.centred
+      ? []
+      : [
+          {
+            note: 'infinite',
+            inputs: [f32([1, 3], [1, -Number.POSITIVE_INFINITY, 2]), sample([3], 2)],
+          },
+        ]),
   ];
 }
 

@@ -81,15 +81,19 @@ export function eachGroup(
   });
 }
 
-/** Mean and variance of some elements, as doubles. */
+/** Mean, variance and mean square of some elements, as doubles. */
 export function momentsOf(
   values: Float64Array,
   positions: readonly number[],
-): { readonly mean: number; readonly variance: number } {
+): { readonly mean: number; readonly variance: number; readonly meanSquare: number } {
   let sum = 0;
-  for (const p of positions) sum += values[p] as number;
+  let plain = 0;
+  for (const p of positions) {
+    sum += values[p] as number;
+    plain += (values[p] as number) ** 2;
+  }
   const mean = sum / positions.length;
   let squares = 0;
   for (const p of positions) squares += ((values[p] as number) - mean) ** 2;
-  return { mean, variance: squares / positions.length };
+  return { mean, variance: squares / positions.length, meanSquare: plain / positions.length };
 }

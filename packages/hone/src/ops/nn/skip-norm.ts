@@ -103,7 +103,7 @@ function skipNorm({ name, doc, centred }: SkipNorm): CompositeOp {
         (positions) => {
           const found = momentsOf(sum, positions);
           const mean = centred ? found.mean : 0;
-          const spread = centred ? found.variance : found.variance + found.mean ** 2;
+          const spread = centred ? found.variance : found.meanSquare;
           const inverse = 1 / Math.sqrt(spread + intAttr(attrs, 'epsilon'));
           means.push(centred ? mean : inverse);
           inverses.push(inverse);
