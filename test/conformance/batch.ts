@@ -7,14 +7,13 @@ import { type CompiledGraph, type CompileOptions, compileGraph } from 'hone/comp
 import { programTable } from 'hone/backends/c/program-table';
 import type { OnnxModel } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
-import type { Tolerance } from 'hone/ops/define-op';
 import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { bytesOf, type Tensor } from 'hone-runtime/base/tensor';
 import { type MergedLibrary, mergedLibrary } from '../support/merged-library.ts';
 import { difference } from './difference.ts';
 import { distributionDifference } from './distribution.ts';
-import { type LoadedTest, loadTest, openTest, operatorOf } from './load-test.ts';
+import { asExpected, type LoadedTest, loadTest, openTest, operatorOf } from './load-test.ts';
 import { isRandom } from './suite.ts';
 import type { BatchMessage, BatchRequest, Outcome, Path } from './types.ts';
 
@@ -104,12 +103,9 @@ function kernelsAlone(item: Opened | Compiled, outcome: Outcome): Outcome {
   return { status: 'refused', code: 'routine', reason: what };
 }
 
-function judged(
-  test: string,
-  got: readonly Tensor[],
-  expected: readonly Tensor[],
-  tolerance: Tolerance,
-): Outcome {
+function judged(test: string, all: readonly Tensor[], loaded: LoadedTest): Outcome {
+  const { expected, tolerance } = loaded;
+  const got = asExpected(loaded, all);
   if (!isRandom(test)) return failed(difference(got, expected, tolerance));
   const reason = distributionDifference(got, expected);
   return reason === undefined ? { status: 'random' } : { status: 'fail', reason };
@@ -119,9 +115,9 @@ function failed(reason: string | undefined): Outcome {
   return reason === undefined ? { status: 'pass' } : { status: 'fail', reason };
 }
 
-function interpreted({ test, loaded: { graph, inputs, expected, tolerance } }: Opened): Outcome {
+function interpreted({ test, loaded }: Opened): Outcome {
   try {
-    return judged(test, interpret(graph, inputs), expected, tolerance);
+    return judged(test, interpret(loaded.graph, loaded.inputs), loaded);
   } catch (error) {
     return outcomeOf(error);
   }
@@ -204,7 +200,7 @@ function compare(items: readonly Compiled[], library: MergedLibrary): readonly O
     for (const { options, results } of runs) {
       const result = results[g];
       const wrong =
-        judged(test, result?.outputs ?? [], loaded.expected, loaded.tolerance).reason ??
+        judged(test, result?.outputs ?? [], loaded).reason ??
         result?.damage ??
         (sameBytes(result?.outputs ?? [], first?.results[g]?.outputs ?? [])
           ? undefined

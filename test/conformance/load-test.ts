@@ -15,9 +15,11 @@ import {
   openOnnx,
   readValueProto,
 } from 'hone/frontends/onnx/index';
+import type { OnnxType, OnnxValueInfo } from 'hone/frontends/onnx/types';
 import type { Graph } from 'hone/graph/types';
 import { valueById } from 'hone/graph/walk';
 import type { Tolerance } from 'hone/ops/define-op';
+import { sequenceOf } from 'hone-runtime';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
 import { LOOSE } from './suite.ts';
@@ -31,6 +33,8 @@ export interface LoadedTest {
   /** Inputs were bound and none is left. */
   readonly isFolded: boolean;
   readonly tolerance: Tolerance;
+  /** The model's own outputs: sequences among them may be rows of one tensor. */
+  readonly outputs: readonly OnnxValueInfo[];
 }
 
 const NOT_ENOUGH = {
@@ -91,7 +95,29 @@ export function loadTest(
     return tensor;
   });
   const isFolded = bound.length > 0 && inputs.length === 0;
-  return { graph, inputs, expected, bound, isFolded, tolerance: toleranceOf(folder) };
+  const { outputs } = model.graph;
+  return { graph, inputs, expected, bound, isFolded, tolerance: toleranceOf(folder), outputs };
+}
+
+/** What a run gives as the suite has it: every tensor of a sequence, and of an optional its value. */
+export function asExpected(
+  { graph, outputs }: LoadedTest,
+  got: readonly Tensor[],
+): readonly Tensor[] {
+  const named = Object.fromEntries(
+    got.map((tensor, i) => [valueById(graph, graph.outputs[i] ?? -1).name, tensor] as const),
+  );
+  const valuesOf = (name: string, type: OnnxType): readonly Tensor[] => {
+    if (type.kind === 'sequence') return sequenceOf(named, name);
+    if (type.kind === 'optional') {
+      const isPresent = named[`${name}.present`]?.data[0] !== 0;
+      return isPresent ? valuesOf(name, type.element) : [];
+    }
+    const tensor = named[name];
+    return tensor === undefined ? [] : [tensor];
+  };
+  const isPlain = outputs.every(({ type }) => type.kind !== 'sequence' && type.kind !== 'optional');
+  return isPlain ? got : outputs.flatMap(({ name, type }) => valuesOf(name, type));
 }
 
 /** The tensors of a value by the names the importer gives them; notes sequences without any. */
