@@ -133,7 +133,10 @@ export const cropAndResize: CompositeOp = defineOp({
     const [count, channels, rows, columns] = shape as [number, number, number, number];
     const [, , height, width] = x.shape as [number, number, number, number];
     const [values, boxes] = [toNumbers(x), toNumbers(rois)];
-    const images = toNumbers(batches).map((n) => checkedIndex(ctx.node, n, at(x.shape, 0)));
+    const isEmpty = elementCount(shape) === 0;
+    const images = toNumbers(batches).map((n) =>
+      isEmpty ? 0 : checkedIndex(ctx.node, n, at(x.shape, 0)),
+    );
     const isNearest = textAttr(attrs, 'mode') === 'nearest';
     const out: number[] = [];
     const place = (r: number, side: 0 | 1, extent: number, step: number, steps: number): number => {

@@ -56,7 +56,10 @@ export const arrayFeatureExtractor = defineOp({
     const positions = toNumbers(given(inputs, 1));
     const width = x.shape.at(-1) ?? 1;
     const count = positions.length;
-    const columns = Array.from(positions, (at_) => checkedIndex(ctx.node, at_, width));
+    const isEmpty = elementCount(outputOf(ctx).shape) === 0;
+    const columns = isEmpty
+      ? []
+      : Array.from(positions, (at_) => checkedIndex(ctx.node, at_, width));
     return [
       collect(outputOf(ctx), (i) => {
         const row = Math.floor(i / count);

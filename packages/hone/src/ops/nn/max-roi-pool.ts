@@ -130,7 +130,8 @@ export const maxRoiPool: CompositeOp = defineOp({
       const [from, to] = [cell * size, (cell + 1) * size].map(Math.fround) as [number, number];
       return [limit(Math.floor(from)), limit(Math.ceil(to))];
     };
-    const chosen = Array.from({ length: at(shape, 0) }, (_, r) =>
+    const regions = elementCount(shape) === 0 ? 0 : at(shape, 0);
+    const chosen = Array.from({ length: regions }, (_, r) =>
       checkedIndex(ctx.node, Math.trunc(boxes[r * 5] as number), images),
     );
     const out = Array.from({ length: elementCount(shape) }, (_, i) => {

@@ -60,7 +60,12 @@ function region(
 }
 
 /** One sample of doubles as RoiAlign takes it, as its four weighted pixels. */
-function weighted(image: Float64Array, size: ImageSize, y: number, x: number): readonly number[] {
+function weighted(
+  plane: () => Float64Array,
+  size: ImageSize,
+  y: number,
+  x: number,
+): readonly number[] {
   if (y < -1 || y > size.height || x < -1 || x > size.width) return [0, 0, 0, 0];
   const along = (position: number, extent: number): readonly [number, number, number] => {
     const low = Math.min(Math.floor(Math.max(position, 0)), extent - 1);
@@ -69,6 +74,7 @@ function weighted(image: Float64Array, size: ImageSize, y: number, x: number): r
   };
   const [top, bottom, down] = along(y, size.height);
   const [left, right, over] = along(x, size.width);
+  const image = plane();
   const pixel = (row: number, column: number): number => image[row * size.width + column] as number;
   return [
     pixel(top, left) * (1 - down) * (1 - over),
@@ -165,9 +171,11 @@ export const roiAlign = defineOp({
         ratio > 0 ? ratio : Math.ceil(cellWidth),
       ];
       for (let c = 0; c < channels; c++) {
-        const from =
-          (checkedIndex(ctx.node, image, at(x.shape, 0)) * channels + c) * height * width;
-        const plane = values.subarray(from, from + height * width);
+        // Which image it is matters, and is checked, where a sample is inside.
+        const plane = (): Float64Array => {
+          const place = checkedIndex(ctx.node, image, at(x.shape, 0)) * channels + c;
+          return values.subarray(place * height * width, (place + 1) * height * width);
+        };
         for (let i = 0; i < rows * columns; i++) {
           const parts: number[] = [];
           for (let s = 0; s < down * across; s++) {

@@ -49,7 +49,10 @@ export const ReverseSequence = defineOp({
     const [batch, time] = [intAttr(attrs, 'batch_axis'), intAttr(attrs, 'time_axis')];
     const strides = stridesOf(source.shape);
     const extent = source.shape[time] as number;
-    for (const count of Array.from<unknown>(counts)) checkedLength(node, Number(count), extent);
+    // A length matters, and is checked, where there are elements.
+    if (source.data.length > 0) {
+      for (const count of Array.from<unknown>(counts)) checkedLength(node, Number(count), extent);
+    }
     return [
       gatherBy(source, source.shape, (p) => {
         const count = Number(counts[p[batch] as number]);

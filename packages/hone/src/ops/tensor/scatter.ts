@@ -230,7 +230,8 @@ export const ScatterND = defineOp({
     const chosen = elementsOf(where);
     const { put, done } = target(into, what, attrs);
     const tuples = elementCount(where.shape.slice(0, -1));
-    for (let t = 0; t < tuples; t++) {
+    // Slices without elements are nowhere, and nothing checks where.
+    for (let t = 0; t < tuples && slice > 0; t++) {
       let base = 0;
       for (let k = 0; k < tuple; k++) {
         const at = checkedIndex(ctx.node, chosen[t * tuple + k], into.shape[k] as number);
