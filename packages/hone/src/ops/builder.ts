@@ -25,6 +25,11 @@ export class OpBuilder {
     this.#find = find;
   }
 
+  /** An operator's record. */
+  find(name: string, domain: string): OpDef | undefined {
+    return this.#find(name, domain);
+  }
+
   /** A builder of another graph, for the body of a control operator. */
   nested(name: string): OpBuilder {
     return new OpBuilder(new GraphBuilder(name), this.#find);

@@ -1,10 +1,7 @@
-/**
- * Matrix products, and operators that treat what lies along an axis of unknown extent one by one:
- * convolutions over a batch, normalisations within a row.
- */
+/** Matrix products, and regions of pictures. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { align, common } from './elementwise.ts';
-import { isKnown, mostOf } from './ints.ts';
+import { isKnown } from './ints.ts';
 import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
@@ -53,46 +50,6 @@ const gemm: Rule = (use) => {
   return [s.made(s.op('Gemm', [a.id, b.id, fitted?.id ?? null], use.attrs), sizes)];
 };
 
-/** Operators that treat each element of axis 0 alike, and need all other extents known. */
-const PER_SAMPLE = [
-  ...['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool'],
-  ...['GlobalMaxPool', 'BatchNormalization', 'InstanceNormalization', 'GroupNormalization'],
-  ...['DepthToSpace', 'SpaceToDepth', 'Resize', 'Upsample', 'LRN'],
-];
-
-const perSample: Rule = (use) => {
-  const { s } = use;
-  const x = given(use, 0);
-  if (!x.sizes.slice(1).every(isKnown))
-    s.cannot('an axis other than the first is of unknown extent');
-  const others = use.inputs.slice(1).flatMap((input) => input?.sizes ?? []);
-  if (!others.every(isKnown)) s.cannot('a parameter is of unknown size');
-  const inputs = use.inputs.map((input) => input?.id ?? null);
-  const made = s.ops(use.op, inputs, use.attrs, { outputs: use.outputs });
-  return made.map((id) => {
-    const { shape } = s.b.typeOf(id);
-    if (shape[0] !== mostOf(sizeAt(x, 0))) s.cannot('its first axis changes');
-    return s.made(id, [sizeAt(x, 0), ...shape.slice(1)]);
-  });
-};
-
-/** Normalisation along axes of known extents. */
-const withinRows: Rule = (use) => {
-  const { s } = use;
-  const x = given(use, 0);
-  const rank = x.sizes.length;
-  const asked = intOf(use, 'axis', -1);
-  const axis = asked < 0 ? asked + rank : asked;
-  if (!x.sizes.slice(axis).every(isKnown))
-    s.cannot('it normalises along an axis of unknown extent');
-  const inputs = use.inputs.map((input) => input?.id ?? null);
-  const made = s.ops(use.op, inputs, use.attrs, { outputs: use.outputs });
-  return made.map((id, k) => {
-    const sizes = x.sizes.map((size, i) => (k > 0 && i >= axis ? 1 : size));
-    return s.made(id, sizes);
-  });
-};
-
 /** Each region reads one picture; room reads the first. */
 const roiAlign: Rule = (use) => {
   const { s } = use;
@@ -106,8 +63,5 @@ const roiAlign: Rule = (use) => {
 export const CONTRACTION: ReadonlyMap<string, Rule> = new Map([
   ['MatMul', matMul],
   ['Gemm', gemm],
-  ...PER_SAMPLE.map((op) => [op, perSample] as const),
-  ['LayerNormalization', withinRows],
-  ['RMSNormalization', withinRows],
   ['RoiAlign', roiAlign],
 ]);

@@ -5,18 +5,25 @@
  * docs/adr/0010-data-dependent-sizes.md says why it is done here.
  */
 import type { AttrValue, ValueId } from '../../../graph/types.ts';
-import type { OpBuilder } from '../../../ops/builder.ts';
+import { completeAttrs, type OpBuilder } from '../../../ops/builder.ts';
 import { type BoundedEntity, type Entity, failBounded } from '../entities.ts';
+import { COMPOSITES } from './composites.ts';
 import { CONTRACTION } from './contraction.ts';
 import { ELEMENTWISE } from './elementwise.ts';
+import { expanded } from './expand.ts';
 import { INDEXING } from './indexing.ts';
 import { Ints } from './ints.ts';
 import { MOVEMENT } from './movement.ts';
+import { GLOBAL_POOLS, NORMALIZATION } from './normalization.ts';
+import { PARALLEL } from './parallel.ts';
 import { PRODUCERS } from './producers.ts';
+import { PRODUCTS } from './products.ts';
+import { RECURRENT } from './recurrent.ts';
 import { REDUCTION } from './reduction.ts';
-import type { Rule, Use } from './rule.ts';
+import type { PartNode, Rule, Use } from './rule.ts';
 import { shapeArithmetic } from './shape-arithmetic.ts';
 import { isBounded, type Sized, Sizing } from './sized.ts';
+import { SPATIAL } from './spatial.ts';
 import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
 import { UNIQUE } from './unique.ts';
@@ -32,6 +39,13 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...PRODUCERS,
   ...SUPPRESSION,
   ...UNIQUE,
+  ...SPATIAL,
+  ...GLOBAL_POOLS,
+  ...NORMALIZATION,
+  ...PARALLEL,
+  ...PRODUCTS,
+  ...RECURRENT,
+  ...COMPOSITES,
 ]);
 
 /** Inputs that decide sizes, by operator: where one is no constant, the rule is asked. */
@@ -49,6 +63,9 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['Slice', [1, 2]],
   ['Split', [1]],
   ['TopK', [1]],
+  ['HannWindow', [0]],
+  ['HammingWindow', [0]],
+  ['BlackmanWindow', [0]],
 ]);
 
 /** Numbers of what a builder builds; they live as long as it does. */
@@ -78,33 +95,60 @@ export interface BoundedNode {
 export function importBounded(node: BoundedNode): readonly TensorEntity[] | undefined {
   const { builder, inputs, op, domain } = node;
   const isOpen = inputs.some((input) => input !== null && typeof input !== 'number');
-  const reader = `node ${node.name} (${op})`;
-  if (domain !== '') return isOpen ? failBounded(reader) : undefined;
   const ints = numbersOf(builder);
+  const key = keyOf(domain, op);
   if (!isOpen) {
     const ids = inputs as readonly (ValueId | null)[];
-    const made = shapeArithmetic(builder, ints, op, node.attrs, ids);
+    const made = domain === '' ? shapeArithmetic(builder, ints, op, node.attrs, ids) : undefined;
     if (made !== undefined) return made;
-    const decides = DECIDING.get(op)?.some((k) => {
+    const decides = DECIDING.get(key)?.some((k) => {
       const id = ids[k];
       return id != null && builder.graph.value(id).constant === undefined;
     });
     // Whether a loop decides sizes its rule finds out.
-    if (decides !== true && op !== 'Loop') return undefined;
+    if (decides !== true && key !== 'Loop') return undefined;
   }
+  const def = builder.find(op, domain);
+  if (def === undefined) return failBounded(`node ${node.name} (${op})`);
   const use: Use = {
     op,
-    s: new Sizing(builder, ints, node.name, op),
+    def,
+    s: new Sizing(builder, ints, node.name, op, domain),
     ints,
     attrs: node.attrs,
     inputs: inputs.map((input) => (input === null ? null : sizedOf(builder, input))),
     outputs: node.outputs,
+    apply: (part) => applied(node, part),
   };
-  if (op === 'Loop' && !isOpen) return stackingLoop(use)?.map(entityOf);
-  const rule = RULES.get(op);
-  if (rule === undefined) return failBounded(reader);
-  return rule(use).map(entityOf);
+  if (key === 'Loop' && !isOpen) return stackingLoop(use)?.map(entityOf);
+  const rule = RULES.get(key);
+  if (rule !== undefined) return rule(use).map(entityOf);
+  if (def.kind === 'composite') return expanded(use, def).map(entityOf);
+  return failBounded(`node ${node.name} (${op})`);
 }
+
+/** A node that stands for part of another. */
+function applied(whole: BoundedNode, part: PartNode): readonly Sized[] {
+  const { builder } = whole;
+  const { op, domain = '', outputs = 1 } = part;
+  const name = op === whole.op ? `${whole.name}/own` : `${whole.name}/${op}`;
+  const def = builder.find(op, domain);
+  const attrs = def === undefined ? (part.attrs ?? {}) : completeAttrs(def, part.attrs ?? {}, name);
+  const made = importBounded({
+    builder,
+    name,
+    op,
+    domain,
+    attrs,
+    inputs: part.inputs.map((input) => (input === null ? null : entityOf(input))),
+    outputs,
+  });
+  if (made !== undefined) return made.map((entity) => sizedOf(builder, entity));
+  const ids = part.inputs.map((input) => input?.id ?? null);
+  return builder.ops(op, ids, attrs, { name, domain, outputs }).map((id) => sizedOf(builder, id));
+}
+
+const keyOf = (domain: string, op: string): string => (domain === '' ? op : `${domain}:${op}`);
 
 export function sizedOf(builder: OpBuilder, entity: TensorEntity): Sized {
   if (typeof entity !== 'number') return entity;

@@ -45,6 +45,7 @@ export class Ints {
   readonly #lists = new Map<ValueId, readonly Int[]>();
   /** What a product is made of: a known factor and unknown ones. */
   readonly #factors = new Map<ValueId, Product>();
+  readonly #terms = new Map<ValueId, Term>();
 
   constructor(builder: OpBuilder) {
     this.#b = builder;
@@ -231,6 +232,11 @@ export class Ints {
     return this.#factors.get(x.id) ?? { known: 1, unknown: [x] };
   }
 
+  /** What a sum, difference or product is made of; undefined: it is a number of its own. */
+  termOf({ id }: Unknown): Term | undefined {
+    return this.#terms.get(id);
+  }
+
   #fromProduct({ known, unknown: parts }: Product): Int {
     return this.product([known, ...parts]);
   }
@@ -261,11 +267,19 @@ export class Ints {
     if (have !== undefined) return have;
     const made = unknown(this.#b.op(op, [this.id(a), this.id(b)]), min, max);
     if (!isKnown(made)) {
+      if (op === 'Add' || op === 'Sub' || op === 'Mul') this.#terms.set(made.id, { op, a, b });
       this.#made.set(key, made);
       this.note(made.id, [made]);
     }
     return made;
   }
+}
+
+/** Two numbers and what is done with them. */
+export interface Term {
+  readonly op: 'Add' | 'Sub' | 'Mul';
+  readonly a: Int;
+  readonly b: Int;
 }
 
 /** A number that a run computes; known after all where its interval is a point. */

@@ -133,7 +133,11 @@ const tile: Rule = (use) => {
 };
 
 /** All operands one after the other; `axis` may be of unknown extent in each. */
-export function concat(use: Use, operands: readonly Sized[], axis: number): Sized {
+export function concat(
+  use: Pick<Use, 's' | 'ints'>,
+  operands: readonly Sized[],
+  axis: number,
+): Sized {
   const { s, ints } = use;
   const rank = at(operands, 0).sizes.length;
   let fitted = operands;
@@ -264,42 +268,70 @@ const split: Rule = (use) => {
 };
 
 const pad: Rule = (use) => {
-  const { ints, s } = use;
   let x = given(use, 0);
   const pads = intsOf(use, 1, 'the pads');
   const rank = x.sizes.length;
   const axes = optionalKnown(use, 3, 'the axes') ?? x.sizes.map((_, i) => i);
-  if (use.attrs['mode'] !== 'constant') {
-    const bounded = axes.some(
-      (_, i) => !isKnown(at(pads, i)) || !isKnown(at(pads, i + axes.length)),
-    );
-    const along = axes.some(
-      (axis, i) =>
-        !isKnown(sizeAt(x, axisIn(use, axis, rank))) &&
-        (at(pads, i) !== 0 || at(pads, i + axes.length) !== 0),
-    );
-    if (bounded || along)
-      s.cannot(`mode ${String(use.attrs['mode'])} of an axis of unknown extent`);
-    const sizes = x.sizes.map((extent, axis) => {
-      const i = axes.findIndex((other) => axisIn(use, other, rank) === axis);
-      if (i < 0) return extent;
-      return ints.add(ints.add(extent, at(pads, i)), at(pads, i + axes.length));
-    });
-    const inputs = use.inputs.map((input) => input?.id ?? null);
-    return [s.made(s.op('Pad', inputs, use.attrs), sizes)];
-  }
+  const mode = String(use.attrs['mode'] ?? 'constant');
   const fill = use.inputs[2];
   axes.forEach((asked, i) => {
     const axis = axisIn(use, asked, rank);
     const [before, after] = [at(pads, i), at(pads, i + axes.length)];
     if (before === 0 && after === 0) return;
-    x = padAxis(use, x, axis, before, after, fill?.id);
+    x =
+      mode === 'constant'
+        ? padAxis(use, x, axis, before, after, fill?.id)
+        : mirrored(use, x, axis, before, after, mode);
   });
   return [x];
 };
 
+/** Position i of the result reads i - before, brought into the axis as the mode says. */
+function mirrored(
+  use: Use,
+  data: Sized,
+  axis: number,
+  before: Int,
+  after: Int,
+  mode: string,
+): Sized {
+  const { ints, s } = use;
+  const cut = (pad: Int): Int => ints.max(ints.sub(0, pad), 0);
+  // What negative pads cut off is not mirrored.
+  const kept = ints.max(ints.sub(ints.sub(sizeAt(data, axis), cut(before)), cut(after)), 0);
+  const x = slice(
+    use,
+    data,
+    axis,
+    cut(before),
+    1,
+    ints.within(kept, 0, mostOf(sizeAt(data, axis))),
+  );
+  const [front, back] = [ints.max(before, 0), ints.max(after, 0)];
+  const have = sizeAt(x, axis);
+  const total = s.bound(ints.add(ints.add(have, front), back), 'a padding');
+  const sizes = x.sizes.map((extent, i) => (i === axis ? total : extent));
+  s.room(sizes);
+  if (mostOf(have) === 0) return s.first(x, axis, total);
+  const list = s.b.op('Sub', [s.iota(mostOf(total)), ints.id(front)]);
+  const last = ints.max(ints.sub(have, 1), 0);
+  const within = (id: ValueId): ValueId =>
+    s.b.op('Max', [s.b.op('Min', [id, ints.id(last)]), ints.id(0)]);
+  if (mode === 'edge') return s.take(x, axis, within(list), total);
+  if (mode === 'wrap') {
+    const round = s.b.op('Mod', [list, ints.id(ints.max(have, 1))]);
+    return s.take(x, axis, round, total);
+  }
+  // There and back, without the ends twice.
+  const period = ints.max(ints.mul(last, 2), 1);
+  const turn = s.b.op('Mod', [list, ints.id(period)]);
+  const isBack = s.b.op('Greater', [turn, ints.id(last)]);
+  const folded = s.b.op('Where', [isBack, s.b.op('Sub', [ints.id(period), turn]), turn]);
+  return s.take(x, axis, within(folded), total);
+}
+
 /** Position i of the result reads i - before; what that does not hold is the fill. */
-function padAxis(
+export function padAxis(
   use: Use,
   x: Sized,
   axis: number,

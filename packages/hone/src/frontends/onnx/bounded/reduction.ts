@@ -121,6 +121,7 @@ export const REDUCTION: ReadonlyMap<string, Rule> = new Map([
   ['ArgMin', argReduce],
   ['Softmax', softmax],
   ['LogSoftmax', softmax],
+  ['Hardmax', softmax],
   ['CumSum', cumulative],
   ['CumProd', cumulative],
   ['TopK', topK],

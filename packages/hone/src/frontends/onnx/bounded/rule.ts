@@ -1,18 +1,31 @@
 /** What a rule is: how one operator works on tensors with room. */
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { Attrs } from '../../../graph/types.ts';
+import type { OpDef } from '../../../ops/define-op.ts';
 import type { Int, Ints } from './ints.ts';
 import type { Sized, Sizing } from './sized.ts';
 
 /** A node with tensors of unknown extents among its inputs, or parameters that decide its sizes. */
 export interface Use {
   readonly op: string;
+  readonly def: OpDef;
   readonly s: Sizing;
   readonly ints: Ints;
   readonly attrs: Attrs;
   readonly inputs: readonly (Sized | null)[];
   /** Outputs that the model asks for. */
   readonly outputs: number;
+  /** Another node, by its own rule where it needs one. */
+  readonly apply: (node: PartNode) => readonly Sized[];
+}
+
+/** A node that a rule puts in the place of its own. */
+export interface PartNode {
+  readonly op: string;
+  readonly domain?: string;
+  readonly attrs?: Attrs;
+  readonly inputs: readonly (Sized | null)[];
+  readonly outputs?: number;
 }
 
 /** The node's outputs. */

@@ -22,6 +22,9 @@ export interface Sized {
 }
 
 export const isBounded = ({ sizes }: Sized): boolean => !sizes.every(isKnown);
+/** Is there no room along these axes? */
+const isFull = ({ sizes }: Sized, axes: readonly number[] = sizes.map((_, i) => i)): boolean =>
+  axes.every((axis) => isKnown(at(sizes, axis)));
 export const boundsOf = (sizes: readonly Int[]): number[] => sizes.map(mostOf);
 
 /** One node's work on the Graph. */
@@ -31,13 +34,15 @@ export class Sizing {
   /** The node, as errors call it. */
   readonly node: string;
   readonly #op: string;
+  readonly #domain: string;
   #count = 0;
 
-  constructor(b: OpBuilder, ints: Ints, node: string, op: string) {
+  constructor(b: OpBuilder, ints: Ints, node: string, op: string, domain = '') {
     this.b = b;
     this.ints = ints;
     this.node = node;
     this.#op = op;
+    this.#domain = domain;
   }
 
   op(op: string, inputs: readonly (ValueId | null)[], attrs: Attrs = {}): ValueId {
@@ -57,6 +62,11 @@ export class Sizing {
 
   dtype({ id }: Sized): DType {
     return this.b.typeOf(id).dtype;
+  }
+
+  /** The node itself, on these inputs. */
+  own(inputs: readonly (ValueId | null)[], attrs: Attrs, outputs: number): readonly ValueId[] {
+    return this.ops(this.#op, inputs, attrs, { domain: this.#domain, outputs });
   }
 
   /** A tensor of a node's, checked to have the room that its extents need. */
@@ -140,10 +150,18 @@ export class Sizing {
 
   /** The tensor with room filled; `axes`: only behind the end of these. */
   masked(x: Sized, fill: number, axes?: readonly number[]): Sized {
+    if (isFull(x, axes)) return x;
+    return this.maskedWith(x, this.number(fill, this.dtype(x)), axes);
+  }
+
+  /** The same with what fills it computed: it is broadcast to the tensor. */
+  maskedWith(x: Sized, fill: ValueId, axes?: readonly number[]): Sized {
     const valid = this.valid(x, axes === undefined ? undefined : [...axes]);
-    if (valid === undefined) return x;
-    const other = this.number(fill, this.dtype(x));
-    return { ...x, id: this.op('Where', [valid, x.id, other]) };
+    return valid === undefined ? x : { ...x, id: this.op('Where', [valid, x.id, fill]) };
+  }
+
+  isReal(x: Sized): boolean {
+    return isFloat(this.dtype(x));
   }
 
   /** The elements at the positions of a list along an axis, `size` of which are meant. */

@@ -1,0 +1,153 @@
+/**
+ * Every operator on tensors of unknown extents (survey.ts): the interpreter, and compiled code on poisoned
+ * memory, give what the operator's reference gives at the exact size. What is refused is the list in
+ * docs/data-dependent-refused.md; `UPDATE_GOLDEN=1` writes it.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { compileGraph } from 'hone/compile/index';
+import type { OpDef } from 'hone/ops/define-op';
+import { interpret } from 'hone/ops/interpret';
+import { standardRegistry } from 'hone/ops/registry';
+import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { mergedLibrary } from '../support/merged-library.ts';
+import { type Refusal, surveyCase, type Trial } from './survey.ts';
+
+const DOCUMENT = fileURLToPath(new URL('../../../docs/data-dependent-refused.md', import.meta.url));
+
+/** Cases of an operator's record that are tried. */
+const MOST_CASES = 3;
+
+/** Operators that nobody can compare, and why. */
+const APART: Readonly<Record<string, string>> = {
+  Bernoulli: 'random: elements are numbered in the room',
+  Dropout: 'random: elements are numbered in the room',
+  Multinomial: 'random: elements are numbered in the room',
+  RandomNormalLike: 'random: elements are numbered in the room',
+  RandomUniformLike: 'random: elements are numbered in the room',
+  Squeeze: 'without axes, the rank of the result would depend on data',
+};
+
+/** The operators of models; those of the importer have room by themselves. */
+const OPERATORS: readonly OpDef[] = standardRegistry
+  .all()
+  .filter(({ domain }) => domain !== 'hone');
+
+function differs(got: Tensor, wanted: Tensor): string | undefined {
+  if (got.shape.join() !== wanted.shape.join()) return `[${got.shape}], not [${wanted.shape}]`;
+  if (got.dtype === 'string') {
+    return got.data.join('\0') === (wanted.data as readonly string[]).join('\0')
+      ? undefined
+      : 'other texts';
+  }
+  const [a, b] = [toNumbers(got), toNumbers(wanted)];
+  const k = b.findIndex((y, i) => {
+    const x = a[i] ?? Number.NaN;
+    // What the exact size makes no number of may be another such: an inverse of nothing.
+    if (!Number.isFinite(y)) return Number.isFinite(x);
+    return !(x === y || Math.abs(x - y) <= 2e-3 * (1 + Math.abs(y)));
+  });
+  return k < 0 ? undefined : `element ${k} is ${a[k]}, not ${b[k]}`;
+}
+
+const placesOf = ({ places }: Trial | Refusal): string =>
+  places.map(({ input, axis }) => `${input}.${axis}`).join('+');
+
+const trials: Trial[] = [];
+const refusals: Refusal[] = [];
+
+test('interpreted, everything that is imported is what it is at the exact size', () => {
+  for (const op of OPERATORS) {
+    for (const item of (op.cases?.() ?? []).slice(0, MOST_CASES)) {
+      for (const found of surveyCase(op, item)) {
+        if ('error' in found) refusals.push(found);
+        else trials.push(found);
+      }
+    }
+  }
+  for (const trial of trials) {
+    if (Object.hasOwn(APART, trial.op)) continue;
+    for (const { inputs, wanted } of trial.runs) {
+      const what = `${trial.op} (${trial.note}), axes ${placesOf(trial)}, ${inputs.at(-1)?.data[0]} long`;
+      const got = interpret(trial.graph, inputs);
+      wanted.forEach((tensor, k) => {
+        assert.equal(differs(got[k] as Tensor, tensor), undefined, `${what}, output ${k}`);
+      });
+    }
+  }
+});
+
+test('what is refused is what the document lists', () => {
+  for (const { op, error } of refusals) assert.equal(error.code, 'HONE-SHAPE-002', op);
+  const text = documentOf(refusals);
+  if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(DOCUMENT, text);
+  assert.equal(readFileSync(DOCUMENT, 'utf8'), text);
+});
+
+function documentOf(all: readonly Refusal[]): string {
+  const lines = new Map<string, Set<string>>();
+  for (const found of all) {
+    const why = reasonOf(found);
+    const key = `| ${found.op} | ${why} |`;
+    const places = lines.get(key) ?? new Set();
+    lines.set(key, places.add(placesOf(found)));
+  }
+  const rows = [...lines]
+    .map(([key, places]) => `${key} ${[...places].sort().join(', ')} |`)
+    .sort((a, b) => (a < b ? -1 : 1));
+  return [
+    '# Operators on sizes that depend on data: what is refused',
+    '',
+    'Made by `npm test -- every-operator`: each axis of each input of the test cases of every operator, made unknown;',
+    'axes that have to be equal together. `0.2+1.1` is axis 2 of input 0 and axis 1 of input 1, counted from 0. All others',
+    'are compared with exact sizes ([how it works](data-dependent-sizes.md)).',
+    '',
+    '| operator | why | axes |',
+    '| --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function reasonOf({ error }: Refusal): string {
+  const text = error.message.replace(/^node [^:]*?\)(: )?/, '');
+  if (text.includes('extents do not fit')) return 'has to be equal to an extent that is known';
+  return text
+    .replace(/, and a size there depends on the model's input data$/, '')
+    .replace(/^ ?reads a tensor.*$/, 'no rule');
+}
+
+test('compiled, on poisoned memory, too', async () => {
+  const chosen = trials.filter(
+    ({ op, graph, runs }, i) =>
+      !Object.hasOwn(APART, op) &&
+      runs.length > 0 &&
+      trials.findIndex((other) => other.op === op && other.runs.length > 0) + 1 >= i &&
+      graph.inputs.every((id) => graph.values[id]?.type.dtype !== 'string'),
+  );
+  const library = await mergedLibrary(
+    chosen.map(({ graph }) => compileGraph(graph)),
+    { quick: true },
+  );
+  try {
+    for (const r of [0, 1, 2, 3, 4, 5, 6, 7]) {
+      const runs = chosen.map((trial) => trial.runs[r % trial.runs.length]);
+      const results = library.run(
+        runs.map((run) => run?.inputs ?? []),
+        { threads: 2, poison: true },
+      );
+      results.forEach(({ outputs, damage }, g) => {
+        const trial = chosen[g] as Trial;
+        const what = `${trial.op} (${trial.note}), axes ${placesOf(trial)}, run ${r}`;
+        assert.equal(damage, undefined, what);
+        runs[g]?.wanted.forEach((tensor, k) => {
+          assert.equal(differs(outputs[k] as Tensor, tensor), undefined, `${what}, output ${k}`);
+        });
+      });
+    }
+  } finally {
+    library.close();
+  }
+});
