@@ -7,9 +7,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/index';
 import { exportOnnx, importOnnx, readOnnx } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
 import { interpret } from 'hone/ops/interpret';
+import { load } from 'hone-runtime';
 import { memorySource } from 'hone-runtime/base/io';
 import { seededRandom } from 'hone-runtime/base/random';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
@@ -101,6 +103,50 @@ for (const [name, graph] of [
     }
   });
 }
+
+/** How many of the tokens of fp32 come before the first one that differs, as a share of all. */
+async function sharedTokens(file: string, options: CompileOptions): Promise<number> {
+  const tokens = async (chosen: CompileOptions, name: string): Promise<readonly number[][]> => {
+    const directory = path.join(folder, `${name}.hone`);
+    const model = await compileModel(file, chosen);
+    assert.doesNotMatch(model.notes.join(), /computed in fp32/);
+    await writeArtifact(model, directory);
+    const session = load(directory, { threads: 1 });
+    try {
+      return sources(60, 9).map((source) => {
+        const [said] = Object.values(session.runSync({ source }));
+        return [...toNumbers(said as Tensor)];
+      });
+    } finally {
+      session.close();
+    }
+  };
+  const wanted = await tokens({}, 'fp32');
+  const got = await tokens(options, options.precision ?? 'fp32');
+  let [same, all] = [0, 0];
+  wanted.forEach((list, i) => {
+    const end = list.findIndex((token, k) => token !== got[i]?.[k]);
+    same += end < 0 ? list.length : end;
+    all += list.length;
+  });
+  return same / all;
+}
+
+test('bf16, fp16 and int8, in the loop too: most tokens as in fp32', async (t) => {
+  const file = path.join(folder, 'precise.onnx');
+  writeFileSync(file, exportOnnx(stacked));
+  const samples = sources(32, 5).map((source, i) => ({ name: `${i}`, inputs: { source } }));
+  // The weights are seeded, not trained: the surest token is often hardly surer than the next.
+  for (const [options, least] of [
+    [{ precision: 'bf16' }, 0.7],
+    [{ precision: 'fp16' }, 0.9],
+    [{ precision: 'int8', calibration: { samples } }, 0.4],
+  ] as const) {
+    const share = await sharedTokens(file, options);
+    t.diagnostic(`${options.precision}: ${(share * 100).toFixed(1)} % before a difference`);
+    assert.ok(share >= least, `${options.precision}: ${share}`);
+  }
+});
 
 test('imported and exported again, the translator says the same', async () => {
   const bytes = exportOnnx(stacked);

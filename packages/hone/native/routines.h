@@ -638,4 +638,48 @@ HONE_RT void hone_rt_observe_f32(HONE_RT_ARGS) {
   }
 }
 
+// observe_more_f32: operands x, facts f32[1, 4], counts i32[1, 2 * half] of what was seen before; outputs the
+// same of that and x together. dim: elements, half. Bins only get wider; a count that is full stays so.
+
+HONE_RT void hone_rt_observe_more_f32(HONE_RT_ARGS) {
+  const int64_t half = dim[1];
+  const float *const x = (const float *)buf[0], *const had = (const float *)buf[1];
+  const int32_t *const old = (const int32_t *)buf[2];
+  float *const facts = (float *)buf[3];
+  int32_t *const counts = (int32_t *)buf[4];
+  float least = had[0], largest = had[1], odd = had[3];
+  (void)scalar;
+  if (w->id != 0) return;
+  for (int64_t i = 0; i < dim[0]; i++) {
+    const int finite = x[i] - x[i] == 0;
+    odd += (float)!finite;
+    least = finite && x[i] < least ? x[i] : least;
+    largest = finite && x[i] > largest ? x[i] : largest;
+  }
+  const float top = largest > -least ? largest : -least;
+  int e = -100;
+  float scale = 0x1p100f;
+  while (e < 116 && (top * scale >= (float)half || (float)e < had[2])) {
+    e++;
+    scale *= 0.5f;
+  }
+  const int wider = e - (int)had[2], shift = wider < 31 ? wider : 31;
+  for (int64_t b = 0; b < 2 * half; b++) counts[b] = 0;
+  for (int64_t b = 0; b < 2 * half; b++) {
+    if (old[b] == 0) continue;
+    int32_t *const to = &counts[((b - half) >> shift) + half];
+    *to = *to > INT32_MAX - old[b] ? INT32_MAX : *to + old[b];
+  }
+  for (int64_t i = 0; i < dim[0]; i++) {
+    const float at = x[i] * scale + (float)half;
+    if (!(at >= 0 && at < (float)(2 * half))) continue;
+    int32_t *const to = &counts[(int)at];
+    if (*to < INT32_MAX) ++*to;
+  }
+  facts[0] = least;
+  facts[1] = largest;
+  facts[2] = (float)e;
+  facts[3] = odd;
+}
+
 #endif

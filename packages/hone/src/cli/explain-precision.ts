@@ -9,10 +9,12 @@ import { formatTable } from './table.ts';
 type Choices = Pick<CompileOptions, 'plan' | 'reasons'>;
 type Recorded = Pick<CompileOptions, 'precision' | 'autocast' | 'calibrated' | 'searched'>;
 
-/** Name of the contraction that a kernel carries out. */
-function contractionOf({ ops, nodes }: StageReport): string | undefined {
+/** Name in a plan of the contraction that a kernel carries out. */
+function contractionOf({ ops, nodes, label }: StageReport): string | undefined {
   const position = ops.findIndex((op) => CONTRACTIONS.has(op));
-  return position < 0 ? undefined : nodes[position];
+  // What lies in a body has the body in front of its name.
+  const prefix = label.slice(0, Math.max(0, label.length - nodes.join(' + ').length));
+  return position < 0 ? undefined : `${prefix}${nodes[position]}`;
 }
 
 /** What a kernel multiplies; null for kernels that multiply nothing. */

@@ -8,7 +8,8 @@ import type { Target } from 'hone-runtime/target/types';
 import type { Graph } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
-import type { PrecisionPlan } from '../passes/precision-plan.ts';
+import { type PrecisionPlan, withBodyPlans } from '../passes/precision-plan.ts';
+import { bodyPlan, bodyScopes, observedOf } from './calibrate/body-plans.ts';
 import { type Carried, findCarried } from './calibrate/carried.ts';
 import { biasCorrections, correctable } from './calibrate/bias.ts';
 import { holdOut, holdOutLast } from './calibrate/hold-out.ts';
@@ -34,7 +35,10 @@ export async function choosePrecision(
   const graph = optimizeGraph(source, options);
   const registry = options.registry ?? standardRegistry;
   const scope = int8Scope(graph, registry);
-  if (scope.contractions.length === 0) {
+  const carried = findCarried(graph, calibration.carried);
+  // What a search or the answers of a sequence decide is decided for the graph around bodies.
+  const scopes = precision === 'int8' && carried.size === 0 ? bodyScopes(graph, registry) : [];
+  if (scope.contractions.length === 0 && scopes.length === 0) {
     fail(
       'HONE-CALIBRATE-008',
       'the model has no convolution or matrix product with constant weights: nothing becomes int8',
@@ -42,14 +46,15 @@ export async function choosePrecision(
       'compile it with --precision fp32',
     );
   }
-  checkWeights(graph, scope.contractions);
+  for (const part of [{ graph, scope }, ...scopes]) {
+    checkWeights(part.graph, part.scope.contractions);
+  }
   const { samples, calibrator = 'mse', origin = 'samples' } = calibration;
   const { leastSnr: asked = DEFAULT_LEAST_SNR, equalize } = calibration;
   // Random values say nothing of the noise that real ones meet.
   const leastSnr = precision === 'int8' && origin === 'samples' ? asked : 0;
-  const carried = findCarried(graph, calibration.carried);
   const given = typeof samples === 'function' ? samples(inputsOf(graph, carried)) : samples;
-  const observed = scope.values.filter((id) => !scope.shared.has(id));
+  const observed = observedOf(scope);
   const { timeoutMs, onProgress } = options;
   const corrected =
     precision === 'int8' && calibration.correctBias === true
@@ -66,21 +71,27 @@ export async function choosePrecision(
     ...(calibration.threads === undefined ? {} : { threads: calibration.threads }),
     registry,
     channels: corrected.map(({ channels }) => channels),
+    bodies: scopes.map(({ prefix, scope: inner }) => ({ prefix, values: observedOf(inner) })),
     carried,
     ...(precision === 'auto' || leastSnr > 0
       ? { onSample: (sample: CompleteSample) => judged.add(sample) }
       : {}),
   });
   const targets = targetsOf(options);
-  const full = int8Plan(graph, scope, found.histograms, calibrator, weightBits(targets));
+  const bits = weightBits(targets);
+  const full = int8Plan(graph, scope, found.histograms, calibrator, bits);
+  const bodies = scopes.map((body) => {
+    const seen = found.bodies.get(body.prefix) ?? new Map();
+    return bodyPlan(body, seen, calibrator, bits, registry);
+  });
   const hasBf16 = targets.every(({ features }) => features.includes('bf16'));
   const bound = { graph, registry, scope, full, samples: judged.samples, leastSnr };
   const { plan, answers, ...why }: Partial<CarriedPlan> & { readonly plan: PrecisionPlan } =
     leastSnr === 0
-      ? { plan: full }
+      ? { plan: withBodyPlans(full, bodies) }
       : carried.size > 0
         ? await widenCarried({ ...bound, carried, options })
-        : await widenNoisy({ ...bound, hasBf16 });
+        : await widenNoisy({ ...bound, hasBf16, bodies });
   const calibrated: CalibrationRecord = {
     calibrator,
     origin,

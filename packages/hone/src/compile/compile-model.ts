@@ -38,7 +38,9 @@ export async function compileModel(
       full === model.source.name ? name : path.relative(folder, full).split(path.sep).join('/');
     const chosen = await choosePrecision(graph, options);
     const compiled = compileForTargets(graph, chosen).map((variant) => withKeys(variant, keys));
-    const ofBodies = compiled.slice(0, 1).flatMap((one) => bodyNotes(one.graph, chosen.precision));
+    const ofBodies = compiled
+      .slice(0, 1)
+      .flatMap((one) => bodyNotes(one.graph, chosen.precision, chosen.plan));
     const all = [...notes, ...ofBodies];
     return await buildModel(compiled, source, all, chosen, fileName);
   } finally {

@@ -24,7 +24,6 @@ import type { GenerateOptions } from './generate.ts';
 import { splitHost } from './host-split.ts';
 import { inlineBranches } from './inline-branches.ts';
 import type { CompileOptions } from './options.ts';
-import { preciseBodies } from './precise-bodies.ts';
 import { planPrecision } from './precision.ts';
 import type { Report } from './report.ts';
 import type { WeightBlob } from './weights.ts';
@@ -89,11 +88,6 @@ export function preciseGraph(source: Graph, options: CompileOptions): Graph {
   return prepareGraph(source, options).graph;
 }
 
-const HALVES: ReadonlyMap<string, 'bf16' | 'f16'> = new Map([
-  ['bf16', 'bf16'],
-  ['fp16', 'f16'],
-]);
-
 interface Prepared {
   readonly graph: Graph;
   readonly fused: StageGraph;
@@ -127,14 +121,9 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   say('fusing');
   const fusion = { registry, ...(options.fuse === undefined ? {} : { fuse: options.fuse }) };
   const fused = fuseGraph(graph, fusion);
-  const plan = planPrecision(graph, fused, options);
+  const plan = planPrecision(graph, fused, options, registry);
   if (plan === null) return { graph, fused, ...around };
-  const outer = applyPrecision(graph, plan, { registry });
-  const dtype = HALVES.get(options.precision ?? 'fp32');
-  const precise =
-    dtype === undefined || options.plan !== undefined
-      ? outer
-      : preciseBodies(outer, dtype, options.autocast ?? 'all', registry);
+  const precise = applyPrecision(graph, plan, { registry });
   return { graph: precise, fused: fuseGraph(precise, fusion), ...around };
 }
 

@@ -1,8 +1,10 @@
 /** From the precision a user asks for to a plan for every value and contraction. */
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { Graph } from '../graph/types.ts';
-import { autocastPlan } from '../passes/autocast.ts';
-import type { PrecisionPlan } from '../passes/precision-plan.ts';
+import { fuseGraph } from '../fusion/index.ts';
+import type { Registry } from '../ops/registry.ts';
+import { type AutocastPolicy, autocastPlan } from '../passes/autocast.ts';
+import { bodiesWithin, type PrecisionPlan, withBodyPlans } from '../passes/precision-plan.ts';
 import type { StageGraph } from '../stages/types.ts';
 import type { CompileOptions } from './options.ts';
 
@@ -11,6 +13,7 @@ export function planPrecision(
   graph: Graph,
   fused: StageGraph,
   options: CompileOptions,
+  registry: Registry,
 ): PrecisionPlan | null {
   const { precision = 'fp32', autocast = 'all', plan } = options;
   if (plan !== undefined) return plan;
@@ -18,15 +21,30 @@ export function planPrecision(
     case 'fp32':
       return null;
     case 'bf16':
-      return autocastPlan(graph, fused, 'bf16', autocast);
+      return halfPlan(graph, fused, 'bf16', autocast, registry);
     case 'fp16':
-      return autocastPlan(graph, fused, 'f16', autocast);
+      return halfPlan(graph, fused, 'f16', autocast, registry);
     case 'int8':
     case 'auto':
       return uncalibrated();
     default:
       return precision satisfies never;
   }
+}
+
+/** A policy goes for bodies as for the graph around them. */
+function halfPlan(
+  graph: Graph,
+  fused: StageGraph,
+  dtype: 'bf16' | 'f16',
+  policy: AutocastPolicy,
+  registry: Registry,
+): PrecisionPlan {
+  const bodies = bodiesWithin(graph).map(({ prefix, graph: body }) => ({
+    prefix,
+    plan: autocastPlan(body, fuseGraph(body, { registry }), dtype, policy),
+  }));
+  return withBodyPlans(autocastPlan(graph, fused, dtype, policy), bodies);
 }
 
 /** int8 without a plan: nothing is known of the ranges of values. */

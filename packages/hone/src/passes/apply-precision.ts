@@ -15,10 +15,13 @@ import { producers, valueById } from '../graph/walk.ts';
 import { dropRequantization } from './drop-requantization.ts';
 import { eliminateDead } from './eliminate-dead.ts';
 import { moveQuantization } from './move-quantization.ts';
+import { changeBodies } from './optimize-bodies.ts';
 import { type Pass, type PassContext, type Rebuild, rewriteGraph } from './pass.ts';
 import {
+  bodyPrefix,
   type ContractionPrecision,
   CONTRACTIONS,
+  planWithin,
   type PrecisionPlan,
   type ValuePrecision,
 } from './precision-plan.ts';
@@ -27,8 +30,21 @@ import { separateDequantization } from './separate-dequantization.ts';
 
 const F32: ValuePrecision = { kind: 'f32' };
 
-/** The graph with the plan's precisions; HONE-COMPILE-020 where a plan contradicts itself. */
+/**
+ * The graph with the plan's precisions, and its bodies with theirs; HONE-COMPILE-020 where a plan contradicts
+ * itself.
+ */
 export function applyPrecision(graph: Graph, plan: PrecisionPlan, ctx: PassContext): Graph {
+  const outer = applyOutside(graph, plan, ctx);
+  const nodes = outer.nodes.map((node) =>
+    changeBodies(node, (body, name) =>
+      applyPrecision(body, planWithin(plan, bodyPrefix(node, name)), ctx),
+    ),
+  );
+  return nodes.every((node, i) => node === outer.nodes[i]) ? outer : { ...outer, nodes };
+}
+
+function applyOutside(graph: Graph, plan: PrecisionPlan, ctx: PassContext): Graph {
   const makers = producers(graph);
   const applied: Applied = { plan, narrow: new Map(), weights: new Map(), makers };
   const explicit = rewriteGraph(graph, ctx, (node, r) => rewrite(node, r, applied));

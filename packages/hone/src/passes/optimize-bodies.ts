@@ -22,7 +22,7 @@ export function optimizeBodiesWith(run: (graph: Graph, ctx: PassContext) => Grap
       const nodes = graph.nodes.map((node) => {
         if (!isControl(node)) return node;
         const ready = moveConstants(graph, node);
-        return dropUnread(inGraphs(ready, (body) => optimize(node, body, ctx, run)));
+        return dropUnread(changeBodies(ready, (body) => optimize(node, body, ctx, run)));
       });
       return nodes.every((node, i) => node === graph.nodes[i]) ? graph : { ...graph, nodes };
     },
@@ -45,12 +45,12 @@ function optimize(
 }
 
 /** Changes the sub-graphs of a node; they are single graphs in its attributes. */
-function inGraphs(node: Node, change: (graph: Graph) => Graph): Node {
+export function changeBodies(node: Node, change: (graph: Graph, attribute: string) => Graph): Node {
   let isSame = true;
   const entries = Object.entries(node.attrs).map(([name, value]): [string, AttrValue] => {
     const [body] = subgraphs(value);
     if (body === undefined) return [name, value];
-    const changed = change(body);
+    const changed = change(body, name);
     if (changed !== body) isSame = false;
     return [name, changed];
   });
@@ -73,7 +73,7 @@ function withoutCaptures(
   const formal = node.inputs.length - captures;
   const gone = Array.from({ length: captures }, (_, i) => i).filter((i) => isGone(formal + i));
   if (gone.length === 0) return node;
-  const changed = inGraphs(node, (body) => {
+  const changed = changeBodies(node, (body) => {
     const first = body.inputs.length - captures;
     const ready = gone.reduce(
       (graph, i) => inner(graph, at(body.inputs, first + i), formal + i),
@@ -118,7 +118,7 @@ function dropUnread(node: Node): Node {
       return !isRead(body, id);
     });
   const less = withoutCaptures(node, isUnread, (body) => body);
-  return less === node ? node : inGraphs(less, compact);
+  return less === node ? node : changeBodies(less, compact);
 }
 
 function compact(body: Graph): Graph {

@@ -3,7 +3,7 @@
  * meet at zero; joining a histogram with wider bins is exact.
  */
 import { at } from 'hone-runtime/base/diagnostics';
-import { FACTS, HALF, SLICES } from './observe.ts';
+import { FACTS, HALF } from './observe.ts';
 
 /** Counts per bin: bin b covers [(b - zero) · width, (b - zero + 1) · width). */
 export interface Bins {
@@ -24,9 +24,9 @@ export class Histogram {
   elements = 0;
   notFinite = 0;
 
-  /** Adds what `Observe` found in one sample. */
+  /** Adds what `Observe` found in one sample, or `ObserveMore` in a body. */
   add(facts: ArrayLike<number>, counts: ArrayLike<number>): void {
-    for (let slice = 0; slice < SLICES; slice++) {
+    for (let slice = 0; slice < facts.length / FACTS; slice++) {
       const fact = (k: number): number => facts[slice * FACTS + k] as number;
       this.notFinite += fact(3);
       if (fact(0) > fact(1)) continue;

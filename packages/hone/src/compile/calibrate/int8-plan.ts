@@ -150,7 +150,13 @@ export function int8Plan(
 
 const LEAST_SPREAD = 1e-30;
 
-function checkSpread({ least, largest, notFinite }: Histogram, name: string): void {
+/** Does anything tell the range of the value? */
+export function hasSpread({ least, largest }: Histogram): boolean {
+  return largest - least > 0 && Math.max(largest, -least) > LEAST_SPREAD;
+}
+
+function checkSpread(histogram: Histogram, name: string): void {
+  const { least, notFinite } = histogram;
   if (notFinite > 0) {
     fail(
       'HONE-CALIBRATE-005',
@@ -159,7 +165,7 @@ function checkSpread({ least, largest, notFinite }: Histogram, name: string): vo
       'look at the samples and at how they are prepared (--image); compile with --precision fp32 if the model is meant to do that',
     );
   }
-  if (largest - least > 0 && Math.max(largest, -least) > LEAST_SPREAD) return;
+  if (hasSpread(histogram)) return;
   fail(
     'HONE-CALIBRATE-006',
     `value ${name} is ${least} everywhere on all samples: nothing tells its range`,

@@ -12,6 +12,7 @@ import { valueById } from '../../graph/walk.ts';
 import { inputType, requireDType } from '../../ops/checks.ts';
 import { defineOp, type OpDef } from '../../ops/define-op.ts';
 import type { Channels } from './bias.ts';
+import type { BodySum } from './body-sums.ts';
 
 const DOMAIN = 'hone.calibration';
 
@@ -71,6 +72,75 @@ export const observe: OpDef = defineOp({
   },
 });
 
+const SEEN = [
+  { dtype: 'f32', shape: [1, FACTS] },
+  { dtype: 'i32', shape: [1, 2 * HALF] },
+] as const;
+
+/** What is known of a value that nothing was seen of. */
+export const NOTHING_SEEN: readonly Tensor[] = [
+  fromNumbers('f32', SEEN[0].shape, [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -100, 0]),
+  fromNumbers('i32', SEEN[1].shape, new Float64Array(2 * HALF)),
+];
+
+/** The same for a value of a body, which is observed again and again: it goes on from what was seen. */
+export const observeMore: OpDef = defineOp({
+  kind: 'core',
+  name: 'ObserveMore',
+  domain: DOMAIN,
+  doc: 'What was seen of a value before, and now.',
+  since: 1,
+  attrs: {},
+  infer(ctx) {
+    requireDType(ctx, inputType(ctx, 0), ['f32']);
+    return SEEN;
+  },
+  lower(ctx) {
+    const dims = [elementCount(inputType(ctx, 0).shape), HALF];
+    return [{ kind: 'routine', routine: 'observe_more_f32', dims, scalars: [] }];
+  },
+  reference: ([x, facts, counts]) => {
+    const values = toNumbers(x as Tensor);
+    const [least0 = 0, largest0 = 0, exponent0 = 0, odd = 0] = toNumbers(facts as Tensor);
+    const finite = values.filter(Number.isFinite);
+    const least = finite.reduce((a, b) => Math.min(a, b), least0);
+    const largest = finite.reduce((a, b) => Math.max(a, b), largest0);
+    let exponent = exponent0;
+    while (exponent < 116 && Math.max(largest, -least) / 2 ** exponent >= HALF) exponent++;
+    const all = new Float64Array(2 * HALF);
+    const count = (bin: number, more: number): void => {
+      all[bin] = Math.min((all[bin] as number) + more, 2 ** 31 - 1);
+    };
+    toNumbers(counts as Tensor).forEach((more, bin) => {
+      if (more > 0) count(Math.floor((bin - HALF) / 2 ** (exponent - exponent0)) + HALF, more);
+    });
+    for (const value of finite) count(Math.floor(value / 2 ** exponent) + HALF, 1);
+    return [
+      fromNumbers('f32', SEEN[0].shape, [
+        least,
+        largest,
+        exponent,
+        odd + values.length - finite.length,
+      ]),
+      fromNumbers('i32', SEEN[1].shape, all),
+    ];
+  },
+});
+
+/** Goes on observing a value of a body. */
+export function watchMore(id: ValueId, label: string): BodySum {
+  return {
+    initial: NOTHING_SEEN,
+    next(to, before) {
+      const outputs = SEEN.map((type, k) => to.add({ name: `seen of ${label}, ${k}`, type }));
+      const name = `observe ${label}`;
+      const inputs = [id, ...before];
+      to.nodes.push({ op: 'ObserveMore', domain: DOMAIN, name, inputs, outputs, attrs: {} });
+      return outputs;
+    },
+  };
+}
+
 export interface WatchedGraph {
   readonly graph: Graph;
   /** Per watched value, in order: names of the outputs with its facts and its counts. */
@@ -81,13 +151,14 @@ export interface WatchedGraph {
 
 /**
  * The graph with observations of the values as its only outputs, but for those in `kept`. `channels`:
- * values whose means per channel are wanted too.
+ * values whose means per channel are wanted too; `more`: other outputs.
  */
 export function watchValues(
   graph: Graph,
   values: readonly ValueId[],
   channels: readonly Channels[] = [],
   kept: ReadonlySet<string> = new Set(),
+  more: readonly ValueId[] = [],
 ): WatchedGraph {
   const nodes = [...graph.nodes];
   const all = [...graph.values];
@@ -131,6 +202,6 @@ export function watchValues(
       attrs,
     });
   }
-  const watched = withOutputs({ ...graph, nodes, values: all }, outputs);
+  const watched = withOutputs({ ...graph, nodes, values: all }, [...outputs, ...more]);
   return { graph: watched, outputs: names, means };
 }

@@ -12,14 +12,15 @@ import path from 'node:path';
 import { withScratch } from '../../backends/c/toolchain-run.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { valueById } from '../../graph/walk.ts';
-import { withOps } from '../../ops/registry.ts';
+import { standardRegistry, withOps } from '../../ops/registry.ts';
 import { writeArtifact } from '../build-artifact.ts';
 import { compileBuiltGraph } from '../compile-graph.ts';
 import type { CompileOptions } from '../options.ts';
 import type { Channels } from './bias.ts';
+import { withBodySums } from './body-sums.ts';
 import { type Carried, withCarried } from './carried.ts';
 import { Histogram } from './histogram.ts';
-import { observe, type WatchedGraph, watchValues } from './observe.ts';
+import { observe, observeMore, type WatchedGraph, watchMore, watchValues } from './observe.ts';
 
 /** Inputs of one run, by name. */
 export interface Sample {
@@ -37,9 +38,17 @@ export interface CompleteSample extends Sample {
 /** Anything that gives samples once; arrays do. */
 export type Samples = AsyncIterable<Sample> | Iterable<Sample>;
 
+/** Values of a body that are watched. */
+export interface WatchedBody {
+  readonly prefix: string;
+  readonly values: readonly ValueId[];
+}
+
 export interface Calibration {
   /** Of every watched value. */
   readonly histograms: ReadonlyMap<ValueId, Histogram>;
+  /** The same of each body, by its prefix. */
+  readonly bodies: ReadonlyMap<string, ReadonlyMap<ValueId, Histogram>>;
   /** Means per channel, of the values asked for. */
   readonly means: ReadonlyMap<ValueId, Float64Array>;
   readonly samples: number;
@@ -52,6 +61,8 @@ export interface CalibrationOptions
   readonly threads?: number;
   /** Values whose means per channel are wanted. */
   readonly channels?: readonly Channels[];
+  /** Bodies of control flow that are watched over all that runs in them. */
+  readonly bodies?: readonly WatchedBody[];
   /** State to be fed back; samples may leave it out. */
   readonly carried?: Carried;
   /** Is told of each sample that ran. */
@@ -67,10 +78,22 @@ export async function calibrate(
 ): Promise<Calibration> {
   const { onProgress, timeoutMs, threads, carried = new Map<string, string>() } = options;
   const kept = new Set(carried.values());
-  const watched = watchValues(graph, values, options.channels, kept);
+  const { bodies = [], registry = standardRegistry } = options;
+  const summed = withBodySums(graph, registry, (prefix) => {
+    const body = bodies.find((item) => item.prefix === prefix);
+    return (body?.values ?? []).map((id, i) => watchMore(id, `${i}`));
+  });
+  const more = [...summed.sums.values()].flat(2);
+  const watched = watchValues(summed.graph, values, options.channels, kept, more);
+  const inside = bodies.flatMap(({ prefix, values: ids }) =>
+    (summed.sums.get(prefix) ?? []).map((pair, i) => {
+      const [facts = '', counts = ''] = pair.map((id) => valueById(watched.graph, id).name);
+      return { prefix, id: at(ids, i), facts, counts };
+    }),
+  );
   return withScratch(async (directory) => {
     const model = await compileBuiltGraph(watched.graph, {
-      registry: withOps([observe], options.registry),
+      registry: withOps([observe, observeMore], options.registry),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       onProgress: (message) => onProgress?.(`calibration: ${message}`),
     });
@@ -78,22 +101,38 @@ export async function calibrate(
     await writeArtifact(model, folder);
     const session = load(folder, threads === undefined ? {} : { threads });
     try {
-      return await observeAll(session, graph, values, watched, samples, { ...options, carried });
+      const plan = { values, watched, inside };
+      return await observeAll(session, graph, plan, samples, { ...options, carried });
     } finally {
       session.close();
     }
   });
 }
 
+interface Observed {
+  readonly values: readonly ValueId[];
+  readonly watched: WatchedGraph;
+  /** Values of bodies, with the names of the outputs that tell of them. */
+  readonly inside: readonly {
+    readonly prefix: string;
+    readonly id: ValueId;
+    readonly facts: string;
+    readonly counts: string;
+  }[];
+}
+
 async function observeAll(
   session: Session,
   graph: Graph,
-  values: readonly ValueId[],
-  watched: WatchedGraph,
+  { values, watched, inside }: Observed,
   samples: Samples,
   { onProgress, onSample, carried }: CalibrationOptions & { readonly carried: Carried },
 ): Promise<Calibration> {
   const histograms = values.map(() => new Histogram());
+  const bodies = new Map<string, Map<ValueId, Histogram>>();
+  for (const { prefix, id } of inside) {
+    bodies.set(prefix, (bodies.get(prefix) ?? new Map()).set(id, new Histogram()));
+  }
   const signature = graph.inputs.map((id): Spec => {
     const { name, type } = valueById(graph, id);
     return { name, ...type };
@@ -119,6 +158,10 @@ async function observeAll(
       const numbers = (name: string) => outputs[name]?.data as Float32Array | Int32Array;
       at(histograms, i).add(numbers(facts), numbers(counts));
     });
+    for (const { prefix, id, facts, counts } of inside) {
+      const numbers = (name: string) => outputs[name]?.data as Float32Array | Int32Array;
+      bodies.get(prefix)?.get(id)?.add(numbers(facts), numbers(counts));
+    }
     for (const [id, name] of watched.means) addTo(sums, id, toNumbers(outputs[name] as Tensor));
     count++;
     onProgress?.(`calibrating: ${count} samples`);
@@ -133,6 +176,7 @@ async function observeAll(
   }
   return {
     histograms: new Map(values.map((id, i) => [id, at(histograms, i)])),
+    bodies,
     means: new Map([...sums].map(([id, sum]) => [id, sum.map((value) => value / count)])),
     samples: count,
     digest: hasher.digest(),

@@ -7,11 +7,12 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { withScratch } from '../../backends/c/toolchain-run.ts';
 import type { Graph } from '../../graph/types.ts';
 import type { Registry } from '../../ops/registry.ts';
-import type { PrecisionPlan } from '../../passes/precision-plan.ts';
+import { type PrecisionPlan, withBodyPlans } from '../../passes/precision-plan.ts';
+import type { BodyPlan } from '../calibrate/body-plans.ts';
 import type { Int8Scope } from '../calibrate/int8-plan.ts';
 import type { Sample } from '../calibrate/run.ts';
 import { type GroupPrecision, layerGroups, planOf } from './groups.ts';
-import { groupNoise } from './sensitivity.ts';
+import { type GroupedBody, noiseWithin } from './sensitivity.ts';
 
 /** Samples that noise is measured on, at most. */
 export const NOISE_SAMPLES = 16;
@@ -28,6 +29,8 @@ interface Bounded {
   readonly hasBf16: boolean;
   /** In dB. */
   readonly leastSnr: number;
+  /** With int8 plans of their own; `full` does not speak of them. */
+  readonly bodies?: readonly BodyPlan[];
 }
 
 export interface BoundedPlan {
@@ -42,11 +45,38 @@ export function decibelsOf(noise: number): number {
 }
 
 export async function widenNoisy(bounded: Bounded): Promise<BoundedPlan> {
-  const { graph, registry, scope, full, samples, hasBf16, leastSnr } = bounded;
+  const { graph, registry, scope, full, samples } = bounded;
   const groups = layerGroups(graph, scope);
+  const bodies = (bounded.bodies ?? []).map((body) => ({
+    ...body,
+    groups: layerGroups(body.graph, body.scope),
+  }));
+  const measured = samples.slice(0, NOISE_SAMPLES);
   const noise = await withScratch((folder) =>
-    groupNoise(graph, registry, full, groups, samples.slice(0, NOISE_SAMPLES), folder),
+    noiseWithin(graph, registry, full, groups, bodies, measured, folder),
   );
+  const outside = widened(bounded, { graph, plan: full, groups }, noise.outside);
+  const inside = bodies.map((body, b) => ({
+    prefix: body.prefix,
+    ...widened(bounded, body, at(noise.bodies, b)),
+  }));
+  return {
+    plan: withBodyPlans(outside.plan, inside),
+    reasons: new Map([
+      ...outside.reasons,
+      ...inside.flatMap(({ prefix, reasons }) =>
+        [...reasons].map(([name, why]) => [`${prefix}${name}`, why] as const),
+      ),
+    ]),
+  };
+}
+
+/** A graph or a body, with what is too noisy in it wide. */
+function widened(
+  { registry, hasBf16, leastSnr }: Bounded,
+  { graph, plan: full, groups }: Omit<GroupedBody, 'prefix'>,
+  noise: readonly number[],
+): BoundedPlan {
   const decibels = noise.map(decibelsOf);
   const wide: GroupPrecision = hasBf16 ? 'bf16' : 'f32';
   const decisions = decibels.map((snr) => (snr < leastSnr ? wide : 'int8'));
