@@ -51,6 +51,14 @@ const UNREAD: readonly Use[] = [
     inputs: [full('f32', [2, 0]), full('i64', [1, 1], 7), full('f32', [1, 0])],
   },
   {
+    op: 'EmbedLayerNormalization',
+    domain: 'com.microsoft',
+    inputs: [
+      ...[full('i32', [1, 1], 7), full('i32', [1, 1]), full('f32', [1, 0]), full('f32', [1, 0])],
+      ...[full('f32', [2, 0]), full('f32', [0]), full('f32', [0])],
+    ],
+  },
+  {
     op: 'RoiAlign',
     inputs: [
       ...[full('f32', [1, 1, 2, 2], 1), fromNumbers('f32', [1, 4], [-9, -9, -7, -7])],

@@ -21,6 +21,20 @@ interface Use {
 const TRAINING = 'ai.onnx.preview.training';
 const USES: readonly Use[] = [
   {
+    op: 'Trilu',
+    types: [
+      ['f32', [2, 2]],
+      ['i64', [0]],
+    ],
+  },
+  {
+    op: 'CumSum',
+    types: [
+      ['f32', [2, 2]],
+      ['i64', [2]],
+    ],
+  },
+  {
     op: 'ArrayFeatureExtractor',
     domain: 'ai.onnx.ml',
     types: [

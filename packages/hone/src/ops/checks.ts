@@ -1,7 +1,7 @@
 /** Checks and small questions shared by operator records. All failures name the node. */
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
-import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { elementCount, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueType } from '../graph/types.ts';
 import type { AttrSpec, InferContext } from './define-op.ts';
 
@@ -72,6 +72,29 @@ export function constantInts(ctx: InferContext, index: number, what: string): nu
 export function optionalInts(ctx: InferContext, index: number, what: string): number[] | undefined {
   const input = ctx.inputs[index];
   return input === undefined || input === null ? undefined : constantInts(ctx, index, what);
+}
+
+/** Refuses an input that is there and has not just one element. */
+export function requireOne(ctx: InferContext, position: number, what: string): void {
+  const shape = optionalType(ctx, position)?.shape;
+  if (shape !== undefined && elementCount(shape) !== 1) {
+    shapeError(ctx, `${what} has shape [${shape.join(',')}]; it takes one value`);
+  }
+}
+
+/** A whole number that must be known at compile time. */
+export function constantInt(ctx: InferContext, position: number, what: string): number {
+  requireOne(ctx, position, what);
+  return constantInts(ctx, position, what)[0] as number;
+}
+
+/** Like `constantInt`, but undefined when the optional input is absent. */
+export function optionalConstantInt(
+  ctx: InferContext,
+  position: number,
+  what: string,
+): number | undefined {
+  return optionalType(ctx, position) === undefined ? undefined : constantInt(ctx, position, what);
 }
 
 /** An axis in [-rank, rank) as one in [0, rank). */

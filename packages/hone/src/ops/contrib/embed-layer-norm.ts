@@ -119,7 +119,7 @@ export const embedLayerNormalization: CompositeOp = defineOp({
     const places = list(IN.places);
     const rowOf = (k: number, index: number): Float64Array => {
       const table = given(inputs, k);
-      const row = checkedIndex(ctx.node, index, at(table.shape, 0));
+      const row = width === 0 ? 0 : checkedIndex(ctx.node, index, at(table.shape, 0));
       return toNumbers(table).subarray(row * width, (row + 1) * width);
     };
     const segments = inputs[IN.segment] ? list(IN.segments) : undefined;

@@ -10,7 +10,7 @@ import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/
 import type { Attrs, ValueId, ValueType } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import {
-  constantInts,
+  constantInt,
   float,
   inputType,
   int,
@@ -105,7 +105,7 @@ function geometryOf(
 }
 
 function check(ctx: InferContext): Geometry {
-  const total = constantInts(ctx, IN.total, 'total_sequence_length')[0] ?? 0;
+  const total = constantInt(ctx, IN.total, 'total_sequence_length');
   const geo = geometryOf(ctx, ctx.attrs, (k) => optionalType(ctx, k)?.shape, total);
   const { batch, queries, heads, present } = geo;
   for (const name of ['qk_output', 'kv_cache_bit_width']) {

@@ -15,12 +15,13 @@ import {
 import { acc, axis as axisExpr, cast, load } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import {
-  constantInts,
+  constantInt,
   inputType,
   int,
   intAttr,
   normalizeAxis,
   requireDType,
+  requireOne,
   shapeError,
 } from '../checks.ts';
 import { type CoreOp, defineOp, type InferContext, type OpDef } from '../define-op.ts';
@@ -44,7 +45,7 @@ interface ScanSpec {
 function axisOf(ctx: InferContext): number {
   const { shape } = inputType(ctx, 0);
   if (shape.length === 0) shapeError(ctx, 'the input is a scalar; it needs an axis');
-  return normalizeAxis(ctx, constantInts(ctx, 1, 'axis')[0] ?? 0, shape.length);
+  return normalizeAxis(ctx, constantInt(ctx, 1, 'axis'), shape.length);
 }
 
 function defineScan(spec: ScanSpec): CoreOp {
@@ -58,6 +59,7 @@ function defineScan(spec: ScanSpec): CoreOp {
       const type = inputType(ctx, 0);
       requireDType(ctx, type, DTYPES);
       requireDType(ctx, inputType(ctx, 1), ['i32', 'i64'], 'axis');
+      requireOne(ctx, 1, 'axis');
       return [type];
     },
     lower(ctx) {

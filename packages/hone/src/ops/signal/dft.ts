@@ -7,7 +7,7 @@ import {
   int,
   intAttr,
   normalizeAxis,
-  optionalInts,
+  optionalConstantInt,
   requireDType,
   shapeError,
 } from '../checks.ts';
@@ -51,8 +51,8 @@ function geometry(
 
 function geometryOf(ctx: InferContext): Geometry {
   return geometry(ctx, ctx.attrs, inputType(ctx, 0).shape, {
-    length: optionalInts(ctx, 1, 'dft_length')?.[0],
-    axis: optionalInts(ctx, 2, 'axis')?.[0],
+    length: optionalConstantInt(ctx, 1, 'dft_length'),
+    axis: optionalConstantInt(ctx, 2, 'axis'),
   });
 }
 

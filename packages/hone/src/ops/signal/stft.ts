@@ -3,11 +3,11 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs } from '../../graph/types.ts';
 import {
-  constantInts,
+  constantInt,
   inputType,
   int,
   intAttr,
-  optionalInts,
+  optionalConstantInt,
   optionalType,
   requireDType,
   shapeError,
@@ -54,9 +54,9 @@ function geometry(
 
 function geometryOf(ctx: InferContext): Geometry {
   return geometry(ctx, ctx.attrs, inputType(ctx, 0).shape, {
-    step: constantInts(ctx, 1, 'frame_step')[0] ?? 0,
+    step: constantInt(ctx, 1, 'frame_step'),
     window: optionalType(ctx, 2)?.shape,
-    length: optionalInts(ctx, 3, 'frame_length')?.[0],
+    length: optionalConstantInt(ctx, 3, 'frame_length'),
   });
 }
 

@@ -2,7 +2,7 @@
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { binary, cast, index, load, select } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
-import { constantInts, inputType, int, intAttr, normalizeAxis, shapeError } from '../checks.ts';
+import { constantInt, inputType, int, intAttr, normalizeAxis, shapeError } from '../checks.ts';
 import { defineOp, type InferContext } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { checkedShape, compiled } from './bodies.ts';
@@ -10,11 +10,11 @@ import { eachPosition, type Element, elementsOf, newElements, tensorOf } from '.
 
 function parts(ctx: InferContext): { axis: number; depth: number; shape: readonly number[] } {
   const { shape } = inputType(ctx, 0);
-  const [depth = -1] = constantInts(ctx, 1, 'depth');
+  const depth = constantInt(ctx, 1, 'depth');
   const axis = normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), shape.length + 1);
   if (inputType(ctx, 2).shape.join() !== '2') shapeError(ctx, 'values are not [off, on]');
-  const out = [...shape.slice(0, axis), Math.trunc(depth), ...shape.slice(axis)];
-  return { axis, depth: Math.trunc(depth), shape: checkedShape(ctx, out) };
+  const out = [...shape.slice(0, axis), depth, ...shape.slice(axis)];
+  return { axis, depth, shape: checkedShape(ctx, out) };
 }
 
 export const OneHot = defineOp({

@@ -8,6 +8,7 @@ import {
   normalizeAxis,
   optionalInts,
   optionalType,
+  requireOne,
   shapeError,
   text,
   textAttr,
@@ -54,6 +55,7 @@ function padsOf(ctx: InferContext): AxisPad[] {
   if (pads.length !== 2 * axes.length) {
     shapeError(ctx, `${pads.length} pads for ${axes.length} axes`);
   }
+  if (new Set(axes).size !== axes.length) shapeError(ctx, `axes [${axes.join(',')}] repeat`);
   const mode = textAttr(ctx.attrs, 'mode');
   if (!MODES.includes(mode)) typeError(ctx, `mode ${mode} is not one of ${MODES.join(', ')}`);
   const out = shape.map((extent) => axisPad(extent, 0, 0));
@@ -134,6 +136,7 @@ export const Pad = defineOp({
     if (fill !== undefined && fill.dtype !== dtype) {
       typeError(ctx, `the padded value is ${fill.dtype}, the input ${dtype}`);
     }
+    requireOne(ctx, 2, 'the padded value');
     return [{ dtype, shape: checkedShape(ctx, padsOf(ctx).map(padded)) }];
   },
   lower: (ctx) =>
@@ -160,7 +163,7 @@ export const Pad = defineOp({
       const known = knownInput(ctx, 2);
       const fillType = optionalType(ctx, 2);
       let fill = zeroExpr(dtype);
-      if (known !== undefined && known.data.length > 0) fill = constantExpr(known);
+      if (known !== undefined) fill = constantExpr(known);
       else if (fillType !== undefined) fill = load('2', dtype, onlyElement(fillType));
       return [mapBody(shape, select(inside, value, fill))];
     }),

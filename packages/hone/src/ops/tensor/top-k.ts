@@ -2,7 +2,7 @@
 import { type DType, dtypeBytes, isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import {
-  constantInts,
+  constantInt,
   inputType,
   int,
   intAttr,
@@ -22,7 +22,7 @@ const SORT_FROM = 64;
 function outShape(ctx: InferContext): number[] {
   const { shape } = inputType(ctx, 0);
   const axis = normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), shape.length);
-  const [k = -1] = constantInts(ctx, 1, 'k');
+  const k = constantInt(ctx, 1, 'k');
   const extent = shape[axis];
   if (extent === undefined || !(k >= 0 && k <= extent)) {
     shapeError(ctx, `the first ${k} of ${extent ?? 'a scalar'}`);
