@@ -126,6 +126,15 @@ function measure(target: Target): void {
       }
     });
   }
+  test(`angles of which nothing is left have a sine, a cosine and a tangent on ${target.name}`, async () => {
+    const x = Float64Array.of(1e17, -3e38, 1e300, 2 ** 60);
+    const y = new Float64Array(x.length);
+    for (const name of ['sin', 'cos', 'tan']) {
+      const run = (await library).func(`${name}_f64`, 'void', ['void *', 'void *', 'int']);
+      run(x, y, x.length);
+      assert.ok(y.every(Number.isFinite), `${name}: ${y.join(' ')}`);
+    }
+  });
   test(`no library function is needed on ${target.name}`, async () => {
     const text = readFileSync((await unit).path).toString('latin1');
     for (const name of [

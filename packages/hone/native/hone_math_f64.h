@@ -130,7 +130,9 @@ HONE_INLINE D HONE_N(cos_f64)(D x) {
 HONE_INLINE D HONE_N(tan_f64)(D x) {
   const D n = HONE_N(quadrant)(x);
   const D r = HONE_N(reduce_angle)(x, n);
-  return HONE_N(turned_f64)(r, n) / HONE_N(turned_f64)(r, n + 1.0);
+  // Beyond 2^53 n + 1 is n, and its own tangent would be 0 / 0.
+  const D k = n - 4.0 * HONE_N(floor_f64)(n * 0.25);
+  return HONE_N(turned_f64)(r, k) / HONE_N(turned_f64)(r, k + 1.0);
 }
 
 // (asin(x) - x) / (x·z) for z = x² in [0, ¼]

@@ -17,13 +17,14 @@ const COMPARED: readonly DType[] = [...NUMBERS, 'bool'];
 
 const first = (results: readonly Expr[]): Expr => results[0] as Expr;
 
-/** A sum of f(x), then a function of the sum. */
+/** A sum of f(x), then a function of the sum, both in the dtype that `keptAs` says. */
 function sumOf(
   f: (x: Expr) => Expr,
   finish: (sum: Expr, count: number) => Expr = (sum) => sum,
+  keptAs: (dtype: DType) => DType = sumType,
 ): (dtype: DType) => Folds {
   return (dtype) => {
-    const kept = sumType(dtype);
+    const kept = keptAs(dtype);
     return {
       folds: [{ op: 'sum', dtype: kept, value: (x) => f(cast(kept, x)) }],
       finish: (results, count) => finish(first(results), count),
@@ -35,14 +36,12 @@ function fold(op: Fold['op'], dtype: DType): Folds {
   return { folds: [{ op, dtype, value: (x) => cast(dtype, x) }], finish: first };
 }
 
-/** A function of floats applied to a sum of any dtype; integers go through f64. */
-function asFloat(f: (x: Expr) => Expr): (x: Expr) => Expr {
-  return (x) => f(isFloat(x.dtype) ? x : cast('f64', x));
-}
+/** Of sums that a root or a logarithm follows: sums of integers must not wrap before it. */
+const floatType = (dtype: DType): DType => (isFloat(dtype) ? computeType(dtype) : 'f64');
 
 /** log Σ e^x, with the largest x taken out; an infinite one is left in, and cancels nothing. */
 function logSumExp(dtype: DType): Folds {
-  const kept = isFloat(dtype) ? computeType(dtype) : 'f64';
+  const kept = floatType(dtype);
   const shift = (results: readonly Expr[]): Expr => {
     const peak = first(results);
     return choose(call('isinf', peak), 0, peak);
@@ -95,7 +94,11 @@ export const REDUCTIONS: readonly OpDef[] = [
     dtypes: SUMMED,
     list: {
       number: (x) => total(x) / x.length,
-      big: (x) => (x.length === 0 ? 0n : totalBig(x) / BigInt(x.length)),
+      // The sum wraps at 64 bits.
+      big: (x, dtype) => {
+        const sum = (dtype === 'u64' ? BigInt.asUintN : BigInt.asIntN)(64, totalBig(x));
+        return x.length === 0 ? 0n : sum / BigInt(x.length);
+      },
     },
     folds: sumOf((x) => x, div),
   }),
@@ -154,9 +157,13 @@ export const REDUCTIONS: readonly OpDef[] = [
     list: { number: (x) => Math.sqrt(total(x.map((value) => value * value))) },
     folds: sumOf(
       (x) => mul(x, x),
-      asFloat((sum) => call('sqrt', sum)),
+      (sum) => call('sqrt', sum),
+      floatType,
     ),
-    cases: () => [{ note: 'signs', inputs: [uniform([2, 5]), i64([1], [1])] }],
+    cases: () => [
+      { note: 'signs', inputs: [uniform([2, 5]), i64([1], [1])] },
+      { note: 'large', inputs: [tensor('u32', [3], [2 ** 32 - 1, 2 ** 31, 3]), i64([1], [0])] },
+    ],
   }),
   defineReduction({
     name: 'ReduceSumSquare',
@@ -177,7 +184,8 @@ export const REDUCTIONS: readonly OpDef[] = [
     list: { number: (x) => Math.log(total(x)) },
     folds: sumOf(
       (x) => x,
-      asFloat((sum) => call('log', sum)),
+      (sum) => call('log', sum),
+      floatType,
     ),
     cases: () => [
       {

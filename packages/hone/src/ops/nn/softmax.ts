@@ -174,7 +174,8 @@ export const hardmax = alongAxis({
     ),
   }),
   plain: (row) => {
-    const first = row.indexOf(rowMaximum(row));
+    // What is no number is never larger.
+    const first = row.reduce((best, x, k) => (x > (row[best] as number) ? k : best), 0);
     return row.map((_, k) => (k === first ? 1 : 0));
   },
 });
