@@ -4,9 +4,9 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { load } from '../expr/build.ts';
-import { substituteAxes } from '../expr/rewrite.ts';
+import { exprSize, substituteAxes } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
-import type { View } from '../stages/types.ts';
+import type { ContractBody, ReduceBody, View } from '../stages/types.ts';
 import {
   type Draft,
   dropUnusedOperands,
@@ -16,7 +16,7 @@ import {
   rewriteLoads,
   sameList,
 } from './draft.ts';
-import { isIdentityWrite } from './inline.ts';
+import { isIdentityWrite, MAX_NODES } from './inline.ts';
 
 /** Why `map` cannot become the epilogue of `producer`, or null when it can. */
 export function whyNotAbsorbed(
@@ -41,6 +41,13 @@ export function whyNotAbsorbed(
       return 'the reader moves elements';
     }
   }
+  const result = resultOf(producer.body);
+  const own = loadsOf(body.value).filter(
+    (node) => at(map.operands, Number(node.source)).buffer === output.buffer,
+  );
+  if (exprSize(body.value) + own.length * exprSize(result) > MAX_NODES) {
+    return 'the joined expression would be too large';
+  }
   if (producer.body.kind === 'contract') {
     const plainReads = loadsOf(body.value).every((node) => isAxisOrConstant(node.index));
     if (!plainReads) return 'an operand of the reader is indexed in another order';
@@ -51,6 +58,11 @@ export function whyNotAbsorbed(
     if (producer.body.accDtype === 'i32' && body.value.dtype === 'i64') return 'integer widening';
   }
   return null;
+}
+
+/** What a contraction or reduction writes. */
+function resultOf(body: ContractBody | ReduceBody): Expr {
+  return body.kind === 'contract' ? body.epilogue : body.value;
 }
 
 /** index j is axis ij (or 0 where the extent is 1). */
@@ -89,7 +101,7 @@ export function absorbMap(producer: Draft, map: Draft, output: View): Draft {
   }
   const { operands, table } = mergeOperands(producer.operands, map.operands);
   const position = new Map(outIndexOf.outIndex.map((expr, i) => [`i${i}`, expr]));
-  const result = outIndexOf.kind === 'contract' ? outIndexOf.epilogue : outIndexOf.value;
+  const result = resultOf(outIndexOf);
   const outputNumber = operands.findIndex((view) => view.buffer === output.buffer);
   const moved = substituteAxes(renumber(map.body.value, table), position);
   const value = rewriteLoads(moved, (operand, node) =>

@@ -16,9 +16,10 @@ import { absorbMap, whyNotAbsorbed, writesInOrder } from './absorb.ts';
 import { placeConcats } from './concat.ts';
 import { bufferOf, type Draft, type Work } from './draft.ts';
 import { foldEpilogues } from './fold-epilogue.ts';
-import { inlineMap, isWidening, readersOf, whyNotInlined } from './inline.ts';
+import { inlineMap, isWidening, whyNotInlined } from './inline.ts';
 import { addCopy, lowerGraph } from './lower-graph.ts';
 import { narrowContractions } from './narrow.ts';
+import { Neighbours } from './neighbours.ts';
 
 export { uncompiledNodes } from './lower-graph.ts';
 
@@ -71,15 +72,17 @@ function fuseMaps(work: Work): void {
   const note = (draft: Draft, reason: string): void => {
     reasons.set(at(draft.nodes, draft.nodes.length - 1), reason);
   };
+  const near = new Neighbours(work);
   for (let position = 0; position < work.drafts.length; position++) {
-    inlineProducers(work, position, note);
-    absorbIntoProducer(work, position, note);
+    inlineProducers(work, near, position, note);
+    absorbIntoProducer(work, near, position, note);
   }
   for (const [node, reason] of reasons) work.notes.push({ node, reason });
 }
 
 function inlineProducers(
   work: Work,
+  near: Neighbours,
   position: number,
   note: (draft: Draft, reason: string) => void,
 ): void {
@@ -88,10 +91,10 @@ function inlineProducers(
     const reader = work.drafts[position];
     if (reader === null || reader === undefined) return;
     for (const view of reader.operands) {
-      const found = producerOf(work, view, position);
+      const found = near.producerOf(view, position);
       if (found === null || found.draft.body.kind !== 'map') continue;
       const output = at(found.draft.outputs, 0);
-      const readers = readersOf(work, view.buffer).length;
+      const readers = near.countReaders(view.buffer);
       const reason =
         bufferOf(work, output).role === 'temp'
           ? whyNotInlined(found.draft, reader, output, readers)
@@ -105,8 +108,8 @@ function inlineProducers(
         note(found.draft, 'the joined expression would be too large');
         continue;
       }
-      work.drafts[position] = joined;
-      if (readers === 1) work.drafts[found.position] = null;
+      near.replace(position, joined);
+      if (readers === 1) near.replace(found.position, null);
       changed = true;
       break;
     }
@@ -117,59 +120,46 @@ function inlineProducers(
  * Does the map only widen a narrow value, for one reader that will take it in? Behind the producer
  * it would put the wide value into memory.
  */
-function widensForReader(work: Work, map: Draft, position: number): boolean {
+function widensForReader(work: Work, near: Neighbours, map: Draft, position: number): boolean {
   const output = at(map.outputs, 0);
   if (bufferOf(work, output).role !== 'temp' || !isWidening(map)) return false;
-  const [reader, ...others] = readersOf(work, output.buffer);
+  const [reader, ...others] = near.readersOf(output.buffer);
   if (reader === undefined || others.length > 0 || reader.position <= position) return false;
   return whyNotInlined(map, reader.draft, output, 1) === null;
 }
 
 function absorbIntoProducer(
   work: Work,
+  near: Neighbours,
   position: number,
   note: (draft: Draft, reason: string) => void,
 ): void {
   const map = work.drafts[position];
   if (map === null || map === undefined || map.body.kind !== 'map') return;
-  if (widensForReader(work, map, position)) {
+  if (widensForReader(work, near, map, position)) {
     note(map, 'the narrow value is what lies in memory');
     return;
   }
   // Of several producers the last one absorbs: its result need not be kept until then.
   const candidates = map.operands
-    .map((view) => producerOf(work, view, position))
+    .map((view) => near.producerOf(view, position))
     .filter((found) => found !== null)
     .sort((a, b) => b.position - a.position);
   for (const found of candidates) {
     const output = at(found.draft.outputs, 0);
-    const readers = readersOf(work, output.buffer).length;
+    const readers = near.countReaders(output.buffer);
     const reason = !writesInOrder(found.draft)
       ? 'the producer writes in another order'
       : bufferOf(work, output).role === 'temp'
         ? whyNotAbsorbed(found.draft, map, output, readers)
         : 'the result is a model output';
     if (reason === null) {
-      work.drafts[position] = absorbMap(found.draft, map, output);
-      work.drafts[found.position] = null;
+      near.replace(position, absorbMap(found.draft, map, output));
+      near.replace(found.position, null);
       return;
     }
     note(found.draft, reason);
   }
-}
-
-function producerOf(
-  work: Work,
-  view: View,
-  before: number,
-): { draft: Draft; position: number } | null {
-  for (let position = before - 1; position >= 0; position--) {
-    const draft = work.drafts[position];
-    if (draft?.outputs.some((output) => output.buffer === view.buffer)) {
-      return { draft, position };
-    }
-  }
-  return null;
 }
 
 /** Removes drafts whose results nothing reads. */

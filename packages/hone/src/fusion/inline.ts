@@ -7,7 +7,7 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
-import { substituteAxes, visitExpr } from '../expr/rewrite.ts';
+import { children, substituteAxes, visitExpr } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
 import { isOpaque, type MapBody, type View } from '../stages/types.ts';
 import {
@@ -20,12 +20,13 @@ import {
   renumber,
   rewriteLoads,
   sameList,
-  type Work,
 } from './draft.ts';
 
 const COSTLY = new Set(['exp', 'log', 'sin', 'cos', 'tan', 'tanh', 'erf', 'sigmoid', 'pow']);
 /** Expressions larger than this are kept apart: compilers slow down and nothing is gained. */
-const MAX_NODES = 400;
+export const MAX_NODES = 400;
+/** Loads of data movement that may be carried out more than once: an index goes through memory at every level. */
+const MAX_REPEATED_LOADS = 8;
 
 /** Work of evaluating an expression once: arithmetic counts 1, transcendental functions 12. */
 export function evaluationCost(expr: Expr): number {
@@ -90,6 +91,9 @@ export function whyNotInlined(
   if (loads.length > 1 && cost * (loads.length - 1) > 8) {
     return 'the reader evaluates the value several times';
   }
+  if (readers * loads.length > 1 && loadsOf(map.body.value).length > MAX_REPEATED_LOADS) {
+    return 'its many loads would be repeated';
+  }
   // Broadcasting: the reader would evaluate one value for many outputs.
   if (cost > 4 && reader.body.kind !== 'contract' && isBroadcast(reader, loads)) {
     return 'the reader repeats the value (broadcast)';
@@ -133,15 +137,16 @@ export function inlineMap(map: Draft, reader: Draft, output: View): Draft | null
   if (map.body.kind !== 'map') return null;
   const value = map.body.value;
   const { operands, table } = mergeOperands(reader.operands, map.operands);
-  const moved = renumber(value, table);
   const numbers = new Set(operandNumbers(reader, output));
+  const sizeOf = sizeInlined(value, numbers);
+  if (bodyValues(reader.body).some((expr) => sizeOf(expr) > MAX_NODES)) return null;
+  const moved = renumber(value, table);
   const body = mapBodyValues(reader.body, (expr) =>
     rewriteLoads(expr, (operand, node) => {
       if (!numbers.has(operand)) return node;
       return substituteAxes(moved, new Map(node.index.map((item, i) => [`i${i}`, item])));
     }),
   );
-  if (bodyValues(body).some((expr) => nodeCount(expr) > MAX_NODES)) return null;
   return dropUnusedOperands({
     nodes: [...map.nodes, ...reader.nodes],
     ops: [...map.ops, ...reader.ops],
@@ -151,17 +156,23 @@ export function inlineMap(map: Draft, reader: Draft, output: View): Draft | null
   });
 }
 
-function nodeCount(expr: Expr): number {
-  let count = 0;
-  visitExpr(expr, () => {
-    count++;
+/**
+ * How many nodes an expression will have once its loads of the operands `numbers` are `value`. Counted before
+ * anything is built: an index that goes through the same load again grows as a power of the levels.
+ */
+function sizeInlined(value: Expr, numbers: ReadonlySet<number>): (expr: Expr) => number {
+  const uses = new Map<string, number>();
+  let own = 0;
+  visitExpr(value, (node) => {
+    if (node.kind === 'axis') uses.set(node.name, (uses.get(node.name) ?? 0) + 1);
+    else own++;
   });
-  return count;
-}
-
-/** Drafts of the working set that read a buffer, with their positions. */
-export function readersOf(work: Work, buffer: number): { draft: Draft; position: number }[] {
-  return work.drafts.flatMap((draft, position) =>
-    draft?.operands.some((view) => view.buffer === buffer) ? [{ draft, position }] : [],
-  );
+  const sizeOf = (expr: Expr): number => {
+    if (expr.kind === 'load' && numbers.has(Number(expr.source))) {
+      const grown = expr.index.map((item, i) => (uses.get(`i${i}`) ?? 0) * sizeOf(item));
+      return grown.reduce((sum, size) => sum + size, own);
+    }
+    return children(expr).reduce((sum, child) => sum + sizeOf(child), 1);
+  };
+  return sizeOf;
 }

@@ -97,7 +97,11 @@ export function indexExpr(context: Context, expr: Expr): CExpr {
 }
 
 export function affineText(context: Context, form: Sum): CExpr {
-  if (form.terms.length === 0) return literal('i64', form.constant);
+  const [only] = form.terms;
+  if (only === undefined) return literal('i64', form.constant);
+  if (form.terms.length === 1 && form.constant === 0 && only.factor === 1) {
+    return scalarExpr(context, only.atom);
+  }
   let text = '';
   // A sum reads better when it does not begin with a minus.
   const first = form.terms.findIndex((term) => term.factor > 0);
@@ -116,10 +120,6 @@ export function affineText(context: Context, form: Sum): CExpr {
   }
   if (form.constant !== 0) {
     text += `${form.constant < 0 ? ' - ' : ' + '}${Math.abs(form.constant)}`;
-  }
-  const [only] = form.terms;
-  if (form.terms.length === 1 && form.constant === 0 && only?.factor === 1) {
-    return scalarExpr(context, only.atom);
   }
   const sum = form.terms.length > 1 || form.constant !== 0;
   return { text, prec: sum ? PREC.add : PREC.mul };
@@ -230,18 +230,21 @@ function integerUnary(context: Context, expr: Node<'unary'>, x: CExpr): CExpr {
 function scalarBinary(context: Context, expr: Node<'binary'>): CExpr {
   const { op } = expr;
   const dtype = expr.a.dtype;
+  const compare = COMPARE[op];
+  const bitwise = BITWISE[op];
+  const isArithmetic = compare === undefined && bitwise === undefined;
+  if (isArithmetic && dtype === 'i64' && isIndexArithmetic(expr)) {
+    return indexBinary(context, expr);
+  }
   const a = scalarExpr(context, expr.a);
   const b = scalarExpr(context, expr.b);
-  const compare = COMPARE[op];
   if (compare !== undefined) return infix(compare[0], compare[1], a, b);
   if (dtype === 'bool') return boolBinary(op, a, b);
   if (isFloat(dtype)) return rounded(dtype, floatBinary(expr, a, b));
-  const bitwise = BITWISE[op];
   if (bitwise !== undefined) {
     const text = `${wrap(a, PREC.add)} ${bitwise[0]} ${wrap(b, PREC.add)}`;
     return narrow(dtype, { text, prec: bitwise[1] });
   }
-  if (dtype === 'i64' && isIndexArithmetic(expr)) return indexBinary(context, expr, a, b);
   const plain = INFIX[op];
   if (plain !== undefined && op !== 'div' && (dtype === 'u32' || dtype === 'u64')) {
     return infix(plain[0], plain[1], a, b);
@@ -289,14 +292,19 @@ export function isNumber(expr: Expr): boolean {
   return expr.kind === 'const' && !Number.isNaN(Number(expr.value));
 }
 
-/** i64 arithmetic over axes cannot overflow, so C's own operators serve. */
-function indexBinary(context: Context, expr: Node<'binary'>, a: CExpr, b: CExpr): CExpr {
+/**
+ * i64 arithmetic over axes cannot overflow, so C's own operators serve. Operands are written once, as part of
+ * the sum or by themselves: indices inside of indices would take twice as long with every level.
+ */
+function indexBinary(context: Context, expr: Node<'binary'>): CExpr {
   const { op } = expr;
-  if (op === 'add' || op === 'sub' || op === 'mul') {
-    const form = sumOf(expr);
-    const itself = form.terms.length === 1 && form.terms[0]?.atom === expr;
-    return itself ? infix('*', PREC.mul, a, b) : affineText(context, form);
-  }
+  const plain = op === 'div' ? undefined : INFIX[op];
+  const form = plain === undefined ? undefined : sumOf(expr);
+  const itself = form?.terms.length === 1 && form.terms[0]?.atom === expr;
+  if (form !== undefined && !itself) return affineText(context, form);
+  const a = scalarExpr(context, expr.a);
+  const b = scalarExpr(context, expr.b);
+  if (plain !== undefined) return infix(plain[0], plain[1], a, b);
   const divisor = constantOf(expr.b);
   if (divisor !== undefined && divisor > 0 && isNonNegative(context, expr.a)) {
     if (op === 'div' || op === 'floordiv') return infix('/', PREC.mul, a, b);

@@ -51,6 +51,8 @@ function reducedAxes(
     return Array.from({ length: rank }, (_, axis) => axis);
   }
   const axes = given.map((axis) => normalizeAxis(node, axis, rank));
+  // Axis 0 of a scalar is allowed, and there is none to fold.
+  if (rank === 0) return [];
   return [...new Set(axes)].sort((a, b) => a - b);
 }
 
@@ -158,6 +160,7 @@ function usualReductions(dtypes: readonly DType[]): readonly TestCase[] {
     { note: 'empty list', inputs: [f32([2, 0, 3], []), i64([1], [1])] },
     { note: 'no lists', inputs: [f32([2, 0, 3], []), i64([1], [2])] },
     { note: 'scalar', inputs: [f32([], [1.5])] },
+    { note: 'axis 0 of a scalar', inputs: [f32([], [1.5]), i64([1], [0])] },
     ...dtypes
       .filter((dtype) => dtype !== 'f32')
       .map((dtype) => ({
