@@ -144,7 +144,7 @@ function attempt(run: () => boolean): boolean {
   try {
     return run();
   } catch (error) {
-    if (error instanceof HoneError) return false;
+    if (error instanceof HoneError && !error.code.startsWith('HONE-INTERNAL')) return false;
     throw error;
   }
 }

@@ -29,7 +29,8 @@ function cropShape(ctx: InferContext): readonly [number, number, number, number]
   if (x.shape.length !== 4 || !areBoxes || batches.join() !== `${rois.shape[0]}`) {
     shapeError(ctx, `regions [${rois.shape.join(',')}] of images [${x.shape.join(',')}]`);
   }
-  const [height = 0, width = 0] = constantInts(ctx, 3, 'crop_size');
+  const [height = 0, width = 0, ...others] = constantInts(ctx, 3, 'crop_size');
+  if (others.length > 0) shapeError(ctx, `crop_size has ${others.length + 2} elements`);
   if (height < 1 || width < 1) shapeError(ctx, `a crop of ${height} × ${width} is not possible`);
   return [at(rois.shape, 0), at(x.shape, 1), height, width];
 }

@@ -170,6 +170,10 @@ function sliced(ctx: InferContext): {
   const { shape } = inputType(ctx, 0);
   const [starts, ends] = [constantInts(ctx, 1, 'starts'), constantInts(ctx, 2, 'ends')];
   const axes = ctx.inputs[3] ? constantInts(ctx, 3, 'axes') : starts.map((_, i) => i);
+  if (axes.length !== starts.length || axes.length !== ends.length) {
+    shapeError(ctx, `${starts.length} starts, ${ends.length} ends and ${axes.length} axes`);
+  }
+  if (new Set(axes).size !== axes.length) shapeError(ctx, `axes [${axes.join(',')}] repeat`);
   const from = shape.map(() => 0);
   const out = [...shape];
   for (const [i, axis] of axes.entries()) {

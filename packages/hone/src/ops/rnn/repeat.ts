@@ -29,7 +29,8 @@ export function repeatDirection(
 ): { readonly sequence: ValueId; readonly last: NodeState } {
   const { steps, batch } = geo;
   const isBackwards = geo.backwards[direction] === true;
-  const rows = b.reshape(products, [steps, batch, -1]);
+  // Written out: -1 says nothing of a tensor without elements.
+  const rows = b.reshape(products, [steps, batch, b.typeOf(products).shape[1] as number]);
   const nested = b.nested('step');
   const captures: ValueId[] = [];
   const iteration = nested.graph.input('iteration', { dtype: 'i64', shape: [] });

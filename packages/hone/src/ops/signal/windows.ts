@@ -4,7 +4,7 @@ import { fromNumbers } from 'hone-runtime/base/tensor';
 import { axis, cast, constant } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Attrs } from '../../graph/types.ts';
-import { constantInts, int, intAttr, shapeError, typeError } from '../checks.ts';
+import { constantInt, int, intAttr, shapeError, typeError } from '../checks.ts';
 import { type CoreOp, defineOp, type InferContext, type OpDef } from '../define-op.ts';
 import { mapBody } from '../lower.ts';
 import { outputOf } from '../math/loops.ts';
@@ -15,7 +15,7 @@ import { add, call, mul } from '../math/scalar.ts';
 const MAX_SIZE = 2 ** 28;
 
 function sizeOf(ctx: InferContext): number {
-  const [size = -1] = constantInts(ctx, 0, 'size');
+  const size = constantInt(ctx, 0, 'size');
   if (!(size >= 0 && size <= MAX_SIZE)) shapeError(ctx, `a window of ${size} elements`);
   return size;
 }

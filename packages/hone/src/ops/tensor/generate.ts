@@ -10,6 +10,7 @@ import {
   int,
   intAttr,
   optionalInt,
+  requireOne,
   shapeError,
   typeError,
 } from '../checks.ts';
@@ -55,9 +56,10 @@ export const ConstantOfShape = defineOp({
 });
 
 function rangeOf(ctx: InferContext): { start: Tensor; delta: Tensor; count: number } {
-  const [start, limit, delta] = ['start', 'limit', 'delta'].map((what, i) =>
-    constantInput(ctx, i, what),
-  ) as [Tensor, Tensor, Tensor];
+  const [start, limit, delta] = ['start', 'limit', 'delta'].map((what, i) => {
+    requireOne(ctx, i, what);
+    return constantInput(ctx, i, what);
+  }) as [Tensor, Tensor, Tensor];
   if (start.dtype !== limit.dtype || start.dtype !== delta.dtype) {
     typeError(ctx, 'start, limit and delta differ in dtype');
   }
