@@ -6,7 +6,7 @@
  * must come back unchanged.
  */
 import assert from 'node:assert/strict';
-import { namedValue, partsOf, runHostSteps } from 'hone-runtime/host/run';
+import { hostOutputs, namedValue, partsOf, runHostSteps } from 'hone-runtime/host/run';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -231,7 +231,7 @@ function endHost(
   const made = Object.fromEntries(
     program.outputs.map(({ name }, i) => [name, outputs[i] as Tensor]),
   );
-  const all = runHostSteps(partsOf(host).after, { ...values, ...made });
+  const all = hostOutputs(host, runHostSteps(partsOf(host).after, { ...values, ...made }));
   return host.outputs.map(({ name }) => namedValue(all, name));
 }
 

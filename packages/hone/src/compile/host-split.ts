@@ -8,13 +8,14 @@
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
-import type { HostProgram, HostSpec, HostStep } from 'hone-runtime/host/program';
-import type { Graph, Node, ValueId } from '../graph/types.ts';
+import type { HostExtent, HostProgram, HostSpec, HostStep } from 'hone-runtime/host/program';
+import type { Graph, Node, OutputExtent, ValueId } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { inputOf } from '../ops/builder.ts';
 import type { HostCall } from '../ops/define-op.ts';
 import { evaluateNode } from '../ops/interpret.ts';
 import type { Registry } from '../ops/registry.ts';
+import { boundedAxes, visibleOutputs, withOutputs } from '../graph/extents.ts';
 import { compactGraph } from '../passes/compact.ts';
 
 export interface HostSplit {
@@ -24,22 +25,13 @@ export interface HostSplit {
   readonly host?: HostProgram;
 }
 
-export function splitHost(graph: Graph, registry: Registry): HostSplit {
+export function splitHost(source: Graph, registry: Registry): HostSplit {
+  const { graph, extents } = source.extents === undefined ? whole(source) : withoutRoom(source);
   const isText = (id: ValueId): boolean => valueById(graph, id).type.dtype === 'string';
   const all = [...graph.inputs, ...graph.outputs, ...graph.nodes.flatMap((node) => node.outputs)];
-  if (!all.some(isText)) return { graph };
+  if (!all.some(isText)) return { graph: source };
   const onHost = (node: Node): boolean =>
     [...node.inputs, ...node.outputs].some((id) => id !== null && isText(id));
-  if (graph.extents !== undefined) {
-    const node = graph.nodes.find(onHost);
-    const name = node?.name ?? graph.name;
-    fail(
-      'HONE-COMPILE-042',
-      `the model has texts (${name}) and outputs whose size depends on data; their steps in Node need fixed sizes`,
-      name,
-      'cut the model in two: the texts in one part, the sizes that depend on data in the other',
-    );
-  }
   const places = placeNodes(graph, onHost);
   const host = new Steps(graph, registry);
   const [before, core, after] = (['before', 'core', 'after'] as const).map((place) =>
@@ -48,33 +40,163 @@ export function splitHost(graph: Graph, registry: Registry): HostSplit {
   for (const node of before) host.add(node);
   host.steps.push({ kind: 'native' });
   for (const node of after) host.add(node);
-  for (const id of graph.outputs) if (isText(id)) host.need(id);
+  const visible = visibleOutputs(source);
+  for (const id of visible) if (isText(id)) host.need(id);
+  for (const { from } of extents) host.need(from);
   const made = new Set(core.flatMap((node) => node.outputs));
   const isOutside = (id: ValueId): boolean => !made.has(id);
   const isNumber = (id: ValueId): boolean => !isText(id);
   const isConstant = (id: ValueId): boolean => valueById(graph, id).constant !== undefined;
   const reads = core.flatMap((node) => node.inputs.flatMap((id) => id ?? []));
   const readLater = new Set([
-    ...graph.outputs.filter((id) => made.has(id) || isConstant(id)),
+    ...visible.filter((id) => made.has(id) || isConstant(id)),
+    ...extents.map(({ from }) => from).filter((id) => made.has(id)),
     ...after.flatMap((node) => node.inputs.flatMap((id) => id ?? [])).filter((id) => made.has(id)),
   ]);
   const inputs = [...new Set(reads.filter((id) => isOutside(id) && !isConstant(id)))];
-  const part: Graph = {
-    ...graph,
-    inputs,
-    outputs: [...readLater].filter(isNumber),
-    nodes: core,
-  };
+  const part: Graph = withOutputs(
+    { ...graph, inputs, nodes: core },
+    [...readLater].filter(isNumber),
+  );
   const ends = [...part.inputs, ...part.outputs];
   return {
     // Steps and the compiled part know values of both by their names.
     graph: compactGraph(part, new Map(ends.map((id) => [id, valueById(graph, id).name]))),
     host: {
       inputs: graph.inputs.map((id) => specOf(graph, id)),
-      outputs: graph.outputs.map((id) => specOf(graph, id)),
+      outputs: visible.map((id, position) => {
+        const own = extents.flatMap(({ output, axis }) => (output === id ? [axis] : []));
+        const bounded = [...boundedAxes(graph, position), ...own].sort((a, b) => a - b);
+        return { ...specOf(graph, id), ...(bounded.length === 0 ? {} : { bounded }) };
+      }),
       steps: host.steps,
+      ...(extents.length === 0 ? {} : { extents: extents.map((extent) => named(graph, extent)) }),
     },
   };
+}
+
+/** How much of an output that steps give is meant. */
+interface TextExtent {
+  readonly output: ValueId;
+  readonly axis: number;
+  readonly from: ValueId;
+}
+
+interface Whole {
+  readonly graph: Graph;
+  readonly extents: readonly TextExtent[];
+}
+
+const whole = (graph: Graph): Whole => ({ graph, extents: [] });
+
+function named(graph: Graph, { output, axis, from }: TextExtent): HostExtent {
+  return { output: valueById(graph, output).name, axis, from: valueById(graph, from).name };
+}
+
+/**
+ * Steps work on all of the room that a tensor has. So what is cut at the end of the compiled part gets a
+ * copy that is not, for the steps that read it; outputs that steps give are cut behind the last of them.
+ * The compiled part hides the numbers it cuts by: steps read copies of them.
+ */
+function withoutRoom(graph: Graph): Whole {
+  const values = [...graph.values];
+  const nodes = [...graph.nodes];
+  const copies = new Map<string, ValueId>();
+  const copy = (id: ValueId, label: string): ValueId => {
+    const have = copies.get(`${label} ${id}`);
+    if (have !== undefined) return have;
+    const { name, type } = valueById(graph, id);
+    const made = values.length;
+    const wanted = `${name}.${label}`;
+    values.push({ id: made, name: freeName(values, wanted), type });
+    nodes.push({
+      op: 'Identity',
+      domain: '',
+      name: wanted,
+      inputs: [id],
+      outputs: [made],
+      attrs: {},
+    });
+    copies.set(`${label} ${id}`, made);
+    return made;
+  };
+  const isText = (id: ValueId): boolean => valueById(graph, id).type.dtype === 'string';
+  const byText = new Set(
+    graph.nodes.flatMap(({ inputs, outputs }) =>
+      [...inputs, ...outputs].some((id) => id !== null && isText(id)) ? outputs : [],
+    ),
+  );
+  const visible = visibleOutputs(graph);
+  const hidden: ValueId[] = [];
+  const kept: OutputExtent[] = [];
+  const extents: TextExtent[] = [];
+  const cut = new Set<ValueId>();
+  for (const { output: position, axis, from: place } of graph.extents ?? []) {
+    const output = at(graph.outputs, position);
+    const from = origin(graph, at(graph.outputs, place));
+    if (byText.has(output)) {
+      extents.push({ output, axis, from: byText.has(from) ? from : copy(from, 'number') });
+      continue;
+    }
+    cut.add(output);
+    const own = copy(from, 'extent');
+    if (!hidden.includes(own)) hidden.push(own);
+    kept.push({ output: position, axis, from: visible.length + hidden.indexOf(own) });
+  }
+  const isStep = (node: Node): boolean =>
+    [...node.inputs, ...node.outputs].some((id) => id !== null && isText(id));
+  const moved = graph.nodes.map((node) => {
+    if (!isStep(node) || !node.inputs.some((id) => id !== null && cut.has(id))) return node;
+    const inputs = node.inputs.map((id) => (id !== null && cut.has(id) ? copy(id, 'room') : id));
+    return { ...node, inputs };
+  });
+  const made = nodes.slice(graph.nodes.length);
+  const { extents: _, ...rest } = graph;
+  const outputs = [...visible, ...hidden];
+  const ordered = inOrder([...moved, ...made], graph);
+  const read = new Set([
+    ...outputs,
+    ...extents.map(({ from }) => from),
+    ...ordered.flatMap(({ inputs }) => inputs),
+  ]);
+  // Names of numbers that nothing reads any more.
+  const isUnread = ({ op, outputs: own }: Node): boolean =>
+    op === 'Identity' && !own.some((id) => read.has(id));
+  const all = { ...rest, values, nodes: ordered.filter((node) => !isUnread(node)), outputs };
+  return { graph: kept.length === 0 ? all : { ...all, extents: kept }, extents };
+}
+
+/** The value that others are only names of. */
+function origin(graph: Graph, id: ValueId): ValueId {
+  const node = graph.nodes.find(({ outputs }) => outputs.includes(id));
+  const [input] = node?.op === 'Identity' ? node.inputs : [];
+  return input == null ? id : origin(graph, input);
+}
+
+function freeName(values: readonly { readonly name: string }[], wanted: string): string {
+  const taken = new Set(values.map(({ name }) => name));
+  let name = wanted;
+  for (let n = 1; taken.has(name); n++) name = `${wanted}.${n}`;
+  return name;
+}
+
+/** Copies behind what they copy, in front of what reads them. */
+function inOrder(nodes: readonly Node[], { values }: Graph): readonly Node[] {
+  const made = new Map(nodes.flatMap((node) => node.outputs.map((id) => [id, node] as const)));
+  const done = new Set<Node>();
+  const sorted: Node[] = [];
+  const put = (node: Node): void => {
+    if (done.has(node)) return;
+    done.add(node);
+    // Only copies lie behind their readers: nothing else is far.
+    for (const id of node.inputs) {
+      const source = id === null || id < values.length ? undefined : made.get(id);
+      if (source !== undefined) put(source);
+    }
+    sorted.push(node);
+  };
+  for (const node of nodes) put(node);
+  return sorted;
 }
 
 type Place = 'before' | 'core' | 'after';

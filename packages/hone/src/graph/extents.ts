@@ -3,7 +3,8 @@
  * of them is meant (`Graph.extents`). Here that part is cut out.
  */
 import { at, fail } from 'hone-runtime/base/diagnostics';
-import { elementCount, stridesOf, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { prefixOf } from 'hone-runtime/base/prefix';
+import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Graph, ValueId } from './types.ts';
 import { valueById } from './walk.ts';
 
@@ -61,24 +62,5 @@ export function actualOutputs(graph: Graph, all: readonly Tensor[]): readonly Te
     }
     at(shapes, output)[axis] = extent;
   }
-  return all.slice(0, visibleCount(graph)).map((tensor, i) => prefix(tensor, at(shapes, i)));
-}
-
-/** The part of a tensor at the begin of every axis. */
-function prefix(tensor: Tensor, shape: readonly number[]): Tensor {
-  if (shape.every((extent, axis) => extent === tensor.shape[axis])) return tensor;
-  const strides = stridesOf(tensor.shape);
-  const count = elementCount(shape);
-  const data = tensor.data.slice(0, count) as Exclude<Tensor['data'], readonly string[]>;
-  for (let i = 0; i < count; i++) {
-    let rest = i;
-    let place = 0;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const extent = at(shape, axis);
-      place += (rest % extent) * at(strides, axis);
-      rest = Math.floor(rest / extent);
-    }
-    data[i] = tensor.data[place] as never;
-  }
-  return { ...tensor, shape, data } as Tensor;
+  return all.slice(0, visibleCount(graph)).map((tensor, i) => prefixOf(tensor, at(shapes, i)));
 }

@@ -110,8 +110,11 @@ interface OpCommon {
     attrs: Attrs,
     ctx: ReferenceContext,
   ) => readonly Tensor[];
-  /** The node as a step of the Node runtime; asked only where it reads or gives texts. */
-  readonly hostCall?: (ctx: LowerContext) => HostCall;
+  /**
+   * The node as a step of the Node runtime; asked only where it reads or gives texts. Undefined: it moves
+   * texts to places that are known.
+   */
+  readonly hostCall?: (ctx: LowerContext) => HostCall | undefined;
   readonly tolerance?: Partial<Record<DType, Tolerance>>;
   /**
    * C of routines that `lower` names and Hone does not have: each text defines

@@ -1,13 +1,14 @@
 /** Host programs as JSON of the manifest. What is read is checked field by field. */
 import { isBig, isDType } from '../base/dtype.ts';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from '../base/tensor.ts';
-import type { HostAttr, HostProgram, HostSpec, HostStep } from '../host/program.ts';
+import type { HostAttr, HostExtent, HostProgram, HostSpec, HostStep } from '../host/program.ts';
 import { hasRoutine } from '../host/routines.ts';
 import { parseKeys } from './map-keys.ts';
 import {
   broken,
   count,
   type Field,
+  hasMember,
   type Json,
   type JsonObject,
   list,
@@ -21,11 +22,16 @@ export function hostToJson(host: HostProgram): JsonObject {
     inputs: host.inputs.map(specToJson),
     outputs: host.outputs.map(specToJson),
     steps: host.steps.map(stepToJson),
+    ...(host.extents === undefined ? {} : { extents: host.extents.map((item) => ({ ...item })) }),
   };
 }
 
-function specToJson({ name, dtype, shape, bytes, keys }: HostSpec): JsonObject {
-  return { name, dtype, shape, bytes, ...(keys === undefined ? {} : { keys }) };
+function specToJson({ name, dtype, shape, bytes, keys, bounded }: HostSpec): JsonObject {
+  return {
+    ...{ name, dtype, shape, bytes },
+    ...(keys === undefined ? {} : { keys }),
+    ...(bounded === undefined ? {} : { bounded }),
+  };
 }
 
 function stepToJson(step: HostStep): JsonObject {
@@ -75,11 +81,22 @@ export function parseHost(field: Field): HostProgram {
     inputs: list(member(field, 'inputs')).map(parseSpec),
     outputs: list(member(field, 'outputs')).map(parseSpec),
     steps: list(member(field, 'steps')).map(parseStep),
+    ...(hasMember(field, 'extents')
+      ? { extents: list(member(field, 'extents')).map(parseExtent) }
+      : {}),
   };
   if (host.steps.filter((step) => step.kind === 'native').length > 1) {
     broken(field.path, 'runs the compiled part twice');
   }
   return host;
+}
+
+function parseExtent(field: Field): HostExtent {
+  return {
+    output: text(member(field, 'output')),
+    axis: count(member(field, 'axis')),
+    from: text(member(field, 'from')),
+  };
 }
 
 function parseSpec(field: Field): HostSpec {
@@ -91,6 +108,7 @@ function parseSpec(field: Field): HostSpec {
     shape: list(member(field, 'shape')).map(count),
     bytes: count(member(field, 'bytes')),
     ...parseKeys(field),
+    ...(hasMember(field, 'bounded') ? { bounded: list(member(field, 'bounded')).map(count) } : {}),
   };
 }
 

@@ -15,6 +15,15 @@ export interface HostSpec {
   readonly bytes: number;
   /** As in TensorSpec. */
   readonly keys?: readonly string[] | readonly number[];
+  /** As in TensorSpec. */
+  readonly bounded?: readonly number[];
+}
+
+/** Along an axis, an output has as many elements as a value, an i64 scalar, says: steps give it whole. */
+export interface HostExtent {
+  readonly output: string;
+  readonly axis: number;
+  readonly from: string;
 }
 
 export type HostAttr = number | string | readonly number[] | readonly string[] | Tensor;
@@ -39,4 +48,6 @@ export interface HostProgram {
   readonly inputs: readonly HostSpec[];
   readonly outputs: readonly HostSpec[];
   readonly steps: readonly HostStep[];
+  /** Of outputs that steps give; the compiled part cuts its own. Absent: none. */
+  readonly extents?: readonly HostExtent[];
 }

@@ -24,6 +24,22 @@ type Routine = (call: RoutineCall) => readonly Tensor[];
 
 const ROUTINES: Readonly<Record<string, Routine>> = {
   pick: (call) => [pick(call)],
+  pass: (call) => [tensorIn(call, 0)],
+  gather_texts: (call) => [gather(call)],
+  choose_texts: (call) => {
+    const shape = shapeOf(call, 0);
+    const condition = tensorIn(call, 0);
+    const flags = spreadTexts(
+      { dtype: 'string', shape: condition.shape, data: Array.from(toNumbers(condition), String) },
+      shape,
+    );
+    const [yes = [], no = []] = [1, 2].map((k) => {
+      textsOf(call, k);
+      return spreadTexts(tensorIn(call, k), shape);
+    });
+    const chosen = flags.map((flag, i) => (flag === '0' ? no[i] : yes[i]) ?? '');
+    return [textTensor(call, 0, chosen)];
+  },
   concat_texts: (call) => {
     const [a = [], b = []] = sidesOf(call);
     return [textTensor(call, 0, concatTexts(a, b))];
@@ -49,7 +65,11 @@ const ROUTINES: Readonly<Record<string, Routine>> = {
       isCaseSensitive: number(call, 'is_case_sensitive') !== 0,
       stopwords: textList(call, 'stopwords'),
     });
-    return [textTensor(call, 0, texts)];
+    // With room for all of them, where how many stay is data: their number too.
+    if (call.outputs.length < 2) return [textTensor(call, 0, texts)];
+    const missing = elementCount(shapeOf(call, 0)) - texts.length;
+    const padded = [...texts, ...new Array<string>(Math.max(0, missing)).fill('')];
+    return [textTensor(call, 0, padded), fromNumbers('i64', [], [texts.length])];
   },
   split: (call) => {
     const rows = textsOf(call, 0).map((item) =>
@@ -58,7 +78,20 @@ const ROUTINES: Readonly<Record<string, Routine>> = {
     const width = shapeOf(call, 0).at(-1) ?? 0;
     const padded = rows.flatMap((row) => Array.from({ length: width }, (_, i) => row[i] ?? ''));
     const counts = rows.map((row) => row.length);
-    return [textTensor(call, 0, padded), fromNumbers('i64', shapeOf(call, 1), counts)];
+    const most = counts.reduce((a, b) => Math.max(a, b), 0);
+    if (most > width) {
+      fail(
+        'HONE-RUN-010',
+        `node ${call.node} (StringSplit): a text has ${most} pieces, there is room for ${width}`,
+        call.node,
+        'give shorter texts, or export the model with a maxsplit',
+      );
+    }
+    return [
+      textTensor(call, 0, padded),
+      fromNumbers('i64', shapeOf(call, 1), counts),
+      ...(call.outputs.length > 2 ? [fromNumbers('i64', [], [most])] : []),
+    ];
   },
   n_grams: (call) => {
     const texts = textsOf(call, 0);
@@ -125,6 +158,34 @@ export function runRoutine(name: string, call: RoutineCall): readonly Tensor[] {
 function pick(call: RoutineCall): Tensor {
   const all = call.inputs.flatMap((input) => (input === null ? [] : [...(input.data as string[])]));
   const chosen = numbers(call, 'positions').map((position) => all[position] ?? '');
+  return textTensor(call, 0, chosen);
+}
+
+/** Texts at positions along an axis that a run computed. */
+function gather(call: RoutineCall): Tensor {
+  const x = tensorIn(call, 0);
+  const texts = textsOf(call, 0);
+  const axis = number(call, 'axis');
+  const extent = x.shape[axis] ?? damaged(call, 'has no such axis');
+  const inner = elementCount(x.shape.slice(axis + 1));
+  const outer = elementCount(x.shape.slice(0, axis));
+  const places = Array.from(toNumbers(tensorIn(call, 1)), (position) => {
+    const place = position < 0 ? position + extent : position;
+    if (place >= 0 && place < extent) return place;
+    return fail(
+      'HONE-RUN-010',
+      `node ${call.node} (Gather): index ${position} is outside [-${extent}, ${extent})`,
+      call.node,
+      'check the values of the inputs',
+    );
+  });
+  const chosen: string[] = [];
+  for (let block = 0; block < outer; block++) {
+    for (const place of places) {
+      const start = (block * extent + place) * inner;
+      for (let i = 0; i < inner; i++) chosen.push(texts[start + i] ?? '');
+    }
+  }
   return textTensor(call, 0, chosen);
 }
 

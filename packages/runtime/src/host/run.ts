@@ -1,7 +1,8 @@
 /** Runs a host program around the compiled part. */
 import { fail } from '../base/diagnostics.ts';
-import type { Tensor } from '../base/tensor.ts';
+import { type Tensor, toNumbers } from '../base/tensor.ts';
 import type { HostProgram, HostStep } from './program.ts';
+import { prefixOf } from '../base/prefix.ts';
 import { runRoutine } from './routines.ts';
 
 type Values = Record<string, Tensor>;
@@ -35,6 +36,31 @@ export function runHostSteps(steps: readonly HostStep[], values: Readonly<Values
     });
   }
   return known;
+}
+
+/** The outputs of the whole model, those whose size depends on data cut to what they are. */
+export function hostOutputs({ outputs, extents = [] }: HostProgram, all: Readonly<Values>): Values {
+  const made = outputs.map(({ name }) => {
+    const tensor = namedValue(all, name);
+    const own = extents.filter(({ output }) => output === name);
+    if (own.length === 0) return [name, tensor] as const;
+    const shape = [...tensor.shape];
+    for (const { axis, from } of own) {
+      const [extent = -1] = toNumbers(namedValue(all, from));
+      const bound = shape[axis] ?? 0;
+      if (!(extent >= 0 && extent <= bound)) {
+        fail(
+          'HONE-RUN-010',
+          `output ${name}: a size of ${extent} came out along axis ${axis}, at most ${bound} is possible`,
+          name,
+          'check the values of the inputs',
+        );
+      }
+      shape[axis] = extent;
+    }
+    return [name, prefixOf(tensor, shape)] as const;
+  });
+  return Object.fromEntries(made);
 }
 
 export function namedValue(values: Readonly<Values>, name: string): Tensor {

@@ -5,7 +5,7 @@
 import type { TensorSpec } from '../artifact/program.ts';
 import type { Tensor } from '../base/tensor.ts';
 import type { HostProgram } from '../host/program.ts';
-import { partsOf, runHostSteps, namedValue } from '../host/run.ts';
+import { hostOutputs, namedValue, partsOf, runHostSteps } from '../host/run.ts';
 import type { Context, RunOptions } from './session.ts';
 import { checkNames, checkTensor, missingInput, type Tensors } from './tensors.ts';
 
@@ -26,10 +26,8 @@ export function withHost(native: Context, host: HostProgram): Context {
     );
     return { outputs: Object.fromEntries(own) };
   };
-  const end = (values: Tensors): Record<string, Tensor> => {
-    const all = runHostSteps(after, values);
-    return Object.fromEntries(host.outputs.map(({ name }) => [name, namedValue(all, name)]));
-  };
+  const end = (values: Tensors): Record<string, Tensor> =>
+    hostOutputs(host, runHostSteps(after, values));
   return {
     ...native,
     signature: { name: signature.name, inputs: host.inputs, outputs: host.outputs },

@@ -1,5 +1,6 @@
 /** Sequences of ONNX among the outputs of a run, as lists. */
-import { elementCount, stridesOf, type Tensor, toNumbers } from '../base/tensor.ts';
+import { prefixOf } from '../base/prefix.ts';
+import { elementCount, type Tensor, toNumbers } from '../base/tensor.ts';
 
 /**
  * The tensors of a sequence that a model gives under this name, as many as there are, each of its shape:
@@ -25,25 +26,6 @@ export function sequenceOf(
   const rank = room.length;
   return Array.from({ length: count }, (_, i) => {
     const shape = room.map((extent, axis) => numbers?.[i * rank + axis] ?? extent);
-    return cut(rows, i, shape);
+    return prefixOf(rows, shape, room, i * elementCount(room));
   });
-}
-
-/** The begin, along every axis, of a row. */
-function cut(rows: Tensor, row: number, shape: readonly number[]): Tensor {
-  const strides = stridesOf(rows.shape);
-  const count = elementCount(shape);
-  const start = row * (strides[0] ?? 1);
-  const data = rows.data.slice(start, start + count) as Exclude<Tensor['data'], readonly string[]>;
-  for (let i = 0; i < count; i++) {
-    let rest = i;
-    let place = start;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const extent = shape[axis] ?? 1;
-      place += (rest % extent) * (strides[axis + 1] ?? 1);
-      rest = Math.floor(rest / extent);
-    }
-    data[i] = rows.data[place] as never;
-  }
-  return { ...rows, shape, data } as Tensor;
 }

@@ -36,6 +36,8 @@ const where = defineOp({
     requireSame(ctx, a, b, 'input 2');
     return [{ dtype: a.dtype, shape: broadcastShapes(ctx, cond.shape, a.shape, b.shape) }];
   },
+  hostCall: (ctx) =>
+    ctx.inputs[0]?.constant == null ? { routine: 'choose_texts', attrs: {} } : undefined,
   lower(ctx) {
     const { dtype, shape } = at(ctx.outputs, 0);
     if (dtype === 'string') return 'strings have no compiled form';

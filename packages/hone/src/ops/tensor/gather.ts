@@ -67,6 +67,10 @@ export const Gather = defineOp({
     const chosen = inputType(ctx, 1).shape;
     return [{ dtype, shape: [...shape.slice(0, axis), ...chosen, ...shape.slice(axis + 1)] }];
   },
+  hostCall: (ctx) =>
+    knownInput(ctx, 1) === undefined
+      ? { routine: 'gather_texts', attrs: { axis: gatherAxis(ctx) } }
+      : undefined,
   lower: (ctx) =>
     compiled(ctx, () => {
       const { dtype, shape } = inputType(ctx, 0);

@@ -32,8 +32,9 @@ export function texts(shape: readonly number[], data: readonly string[]): Tensor
 }
 
 /** An operator whose reference is its host routine. */
-function defineText(spec: {
+export function defineText(spec: {
   readonly name: string;
+  readonly domain?: string;
   readonly doc: string;
   readonly since: number;
   readonly attrs: OpDef['attrs'];
@@ -44,6 +45,7 @@ function defineText(spec: {
   return defineOp({
     kind: 'host',
     name: spec.name,
+    ...(spec.domain === undefined ? {} : { domain: spec.domain }),
     doc: spec.doc,
     since: spec.since,
     attrs: spec.attrs,
@@ -64,7 +66,8 @@ function viaHost(
   return runRoutine(call.routine, { node, attrs: call.attrs, inputs, outputs: outputTypes });
 }
 
-function textInput(ctx: InferContext, k: number): ValueType {
+/** The type of an input that has to be texts. */
+export function textInput(ctx: InferContext, k: number): ValueType {
   const type = inputType(ctx, k);
   requireDType(ctx, type, ['string'], `input ${k}`);
   return type;
@@ -88,7 +91,8 @@ interface Splitting {
   readonly most: number;
 }
 
-function splitting(attrs: Attrs): Splitting {
+/** How StringSplit splits. */
+export function splitting(attrs: Attrs): Splitting {
   const most = attrs['maxsplit'];
   return {
     delimiter: textAttr(attrs, 'delimiter'),
@@ -119,16 +123,19 @@ const stringSplit = defineText({
   ],
 });
 
+/** Attributes of StringNormalizer. */
+export const NORMALIZING: OpDef['attrs'] = {
+  case_change_action: text('NONE'),
+  is_case_sensitive: int(0),
+  locale: { type: 'string' },
+  stopwords: { type: 'strings' },
+};
+
 const stringNormalizer = defineText({
   name: 'StringNormalizer',
   doc: 'Texts in one case, without stop words.',
   since: 10,
-  attrs: {
-    case_change_action: text('NONE'),
-    is_case_sensitive: int(0),
-    locale: { type: 'string' },
-    stopwords: { type: 'strings' },
-  },
+  attrs: NORMALIZING,
   infer(ctx) {
     const { shape } = textInput(ctx, 0);
     if (shape.length > 2 || (shape.length === 2 && shape[0] !== 1)) {
@@ -158,7 +165,8 @@ const stringNormalizer = defineText({
   ],
 });
 
-function normalizeCall(attrs: Attrs): HostCall {
+/** StringNormalizer as a step. */
+export function normalizeCall(attrs: Attrs): HostCall {
   return {
     routine: 'normalize',
     attrs: {

@@ -26,6 +26,7 @@ import { isBounded, type Sized, Sizing } from './sized.ts';
 import { SPATIAL } from './spatial.ts';
 import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
+import { TEXTS } from './texts.ts';
 import { UNIQUE } from './unique.ts';
 
 export type TensorEntity = ValueId | BoundedEntity;
@@ -46,6 +47,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...PRODUCTS,
   ...RECURRENT,
   ...COMPOSITES,
+  ...TEXTS,
 ]);
 
 /** Inputs that decide sizes, by operator: where one is no constant, the rule is asked. */
@@ -66,6 +68,8 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['HannWindow', [0]],
   ['HammingWindow', [0]],
   ['BlackmanWindow', [0]],
+  ['StringSplit', [0]],
+  ['StringNormalizer', [0]],
 ]);
 
 /** Numbers of what a builder builds; they live as long as it does. */

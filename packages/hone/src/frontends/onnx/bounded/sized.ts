@@ -194,6 +194,10 @@ export class Sizing {
   }
 
   zeros(dtype: DType, shape: readonly number[]): ValueId {
+    if (dtype === 'string') {
+      const data = new Array<string>(elementCount(shape)).fill('');
+      return this.b.constant({ dtype, shape, data });
+    }
     const value = fromNumbers(dtype, [1], [0]);
     return this.b.op('ConstantOfShape', [this.b.ints(shape)], { value });
   }
