@@ -1,6 +1,6 @@
 /** A graph builder that knows operators: attributes get defaults, output types are inferred. */
 import { fail } from 'hone-runtime/base/diagnostics';
-import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
+import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import { GraphBuilder } from '../graph/build.ts';
 import type { Attrs, AttrValue, Value, ValueId, ValueType } from '../graph/types.ts';
 import { constantTensor } from '../graph/walk.ts';
@@ -15,6 +15,9 @@ export interface OpOptions {
 
 /** Finds an operator's record; the registry passes itself so that operators can build others. */
 export type FindOp = (name: string, domain: string) => OpDef | undefined;
+
+/** Elements of a list that is stored; larger ones that follow a rule are made as the model runs. */
+const MAX_STORED = 2 ** 16;
 
 export class OpBuilder {
   readonly graph: GraphBuilder;
@@ -51,6 +54,23 @@ export class OpBuilder {
   /** A 1-D i64 constant. */
   ints(values: readonly number[]): ValueId {
     return this.graph.constant(fromNumbers('i64', [values.length], values));
+  }
+
+  /** A tensor of one value. Extents are the model's: a large one is spread from the value, not stored. */
+  filled(dtype: Tensor['dtype'], shape: readonly number[], value = 0, name?: string): ValueId {
+    const count = elementCount(shape);
+    if (count > MAX_STORED) return this.op('Expand', [this.scalar(value, dtype), this.ints(shape)]);
+    return this.graph.constant(
+      fromNumbers(dtype, shape, new Array<number>(count).fill(value)),
+      name,
+    );
+  }
+
+  /** i64 [count]: 0, step, 2 · step, …; a long list is counted, not stored. */
+  positions(count: number, step = 1): ValueId {
+    if (count <= MAX_STORED) return this.ints(Array.from({ length: count }, (_, i) => i * step));
+    const ends = [0, count * step, step].map((value) => this.scalar(value, 'i64'));
+    return this.op('Range', ends);
   }
 
   /** `x` in exactly this shape, extents of 0 included; one extent may be -1 where none is 0. */

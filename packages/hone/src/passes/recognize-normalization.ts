@@ -2,7 +2,7 @@
  * Normalisations written out by exporters: LayerNormalization and RMSNormalization from means and
  * roots (then their scale and bias, one node at a time), and Softmax from Exp and ReduceSum.
  */
-import { elementCount, fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
+import { toNumbers } from 'hone-runtime/base/tensor';
 import type { Node, ValueId } from '../graph/types.ts';
 import { madeBy, near, uniform } from './match.ts';
 import type { Rebuild } from './pass.ts';
@@ -61,9 +61,8 @@ function normalized(
   const { x, mean, axis, epsilon } = found;
   const { dtype, shape } = r.b.typeOf(x);
   const tail = shape.slice(axis);
-  const ones = fromNumbers(dtype, tail, new Array<number>(elementCount(tail)).fill(1));
   const op = mean === undefined ? 'RMSNormalization' : 'LayerNormalization';
-  return r.b.op(op, [x, r.b.constant(ones, 'ones')], { axis, epsilon });
+  return r.b.op(op, [x, r.b.filled(dtype, tail, 1, 'ones')], { axis, epsilon });
 }
 
 /** Reads mean((x − mean(x))²) + ε, or mean(x²) + ε where `centred` is x itself. */

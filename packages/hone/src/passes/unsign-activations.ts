@@ -115,8 +115,7 @@ function raisedZero(node: Node, r: Rebuild): ValueId {
   const [, scale, zero] = node.inputs;
   const { shape } = valueById(r.old, zero ?? scale ?? 0).type;
   if (zero === null || zero === undefined) {
-    const count = shape.reduce((n, extent) => n * extent, 1);
-    return r.b.constant(fromNumbers('u8', shape, new Array<number>(count).fill(SHIFT)));
+    return r.b.filled('u8', shape, SHIFT);
   }
   const values = toNumbers(constantTensor(valueById(r.old, zero))).map((z) => z + SHIFT);
   return r.b.constant(fromNumbers('u8', shape, values), `${valueById(r.old, zero).name}/u8`);

@@ -48,7 +48,7 @@ export function maskBias(
 
 function countedKeys(b: OpBuilder, mask: ValueId, form: MaskForm, shape: ScoreShape): ValueId {
   const { batch, queries, keys } = shape;
-  const positions = b.ints(Array.from({ length: keys }, (_, j) => j));
+  const positions = b.positions(keys);
   const limit = (from: number): ValueId => {
     const part =
       form === 'lengths'
@@ -72,14 +72,6 @@ function countedKeys(b: OpBuilder, mask: ValueId, form: MaskForm, shape: ScoreSh
     default:
       return form satisfies never;
   }
-}
-
-/** A constant bias: `filter` where a key comes after the query. */
-export function causalValues(queries: number, keys: number, filter: number): readonly number[] {
-  const past = keys - queries;
-  return Array.from({ length: queries * keys }, (_, p) =>
-    p % keys > Math.floor(p / keys) + past ? filter : 0,
-  );
 }
 
 /** The same in plain numbers. */

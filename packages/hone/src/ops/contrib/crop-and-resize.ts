@@ -1,5 +1,6 @@
 /** com.microsoft's CropAndResize: regions of images, given in parts of their sides, sampled to one size. */
 import { at } from 'hone-runtime/base/diagnostics';
+import { dtypeCode } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
@@ -49,12 +50,7 @@ function sideNodes(
   if (steps === 1) {
     return b.op('Mul', [b.op('Mul', [b.op('Add', [first, last]), b.scalar(0.5)]), room]);
   }
-  const grid = b.constant(
-    f32(
-      [1, steps],
-      Array.from({ length: steps }, (_, i) => i),
-    ),
-  );
+  const grid = b.op('Cast', [b.reshape(b.positions(steps), [1, steps])], { to: dtypeCode('f32') });
   const span = b.op('Div', [b.op('Mul', [b.op('Sub', [last, first]), room]), b.scalar(steps - 1)]);
   return b.op('Add', [b.op('Mul', [first, room]), b.op('Mul', [grid, span])]);
 }

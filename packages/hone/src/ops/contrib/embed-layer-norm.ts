@@ -101,7 +101,7 @@ export const embedLayerNormalization: CompositeOp = defineOp({
     const batch = at(shape, 0);
     const counts = (): ValueId => {
       if (mask === null) {
-        return b.constant(fromNumbers('i32', [batch], new Array<number>(batch).fill(0)));
+        return b.filled('i32', [batch]);
       }
       const isWord = castTo(b, b.op('Equal', [mask, b.scalar(1, b.typeOf(mask).dtype)]), 'i32');
       return b.op('ReduceSum', [isWord, b.ints([1])], { keepdims: 0 });

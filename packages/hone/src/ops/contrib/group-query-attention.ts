@@ -154,7 +154,7 @@ function check(ctx: InferContext): Geometry {
 /** i64 [batch]: how many keys of the cache count for each sequence. */
 function pastNodes(b: OpBuilder, lengths: ValueId, geo: Geometry): ValueId {
   const { batch, queries, isFirst } = geo;
-  if (isFirst) return b.ints(new Array<number>(batch).fill(0));
+  if (isFirst) return b.filled('i64', [batch]);
   const flat = castTo(b, b.reshape(lengths, [batch]), 'i64');
   return b.op('Add', [flat, b.scalar(1 - queries, 'i64')]);
 }
@@ -176,10 +176,7 @@ function cacheNodes(
   if (isFirst && (cache === null || geo.past === 0)) return longer(now, present - queries);
   const { dtype } = b.typeOf(now);
   const empty = [batch, kvHeads, present, size];
-  const old =
-    cache === null
-      ? b.constant(fromNumbers(dtype, empty, new Float64Array(elementCount(empty))))
-      : longer(cache, present - geo.past);
+  const old = cache === null ? b.filled(dtype, empty) : longer(cache, present - geo.past);
   return b.op('TensorScatter', [old, now, past], { axis: 2 });
 }
 
@@ -194,7 +191,7 @@ function rotated(
   if (!geo.rotates) return x;
   const { batch, queries } = geo;
   const [cos, sin] = [inputs[IN.cos] as ValueId, inputs[IN.sin] as ValueId];
-  const steps = b.ints(Array.from({ length: queries }, (_, i) => i));
+  const steps = b.positions(queries);
   const counted = b.op('Add', [b.reshape(past, [batch, 1]), steps]);
   const positions = inputs[IN.positions] ?? counted;
   return b.op('RotaryEmbedding', [x, cos, sin, positions], rotaryAttrs(attrs, b.typeOf(cos).shape));
@@ -211,10 +208,9 @@ function rotaryAttrs(attrs: Attrs, cache: readonly number[]): Attrs {
 /** Bool [batch, 1, queries, keys]: keys up to the query's own position, within the window. */
 function visibleNodes(b: OpBuilder, past: ValueId, geo: Geometry): ValueId {
   const { batch, queries, present, window } = geo;
-  const counting = (length: number): number[] => Array.from({ length }, (_, i) => i);
-  const rows = b.constant(fromNumbers('i64', [queries, 1], counting(queries)));
+  const rows = b.reshape(b.positions(queries), [queries, 1]);
   const own = b.op('Add', [b.reshape(past, [batch, 1, 1, 1]), rows]);
-  const keys = b.ints(counting(present));
+  const keys = b.positions(present);
   const isBefore = b.op('LessOrEqual', [keys, own]);
   if (window === 0) return isBefore;
   const isNear = b.op('Greater', [keys, b.op('Sub', [own, b.scalar(window, 'i64')])]);
@@ -265,8 +261,7 @@ export const groupQueryAttention: CompositeOp = defineOp({
     const value = cacheNodes(b, v, inputs[IN.pastValue] ?? null, past, geo);
     const bias = inputs[IN.bias];
     const isSmooth = intAttr(ctx.attrs, 'smooth_softmax') !== 0;
-    const zeros = (): ValueId =>
-      b.constant(fromNumbers('f32', [heads], new Array<number>(heads).fill(0)));
+    const zeros = (): ValueId => b.filled('f32', [heads]);
     const sink = inputs[IN.sink] ?? (isSmooth ? zeros() : null);
     const mixed = attendNodes(b, {
       ...{ q: turn(q), k: key, v: value, scale, softcap },

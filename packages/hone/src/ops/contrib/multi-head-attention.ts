@@ -17,6 +17,7 @@ import {
 import { type CompositeOp, defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { tensor } from '../math/samples.ts';
+import { causalBias } from '../nn/causal-bias.ts';
 import { sample } from '../nn/samples.ts';
 import { MICROSOFT } from './alias.ts';
 import {
@@ -32,13 +33,7 @@ import {
   joinHeads,
   splitHeads,
 } from './attend.ts';
-import {
-  causalValues,
-  maskBias,
-  maskForm,
-  maskFunction,
-  type ScoreShape,
-} from './attention-mask.ts';
+import { maskBias, maskForm, maskFunction, type ScoreShape } from './attention-mask.ts';
 
 const [QUERY, KEY, VALUE, BIAS, MASK, SCORE_BIAS, PAST_KEY, PAST_VALUE] = [0, 1, 2, 3, 4, 5, 6, 7];
 
@@ -220,8 +215,7 @@ export const multiHeadAttention: CompositeOp = defineOp({
       biases.push(castTo(b, maskBias(b, mask, form, geo, filter), dtype));
     }
     if (intAttr(ctx.attrs, 'unidirectional') !== 0) {
-      const values = causalValues(geo.queries, geo.keys, Number.NEGATIVE_INFINITY);
-      biases.push(b.constant(fromNumbers(dtype, [geo.queries, geo.keys], values)));
+      biases.push(causalBias(b, geo.queries, geo.keys, geo.keys - geo.queries, dtype));
     }
     const mixed = attendNodes(b, { q, k: key, v: value, scale: geo.scale, biases });
     return [joinHeads(b, mixed), key, value].slice(0, ctx.outputs.length);

@@ -24,6 +24,7 @@ import {
 } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { f32, tensor } from '../math/samples.ts';
+import { causalBias } from '../nn/causal-bias.ts';
 import { sample } from '../nn/samples.ts';
 import {
   alikeParameters,
@@ -44,13 +45,7 @@ import {
   joinHeads,
   splitHeads,
 } from './attend.ts';
-import {
-  causalValues,
-  maskBias,
-  maskForm,
-  maskFunction,
-  type ScoreShape,
-} from './attention-mask.ts';
+import { maskBias, maskForm, maskFunction, type ScoreShape } from './attention-mask.ts';
 import { threeParts } from './multi-head-attention.ts';
 
 const [DATA, WEIGHTS, BIAS, MASK, PAST, SCORE_BIAS] = [0, 1, 2, 3, 4, 5];
@@ -177,8 +172,7 @@ function decompose(
     biases.push(castTo(b, maskBias(b, mask, form, geo, filter), dtype));
   }
   if (intAttr(ctx.attrs, 'unidirectional') !== 0) {
-    const values = causalValues(geo.queries, geo.keys, Number.NEGATIVE_INFINITY);
-    biases.push(b.constant(fromNumbers(dtype, [geo.queries, geo.keys], values)));
+    biases.push(causalBias(b, geo.queries, geo.keys, geo.keys - geo.queries, dtype));
   }
   const mixed = joinHeads(b, attendNodes(b, { q, k: key, v: value, scale: geo.scale, biases }));
   if (ctx.outputs.length < 2) return [mixed];

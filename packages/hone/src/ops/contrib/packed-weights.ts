@@ -109,8 +109,7 @@ const gatherBlockQuantized: CompositeOp = defineOp({
     const axis = table.quantize > table.gather ? table.quantize + extra : table.quantize;
     const extent = at(table.shape, table.quantize);
     const spread = (x: ValueId): ValueId => {
-      const places = Array.from({ length: extent }, (_, i) => Math.floor(i / table.block));
-      return b.op('Gather', [x, b.ints(places)], { axis });
+      return b.op('Gather', [x, blockNodes(b, extent, table.block)], { axis });
     };
     const zeros = inputs[3] ?? null;
     const scale = castTo(b, scales, 'f32');
@@ -197,6 +196,16 @@ const gatherBlockQuantized: CompositeOp = defineOp({
   },
 });
 
+/** Elements of a list of block numbers that is stored: with stored weights all of it is computed at once. */
+const MAX_STORED = 2 ** 26;
+
+/** The number of each element's block. */
+function blockNodes(b: OpBuilder, count: number, block: number): ValueId {
+  if (count > MAX_STORED) return b.op('Div', [b.positions(count), b.scalar(block, 'i64')]);
+  const places = Float64Array.from({ length: count }, (_, i) => Math.floor(i / block));
+  return b.constant(fromNumbers('i64', [count], places));
+}
+
 /** Bytes of two 4-bit elements each, the lower one first, as bytes of one. */
 function unpackNodes(b: OpBuilder, x: ValueId, per: number): ValueId {
   if (per === 1) return x;
@@ -266,12 +275,11 @@ const matMulBnb4: CompositeOp = defineOp({
     const all = b.op('Reshape', [b.op('Concat', pairs, { axis: 1 }), b.ints([-1])]);
     const codes = b.op('Cast', [all], { to: dtypeCode('i64') });
     const table = b.constant(f32([16], intAttr(ctx.attrs, 'quant_type') === 0 ? FP4 : NF4));
-    const places = Array.from({ length: n * k }, (_, i) => Math.floor(i / block));
     const scales = castTo(b, b.op('Reshape', [inputs[2] ?? null, b.ints([-1])]), 'f32');
     const kept = b.op('Slice', [codes, b.ints([0]), b.ints([n * k]), b.ints([0])]);
     const weights = b.op('Mul', [
       b.op('Gather', [table, kept]),
-      b.op('Gather', [scales, b.ints(places)]),
+      b.op('Gather', [scales, blockNodes(b, n * k, block)]),
     ]);
     const { dtype } = inputType(ctx, 0);
     const matrix = b.reshape(castTo(b, weights, dtype), [n, k]);

@@ -54,7 +54,7 @@ function positionNodes(b: OpBuilder, ids: ValueId, { batch, length }: Geometry):
   if (elementCount(b.typeOf(ids).shape) !== 1 || batch * length === 1) {
     return b.reshape(ids, [batch, length]);
   }
-  const steps = b.ints(Array.from({ length }, (_, i) => i));
+  const steps = b.positions(length);
   const row = b.op('Add', [b.reshape(ids, [1]), steps]);
   return b.op('Expand', [row, b.ints([batch, length])]);
 }

@@ -216,8 +216,7 @@ export const loop: ControlOp = defineOp({
       const { dtype, shape } = at(ctx.outputs, carried + k);
       const missing = at(shape, 0) - list.length;
       const rest = [missing, ...shape.slice(1)];
-      const tail = (): number =>
-        b.constant(fromNumbers(dtype, rest, new Array<number>(elementCount(rest)).fill(0)));
+      const tail = (): number => b.filled(dtype, rest);
       if (list.length === 0) return tail();
       const rows = stackNodes(b, list, 0);
       return missing === 0 ? rows : b.op('Concat', [rows, tail()], { axis: 0 });

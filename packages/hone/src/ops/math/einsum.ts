@@ -58,7 +58,7 @@ function diagonal(b: OpBuilder, x: Labelled): Labelled {
   const flat = reshaped(b, front, [extent ** inside.length, ...rest]);
   // A step along every axis at once.
   const step = inside.reduce((sum, _, i) => sum + extent ** i, 0);
-  const positions = b.ints(Array.from({ length: extent }, (_, i) => i * step));
+  const positions = b.positions(extent, step);
   const id = b.op('Gather', [flat, positions], { axis: 0 });
   return diagonal(b, { id, labels: [label, ...outside.map((axis) => at(x.labels, axis))] });
 }

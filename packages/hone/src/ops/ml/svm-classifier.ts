@@ -67,6 +67,7 @@ function machineOf(ctx: NodeRef, attrs: Attrs, features: number): Machine {
   const [a, b] = ['prob_a', 'prob_b'].map((name) => numbersOf(attrs, name) ?? []);
   const fits =
     perClass.length === classes &&
+    perClass.every((own) => own >= 0) &&
     classes > 1 &&
     kernel.vectors.length === count * features &&
     coefficients.length === (classes - 1) * count &&

@@ -44,6 +44,15 @@ function bad(ctx: Node, problem: string): never {
   );
 }
 
+/** Values of all leaves together; more are a mistake. */
+const MAX_VALUES = 2 ** 24;
+
+/** The table has a value for every target in every leaf, whatever the leaves say. */
+function checkLeaves(ctx: Node, leaves: number, targets: number): void {
+  if (leaves * targets > MAX_VALUES)
+    bad(ctx, `${leaves} leaves of ${targets} targets are too many`);
+}
+
 /** Tables as they grow. */
 interface Draft {
   readonly feature: number[];
@@ -144,6 +153,7 @@ export function newTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
     bad(ctx, 'its lists of nodes or leaves have different lengths');
   }
   if (!(targets >= 1)) bad(ctx, `n_targets is ${targets}`);
+  checkLeaves(ctx, targetIds.length, targets);
   const leafNodes = targetIds.map((target, i) => {
     const row = new Array<number>(targets).fill(0);
     row[target] = at(weights, i);
@@ -220,6 +230,8 @@ export function oldTable(
   if (lengths.some((length) => length !== trees.length)) {
     bad(ctx, 'its lists of nodes have different lengths');
   }
+  const leaves = names.reduce((count, name) => (name === 'LEAF' ? count + 1 : count), 0);
+  checkLeaves(ctx, leaves, targets);
   const draft = newDraft();
   const index = new Map<string, number>();
   const key = (tree: number, id: number): string => `${tree}/${id}`;

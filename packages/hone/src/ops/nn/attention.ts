@@ -1,6 +1,5 @@
 /** Attention: softmax(scale · Q·Kᵀ + mask) · V over heads, with caches and shared key heads. */
 import { at } from 'hone-runtime/base/diagnostics';
-import type { DType } from 'hone-runtime/base/dtype';
 import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
@@ -8,6 +7,7 @@ import { float, int, intAttr, optionalInt } from '../checks.ts';
 import { defineOp, type LowerContext, type TestCase } from '../define-op.ts';
 import { type AttentionGeometry, geometryOfNode, inferAttention } from './attention-geometry.ts';
 import { attentionReference } from './attention-reference.ts';
+import { causalBias } from './causal-bias.ts';
 import { sample } from './samples.ts';
 
 /** [batch, sequence, heads · size] as [batch, heads, sequence, size]. */
@@ -39,15 +39,6 @@ function unshareHeads(b: OpBuilder, x: ValueId, geo: AttentionGeometry): ValueId
   return b.reshape(x, [geo.batch, geo.heads, geo.queries, columns]);
 }
 
-/** A constant bias: −∞ where a query comes before a key. */
-function causalBias(b: OpBuilder, geo: AttentionGeometry, dtype: DType): ValueId {
-  const keys = geo.past + geo.keys;
-  const values = Array.from({ length: geo.queries * keys }, (_, p) =>
-    Math.floor(p / keys) + geo.past < p % keys ? Number.NEGATIVE_INFINITY : 0,
-  );
-  return b.constant(fromNumbers(dtype, [geo.queries, keys], values), 'causal');
-}
-
 /** Scores with the mask, continued by −∞ where it is shorter than the keys. */
 function addMask(b: OpBuilder, scores: ValueId, mask: ValueId, keys: number): ValueId {
   const { dtype } = b.typeOf(scores);
@@ -74,7 +65,7 @@ function hidePadding(
   geo: AttentionGeometry,
 ): ValueId {
   const keys = geo.past + geo.keys;
-  const positions = b.ints(Array.from({ length: keys }, (_, i) => i));
+  const positions = b.positions(keys);
   const limit = b.reshape(counts, [geo.batch, 1, 1, 1]);
   const seen = b.op('Less', [positions, limit]);
   return b.op('Where', [seen, scores, b.scalar(Number.NEGATIVE_INFINITY, b.typeOf(scores).dtype)]);
@@ -106,7 +97,10 @@ function decompose(
   let scores = capped;
   const mask = inputs[3];
   if (mask != null) scores = addMask(b, scores, mask, geo.past + geo.keys);
-  if (geo.causal) scores = b.op('Add', [scores, causalBias(b, geo, dtype)]);
+  if (geo.causal) {
+    const bias = causalBias(b, geo.queries, geo.past + geo.keys, geo.past, dtype);
+    scores = b.op('Add', [scores, bias]);
+  }
   const counts = inputs[6];
   if (counts != null) scores = hidePadding(b, scores, counts, geo);
   const weights = b.op('Softmax', [scores], { axis: -1 });

@@ -66,10 +66,7 @@ export const causalConvWithState = defineOp({
     const { dtype, shape } = b.typeOf(x);
     const [batch = 0, channels = 0, length = 0] = shape;
     const kept = at(b.typeOf(w).shape, 2) - 1;
-    const zeros = (): number =>
-      b.constant(
-        fromNumbers(dtype, [batch, channels, kept], new Float64Array(batch * channels * kept)),
-      );
+    const zeros = (): number => b.filled(dtype, [batch, channels, kept]);
     const padded = kept === 0 ? x : b.op('Concat', [past ?? zeros(), x], { axis: 2 });
     const sum = b.op('Conv', [padded, w, bias], { group: channels });
     const exact = dtype === 'f16' || dtype === 'bf16' ? b.op('Cast', [sum], { to: F32 }) : sum;

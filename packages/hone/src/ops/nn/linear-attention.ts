@@ -138,9 +138,7 @@ function decompose(
   const wide = (x: ValueId): ValueId => (low ? b.op('Cast', [x], { to: F32 }) : x);
   const narrow = (x: ValueId): ValueId => (low ? b.op('CastLike', [x, q]) : x);
   const stateShape = [batch, kvHeads, keySize, valueSize];
-  const zeros = new Float64Array(stateShape.reduce((product, extent) => product * extent, 1));
-  let state =
-    past === null ? b.constant(fromNumbers(low ? 'f32' : dtype, stateShape, zeros)) : wide(past);
+  let state = past === null ? b.filled(low ? 'f32' : dtype, stateShape) : wide(past);
   /** Token t's columns as [batch, …rest]. */
   const token = (x: ValueId, t: number, rest: readonly number[]): ValueId =>
     b.reshape(sliceNodes(b, x, 1, t), [batch, ...rest]);

@@ -45,13 +45,7 @@ function cellNodes(
   const length = b.op('Max', [b.op('Add', [b.op('Sub', [last, first]), number(1)]), number(1)]);
   const size = b.op('Div', [length, number(cells)]);
   const list = (count: number, from = 0): ValueId =>
-    b.constant(
-      fromNumbers(
-        dtype,
-        [count],
-        Array.from({ length: count }, (_, i) => i + from),
-      ),
-    );
+    b.op('Add', [b.op('Cast', [b.positions(count)], { to: dtypeCode(dtype) }), number(from)]);
   const inRange = (x: ValueId): ValueId =>
     b.op('Clip', [b.op('Add', [x, first]), number(0), number(extent)]);
   const begin = inRange(b.op('Floor', [b.op('Mul', [size, list(cells)])]));

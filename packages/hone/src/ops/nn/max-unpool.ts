@@ -60,7 +60,7 @@ export const maxUnpool = defineOp({
     const inner = unpooled(ctx, ctx.attrs, shape);
     const count = elementCount(inner);
     const flat = (id: ValueId | null): ValueId => b.op('Reshape', [id, b.ints([-1])]);
-    const zeros = b.constant(fromNumbers(dtype, [count], new Float64Array(count)));
+    const zeros = b.filled(dtype, [count]);
     const placed = b.op('ScatterElements', [zeros, flat(indices), flat(x)], { axis: 0 });
     const small = b.reshape(placed, inner);
     const outer = at(ctx.outputs, 0).shape;

@@ -1,6 +1,5 @@
 /** One direction of a recurrent operator as a Loop over its steps: for sequences too long to write out. */
 import { at } from 'hone-runtime/base/diagnostics';
-import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { reversedRows } from '../control/stacks.ts';
@@ -63,8 +62,7 @@ export function repeatDirection(
     return nested.op('Where', [runs, now, before]);
   };
   const { dtype, shape } = b.typeOf(start.h);
-  const zeros = (): ValueId =>
-    nested.constant(fromNumbers(dtype, shape, new Float64Array(batch * geo.hidden)));
+  const zeros = (): ValueId => nested.filled(dtype, shape);
   const results = [
     keep(next.h, state.h),
     ...(hasCell ? [keep(next.c, state.c)] : []),

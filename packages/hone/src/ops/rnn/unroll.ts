@@ -120,7 +120,7 @@ export function unrollRecurrent(
   if (x === null || w === null || r === null) return 'X, W or R is missing';
   const timeFirst = batchFirst ? b.op('Transpose', [x], { perm: [1, 0, 2] }) : x;
   const flat = b.reshape(timeFirst, [steps * batch, features]);
-  const zeros = b.constant(fromNumbers(dtype, [batch, hidden], new Float64Array(batch * hidden)));
+  const zeros = b.filled(dtype, [batch, hidden]);
   const stateAxis = batchFirst ? 1 : 0;
   const start = (i: number, d: number): ValueId => {
     const state = input(i);

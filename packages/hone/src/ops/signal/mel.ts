@@ -59,8 +59,11 @@ export const melWeightMatrix = defineOp({
     for (let band = 0; band < bands; band++) {
       const [from = 0, peak = 0, to = 0] = corners.slice(band, band + 3);
       if (peak === from) put(peak, band, 1);
-      else for (let j = from; j <= peak; j++) put(j, band, (j - from) / (peak - from));
-      for (let j = peak; j < to; j++) put(j, band, (to - j) / (to - peak));
+      else
+        for (let j = Math.max(0, from); j <= Math.min(peak, bins - 1); j++)
+          put(j, band, (j - from) / (peak - from));
+      for (let j = Math.max(0, peak); j < Math.min(to, bins); j++)
+        put(j, band, (to - j) / (to - peak));
     }
     return [fromNumbers(dtype, shape, values)];
   },

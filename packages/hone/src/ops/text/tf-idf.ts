@@ -76,13 +76,7 @@ function countNodes(
     counts.push(b.op('ReduceSum', [ones, b.ints([1])], { keepdims: 0 }));
   }
   if (counts.length === 0) {
-    return b.constant(
-      fromNumbers(
-        'f32',
-        [shape[0] ?? 1, grams.length],
-        new Float64Array((shape[0] ?? 1) * grams.length),
-      ),
-    );
+    return b.filled('f32', [shape[0] ?? 1, grams.length]);
   }
   return counts.reduce((left, right) => b.op('Add', [left, right]));
 }
@@ -138,7 +132,7 @@ export const tfIdfVectorizer = defineOp({
       return `${total} n-grams in rows of ${length} are too many comparisons`;
     }
     // Column 0 is 0; then one for every gram, gathered into the order of the outputs.
-    const zero = b.constant(fromNumbers('f32', [count, 1], new Float64Array(count)));
+    const zero = b.filled('f32', [count, 1]);
     const columns = new Array<number>(widthOf(ctx.attrs)).fill(0);
     const parts = [zero];
     let place = 1;
