@@ -100,12 +100,3 @@ export const LOOP_CASES: readonly BoundedCase[] = [
     ],
   ),
 ];
-
-/** Nothing bounds the number of iterations, an input of the model: refused. */
-export const ENDLESS: BoundedCase = looping(
-  'a number of iterations from outside',
-  COUNTING,
-  ['n', ''],
-  [],
-  [ROWS],
-);

@@ -287,6 +287,29 @@ HONE_RT void hone_rt_positions(HONE_RT_ARGS) {
   for (; at < n; at++) out[at] = 0;
 }
 
+// --- Within -------------------------------------------------------------------------------------
+// within_<dtype>: operand x; output the same, cut to its bounds: a number beyond them is a fault.
+// dim: n, the n least and the n largest numbers.
+
+#define HONE_RT_WITHIN(N, S)                                                                       \
+  HONE_RT void hone_rt_within_##N(HONE_RT_ARGS) {                                                  \
+    const S *const x = (const S *)buf[0];                                                          \
+    S *const out = (S *)buf[1];                                                                    \
+    const int64_t n = dim[0], *const most = dim + 1 + n;                                           \
+    (void)scalar;                                                                                  \
+    if (w->id != 0) return;                                                                        \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+      const S low = (S)dim[1 + i], high = (S)most[i];                                              \
+      const int fits = x[i] >= low && x[i] <= high;                                                \
+      if (!fits) hone_fault(w, HONE_FAULT_RANGE);                                                  \
+      out[i] = fits ? x[i] : x[i] > high ? high : low;                                             \
+    }                                                                                              \
+  }
+HONE_RT_WITHIN(i64, int64_t)
+HONE_RT_WITHIN(i32, int32_t)
+HONE_RT_WITHIN(f32, float)
+HONE_RT_WITHIN(f64, double)
+
 // --- TopK ---------------------------------------------------------------------------------------
 // topk_<dtype>: operands x, k (not read); outputs values, positions (i64).
 // dim: outer, extent, inner, k (at most extent), largest (0 or 1).

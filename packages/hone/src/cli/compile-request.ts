@@ -12,6 +12,7 @@ import {
   readCalibrate,
   readSearch,
 } from './calibrate-request.ts';
+import type { BoundOption, BoundOptions } from '../frontends/onnx/bounded/bounds.ts';
 import { AUTOCAST_POLICIES, type AutocastPolicy } from '../passes/autocast.ts';
 import type { SearchSettings } from '../compile/precision-search/types.ts';
 import { badValue, type OptionReader, parseShape } from './option-reader.ts';
@@ -21,6 +22,7 @@ export interface CompileRequest {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   readonly dims?: Readonly<Record<string, number>>;
   readonly batch?: number;
+  readonly bounds?: BoundOptions;
   readonly target?: string | readonly string[];
   readonly static?: boolean;
   readonly prefix?: string;
@@ -38,7 +40,7 @@ export interface CompileRequest {
 export type Uncalibrated = 'refused' | 'random';
 
 /**
- * Reads --shape, --batch, --target and the options of `hone compile` alone. The model tells inputs
+ * Reads --shape, --batch, --bound, --target and the options of `hone compile` alone. The model tells inputs
  * from named dimensions.
  */
 export function readCompileRequest(
@@ -62,6 +64,9 @@ export function readCompileRequest(
     else shapes[key] = shape;
   }
   const batch = options.integer('batch', 1);
+  const bounds = Object.fromEntries(
+    options.pairs('bound').map(({ key, value }) => [key, parseBound(key, value)]),
+  );
   const targets = options.text('target')?.split(',');
   const target = targets?.length === 1 ? targets[0] : targets;
   const prefix = options.text('prefix');
@@ -75,6 +80,7 @@ export function readCompileRequest(
     ...(Object.keys(shapes).length === 0 ? {} : { shapes }),
     ...(Object.keys(dims).length === 0 ? {} : { dims }),
     ...(batch === undefined ? {} : { batch }),
+    ...(Object.keys(bounds).length === 0 ? {} : { bounds }),
     ...(target === undefined ? {} : { target }),
     ...(options.flag('static') ? { static: true } : {}),
     ...(prefix === undefined ? {} : { prefix }),
@@ -85,6 +91,21 @@ export function readCompileRequest(
     ...(calibrate === undefined ? {} : { calibrate }),
     ...(search === undefined ? {} : { search }),
   };
+}
+
+/** N, LO..HI, or 1x80x200: one for each element or axis. */
+function parseBound(key: string, text: string): BoundOption {
+  const ends = /^(-?\d+)\.\.(-?\d+)$/.exec(text);
+  if (ends !== null) return { min: Number(ends[1]), max: Number(ends[2]) };
+  if (/^-?\d+$/.test(text)) return Number(text);
+  return (
+    parseShape(text) ??
+    badValue(
+      'bound',
+      `${key}=${text}`,
+      'write NAME=N, NAME=LO..HI, NAME=1x80x200 (one for each element or axis) or NAME[AXIS]=N',
+    )
+  );
 }
 
 /** The operators of --ops, beside the standard ones; undefined without it. */

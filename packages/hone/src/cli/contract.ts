@@ -37,6 +37,12 @@ const COMPILE_OPTIONS: readonly OptionSpec[] = [
     fallback: '1',
   },
   {
+    flags: '--bound <NAME=N>',
+    doc: 'most that a number which decides sizes can be (NAME: a scalar or list; also LO..HI, or 1x80x200, one for each element), or a size that depends on data (NAME: a tensor; also NAME[AXIS]=N, or 100x4, one for each axis). A run beyond it is an error (docs/data-dependent-sizes.md)',
+    fallback: 'what the model says; else 1024, or less for large tensors, which is announced',
+    repeat: true,
+  },
+  {
     flags: '--memory <SIZE>',
     doc: 'most memory for weights and working memory together, e.g. 256MiB; inputs and outputs apart. Kernels that trade memory for speed give way; a model that needs more is refused, with its largest needs',
     fallback: 'little more than the parameters and the working memory take',
@@ -150,6 +156,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       flops: 'floating-point operations of one run',
       bytes: 'bytes read and written by the kernels of one run',
       work: 'list of {op, domain, how, flops, bytes, flops_share, bytes_share}, before fusion, most first (null where not compilable); how is compiled or routine, whose operations are not counted',
+      bounds:
+        'list of {tensor, axis, most, assumed, node, option}: bounds of sizes that depend on data (axis null: of values) that were asked for, or assumed as nothing bounds them; option is what to write behind --bound',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },
     load: () => import('./commands/analyze.ts'),
@@ -210,6 +218,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       search:
         '{metric, maxDrop, drop, meanKl, klBound, judged, heldOut: {samples, drop, meanKl}}: what precision auto came to on the samples and, where there are eight, on every fourth that it did not see (null without); klBound, the worst single sample, is what to expect of others like them',
       layers: 'with precision auto: list of {node, precision, why}, else null',
+      bounds:
+        'list of {tensor, axis, most, assumed, node, option}: bounds of sizes that depend on data (axis null: of values) that were asked for, or assumed as nothing bounds them; option is what to write behind --bound',
       notes: 'what was assumed, e.g. sizes of open dimensions',
     },
     load: () => import('./commands/compile.ts'),
@@ -336,6 +346,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         'list of {id, label, ops, nodes, kernel, row, why, flops, bytes, precision, precision_why, writes}: one kernel each; precision is what it multiplies (null where it does not), writes the list of {value, dtype, scale, zero_point}',
       precision:
         '{asked, calibration, search}: the precision asked for, what it was calibrated with and what a search came to (null without)',
+      bounds:
+        'list of {tensor, axis, most, assumed, node, option}: bounds of sizes that depend on data (axis null: of values) that were asked for, or assumed as nothing bounds them; option is what to write behind --bound',
       alone: 'list of {node, reason}: operators that stayed alone, and why',
       memory:
         '{arena_bytes, least_bytes, weights_bytes, parameter_bytes}; least_bytes: the largest live set',
@@ -391,7 +403,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       model:
         'for a model: {name, producer, ir_version, opsets, nodes, parameters, parameter_bytes, size_bytes}',
       artifact:
-        'for an artifact: {name, targets, arena_bytes, weights_bytes, files, compiler, model, signed_by}; model is {name, bytes, sha256} of what was compiled, signed_by the id of the key that is said to have signed it (null without; `hone verify --key` checks it)',
+        'for an artifact: {name, targets, arena_bytes, weights_bytes, bounds, files, compiler, model, signed_by}; bounds is as `hone compile` lists them, model is {name, bytes, sha256} of what was compiled, signed_by the id of the key that is said to have signed it (null without; `hone verify --key` checks it)',
     },
     load: () => import('./commands/inspect.ts'),
   },

@@ -12,6 +12,7 @@ import { splitHost } from '../compile/host-split.ts';
 import { targetsOf } from '../compile/pipeline.ts';
 import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
+import type { PlannedBound } from 'hone-runtime/artifact/bounds';
 import { boundedAxes, visibleOutputs } from '../graph/extents.ts';
 import { valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
@@ -50,6 +51,8 @@ export interface ModelAnalysis {
   readonly problem: HoneError | undefined;
   /** Inputs and outputs with their sizes bound. */
   readonly bound: { readonly inputs: ShownSpec[]; readonly outputs: ShownSpec[] } | undefined;
+  /** Bounds of values and sizes that depend on data, asked for or assumed. */
+  readonly planned: readonly PlannedBound[];
   readonly lowered: Lowered | undefined;
   /** Nodes that are steps of the Node runtime: texts. */
   readonly nodeOnly: readonly RoutineUse[];
@@ -77,6 +80,7 @@ export function analyzeModel(
     notes: [],
     problem: undefined,
     bound: undefined,
+    planned: [],
     lowered: undefined,
     nodeOnly: [],
     routines: [],
@@ -85,7 +89,7 @@ export function analyzeModel(
   if (missing.length > 0) return { ...base, fallback: missing };
   try {
     const { target: _target, ...sizes } = request;
-    const { graph: imported, notes } = importOnnx(model, { ...sizes, registry });
+    const { graph: imported, notes, bounds: planned } = importOnnx(model, { ...sizes, registry });
     const passed = runPasses(imported, { registry });
     const { graph, host } = splitHost(passed, registry);
     const nodeOnly = (host?.steps ?? []).flatMap((step) =>
@@ -97,7 +101,7 @@ export function analyzeModel(
       reason,
     }));
     const bound = boundSpecs(imported);
-    if (fallback.length > 0) return { ...base, fallback, notes, bound, nodeOnly };
+    if (fallback.length > 0) return { ...base, fallback, notes, bound, planned, nodeOnly };
     const fused = fuseGraph(graph, { registry });
     const stages = allStages(fused);
     const { flops, bytesRead, bytesWritten } = graphCost(fused);
@@ -107,10 +111,13 @@ export function analyzeModel(
       bytes: bytesRead + bytesWritten,
     };
     const routines = stages.flatMap(({ nodes, body }) =>
-      body.kind === 'routine' ? [{ node: nodes.join(' + '), routine: body.routine }] : [],
+      // Checks of bounds are shown with the bounds.
+      body.kind === 'routine' && !body.routine.startsWith('within_')
+        ? [{ node: nodes.join(' + '), routine: body.routine }]
+        : [],
     );
     const work = operatorWork(imported, graph, registry);
-    return { ...base, fallback, notes, bound, lowered, nodeOnly, routines, work };
+    return { ...base, fallback, notes, bound, planned, lowered, nodeOnly, routines, work };
   } catch (thrown) {
     const problem = asHoneError(thrown);
     const asked = Object.keys(request).some((key) => key !== 'target');

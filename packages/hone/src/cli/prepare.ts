@@ -34,7 +34,7 @@ export async function prepareArtifact(
       const value = options.text(name);
       if (value !== undefined) refuse(name, value);
     }
-    for (const name of ['shape', 'ops']) {
+    for (const name of ['shape', 'bound', 'ops']) {
       const [value] = options.list(name);
       if (value !== undefined) refuse(name, value);
     }

@@ -1,4 +1,5 @@
 /** Inputs and outputs as commands show them. */
+import type { PlannedBound } from 'hone-runtime/artifact/bounds';
 import type { SignatureValue } from '../frontends/onnx/index.ts';
 import { formatShape } from './table.ts';
 
@@ -31,6 +32,30 @@ export function specLine({ name, dtype, shape, keys, bounded = [] }: ShownSpec):
   const shown = keys === undefined ? '' : `  for ${shortList(keys)}`;
   const sizes = shape.map((size, axis) => (bounded.includes(axis) ? `≤${size}` : size));
   return `${name}  ${dtype} ${formatShape(sizes)}${shown}`;
+}
+
+/** Bounds of values and sizes that depend on data, as JSON for scripts. */
+export function boundsJson(bounds: readonly PlannedBound[] = []): readonly unknown[] {
+  return bounds.map(({ tensor, axis, most, assumed, node, option }) => ({
+    tensor,
+    axis: axis ?? null,
+    most,
+    assumed,
+    node,
+    option,
+  }));
+}
+
+/** The same for people; what is assumed says what to write for another bound. */
+export function boundLines(bounds: readonly PlannedBound[] = []): string[] {
+  return bounds.map(({ tensor, axis, most, assumed, node, option }) => {
+    const what = axis === undefined ? `values of ${tensor}` : `${tensor} along axis ${axis}`;
+    const from = node === '' ? '' : ` (node ${node})`;
+    const why = assumed
+      ? `, ASSUMED: nothing bounds it; for another bound compile with --bound ${option}`
+      : ', as asked for with --bound';
+    return `bound   ${what} ≤ ${most.join('x')}${from}${why}`;
+  });
 }
 
 const MOST_SHOWN = 8;

@@ -1,4 +1,5 @@
 /** Compiled graph → C → library → artifact folder, for one target or several. */
+import type { PlannedBound } from 'hone-runtime/artifact/bounds';
 import { describeProgram } from 'hone-runtime/artifact/describe';
 import type { Json, JsonObject } from 'hone-runtime/artifact/json';
 import type { SourceModel } from 'hone-runtime/artifact/manifest';
@@ -45,6 +46,8 @@ export interface CompiledModel extends CompiledVariant {
   readonly toolchain: Toolchain;
   /** What the importer and the compiler want the user to know. */
   readonly notes: readonly string[];
+  /** What values and sizes that depend on data were bounded to, by the user or for want of a bound. */
+  readonly bounds?: readonly PlannedBound[];
   /** As the manifest records them. */
   readonly options: JsonObject;
   /** What int8 was calibrated with. */
@@ -162,6 +165,7 @@ export async function writeArtifact(
     inputs: program.inputs,
     outputs: program.outputs,
     ...(program.host === undefined ? {} : { host: program.host }),
+    ...(model.bounds === undefined ? {} : { bounds: model.bounds }),
     source,
     compiler: {
       hone: HONE_VERSION,

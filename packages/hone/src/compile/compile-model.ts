@@ -26,10 +26,11 @@ export async function compileModel(
   options.onProgress?.(`reading ${file}`);
   const model = openOnnx(file);
   try {
-    const { graph, notes, keys } = importOnnx(model, {
+    const { graph, notes, keys, bounds } = importOnnx(model, {
       ...(options.shapes === undefined ? {} : { shapes: options.shapes }),
       ...(options.dims === undefined ? {} : { dims: options.dims }),
       ...(options.batch === undefined ? {} : { batch: options.batch }),
+      ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
       ...(options.registry === undefined ? {} : { registry: options.registry }),
     });
     const source = sourceOf(model, name);
@@ -42,7 +43,8 @@ export async function compileModel(
       .slice(0, 1)
       .flatMap((one) => bodyNotes(one.graph, chosen.precision, chosen.plan));
     const all = [...notes, ...ofBodies];
-    return await buildModel(compiled, source, all, chosen, fileName);
+    const built = await buildModel(compiled, source, all, chosen, fileName);
+    return bounds.length === 0 ? built : { ...built, bounds };
   } finally {
     model.close();
   }

@@ -169,6 +169,7 @@ export class StepEmitter {
   #loop(form: LoopForm, control: Control): void {
     const { own, bodies, operands, outputs, bytes, space } = control;
     const { carried, from, again, counts, limit } = form;
+    const rule = form.rule === undefined ? '' : `: ${form.rule}`;
     const loop = this.loops.length;
     const trips = knownTrips(form);
     const number: BufferRef = counts ? at(outputs, outputs.length - 1) : space(NUMBER_SPACE);
@@ -204,7 +205,7 @@ export class StepEmitter {
       ...(again ? { again: isAgain } : {}),
       ...(trips === null ? {} : { count: trips }),
     });
-    const enter = this.#decide({ kind: 'enter', loop }, own, 'runs a body again and again');
+    const enter = this.#decide({ kind: 'enter', loop }, own, 'runs a body again and again', rule);
     const first = this.steps.length;
     const moved = (a: BufferRef, b: BufferRef, stride: number): BufferRef => ({
       space: 'moved',
@@ -228,7 +229,7 @@ export class StepEmitter {
       ],
       runs: trips === null || own.place.runs === null ? null : trips * own.place.runs,
     });
-    this.#decide({ kind: 'repeat', loop }, quiet(own), 'begins the next iteration')(first);
+    this.#decide({ kind: 'repeat', loop }, quiet(own), 'begins the next iteration', rule)(first);
     enter(this.steps.length);
     if (trips !== null || carried === 0) return;
     const skip = this.#decide({ kind: 'if-even', loop }, quiet(own), 'values may be in place');
@@ -239,9 +240,9 @@ export class StepEmitter {
   }
 
   /** A step that decides on the next one; its target is told later. */
-  #decide(step: Decision, own: StageReporting, why: string): (target: number) => void {
+  #decide(step: Decision, own: StageReporting, why: string, rule = ''): (target: number) => void {
     const position = this.steps.length;
-    const { label } = own;
+    const label = own.label + rule;
     const report = { kernel: step.kind, row: 'control', why };
     this.#push({ ...step, label, target: 0 }, own, NOTHING, report);
     return (target) => {

@@ -2,6 +2,7 @@
  * What a user can ask of a compilation. All optional; defaults in the comments. What shapes the
  * artifact is recorded in its manifest: a new option has a line in `recorded-options.ts`.
  */
+import type { BoundOptions } from '../frontends/onnx/bounded/bounds.ts';
 import type { ContractOptions } from '../kernels/index.ts';
 import type { AutocastPolicy } from '../passes/autocast.ts';
 import type { Registry } from '../ops/registry.ts';
@@ -21,6 +22,11 @@ export interface CompileOptions {
   readonly dims?: Readonly<Record<string, number>>;
   /** Size of open leading dimensions; default 1. */
   readonly batch?: number;
+  /**
+   * Bounds of what depends on data, by tensors (or TENSOR[AXIS]): most of their values, or of their extents.
+   * Runs beyond are errors. Default: what the model says, else what is assumed (docs/data-dependent-sizes.md).
+   */
+  readonly bounds?: BoundOptions;
   /**
    * Target name or family, or several: the artifact then has a library for each, of which a machine
    * loads the best it can run. Default: this machine.

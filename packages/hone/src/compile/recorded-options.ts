@@ -10,12 +10,15 @@ import {
   type Json,
   type JsonObject,
   list,
+  member,
   members,
   text,
+  whole,
 } from 'hone-runtime/artifact/json';
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { Target } from 'hone-runtime/target/types';
 import type { ContractOptions } from '../kernels/index.ts';
+import type { BoundOption } from '../frontends/onnx/bounded/bounds.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import { AUTOCAST_POLICIES } from '../passes/autocast.ts';
 import { readCalibrationRecord } from './calibrate/request.ts';
@@ -51,6 +54,7 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
     shapes,
     dims,
     batch,
+    bounds: options.bounds,
     fuse,
     contract,
     workPerWorkerNs,
@@ -83,6 +87,7 @@ export function readRecordedOptions(
     if (name === 'shapes') options.shapes = record(field, (shape) => list(shape).map(count));
     else if (name === 'dims') options.dims = record(field, count);
     else if (name === 'batch') options.batch = count(field);
+    else if (name === 'bounds') options.bounds = record(field, readBound);
     else if (name === 'fuse') options.fuse = flag(field);
     else if (name === 'contract') options.contract = readContract(field, subject);
     else if (name === 'workPerWorkerNs') options.workPerWorkerNs = count(field);
@@ -164,6 +169,12 @@ function unknown(subject: string, option: string): never {
 function record<T>(field: Field, read: (field: Field) => T): Readonly<Record<string, T>> {
   // Names come from a file: "__proto__" must be a name like any other.
   return Object.fromEntries(members(field).map(({ name, field: value }) => [name, read(value)]));
+}
+
+function readBound(field: Field): BoundOption {
+  if (Array.isArray(field.value)) return list(field).map(whole);
+  if (typeof field.value === 'number') return whole(field);
+  return { min: whole(member(field, 'min')), max: whole(member(field, 'max')) };
 }
 
 function oneOf<T extends string>(field: Field, words: readonly T[]): T {

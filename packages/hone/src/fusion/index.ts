@@ -8,10 +8,17 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount } from 'hone-runtime/base/tensor';
+import { WITHIN } from '../graph/effects.ts';
 import type { Graph, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
-import type { BufferId, Stage, StageGraph, View } from '../stages/types.ts';
+import {
+  bodiesOf,
+  type BufferId,
+  type Stage,
+  type StageGraph,
+  type View,
+} from '../stages/types.ts';
 import { absorbMap, whyNotAbsorbed, writesInOrder } from './absorb.ts';
 import { placeConcats } from './concat.ts';
 import { bufferOf, type Draft, type Work } from './draft.ts';
@@ -162,7 +169,7 @@ function absorbIntoProducer(
   }
 }
 
-/** Removes drafts whose results nothing reads. */
+/** Removes drafts whose results nothing reads; checks stay. */
 function dropDead(work: Work): void {
   const live = new Set<BufferId>(
     work.buffers.filter((buffer) => buffer.role === 'output').map((buffer) => buffer.id),
@@ -170,9 +177,16 @@ function dropDead(work: Work): void {
   for (let position = work.drafts.length - 1; position >= 0; position--) {
     const draft = work.drafts[position];
     if (draft === null || draft === undefined) continue;
-    if (!draft.outputs.some((view) => live.has(view.buffer))) work.drafts[position] = null;
+    const isLive = draft.outputs.some((view) => live.has(view.buffer)) || isCheck(draft);
+    if (!isLive) work.drafts[position] = null;
     else for (const view of draft.operands) live.add(view.buffer);
   }
+}
+
+/** Does it check a bound, or a stage inside it? */
+function isCheck({ ops, body }: Pick<Stage, 'ops'> & { readonly body: Draft['body'] }): boolean {
+  if (body.kind === 'routine') return ops.includes(WITHIN);
+  return body.kind === 'control' && bodiesOf(body).some(([, { stages }]) => stages.some(isCheck));
 }
 
 /** Numbers stages and buffers anew, leaving out what is no longer used. */

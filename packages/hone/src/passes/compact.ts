@@ -3,6 +3,7 @@
  * stay. Values get the names asked for; the others keep theirs, or a variant where it is taken.
  */
 import { GraphBuilder } from '../graph/build.ts';
+import { hasEffect } from '../graph/effects.ts';
 import type { Graph, Node, Value, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
 
@@ -42,13 +43,13 @@ export function compactGraph(graph: Graph, names: ReadonlyMap<ValueId, string>):
   return builder.finish(graph.outputs.map(use), graph.extents);
 }
 
-/** Nodes that an output depends on. */
+/** Nodes that an output depends on, and those that check something. */
 export function liveNodes(graph: Graph): ReadonlySet<Node> {
   const needed = new Set<ValueId>(graph.outputs);
   const live = new Set<Node>();
   for (let i = graph.nodes.length - 1; i >= 0; i--) {
     const node = graph.nodes[i] as Node;
-    if (!node.outputs.some((id) => needed.has(id))) continue;
+    if (!node.outputs.some((id) => needed.has(id)) && !hasEffect(node)) continue;
     live.add(node);
     for (const id of node.inputs) if (id !== null) needed.add(id);
   }

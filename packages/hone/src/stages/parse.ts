@@ -195,8 +195,9 @@ function readLoop(scanner: Scanner, options: StagesReadOptions): LoopForm {
   const counts = scanner.accept('counts');
   const limitIs = oneOf(scanner, ['exactly', 'bound', 'guard'] as const, 'a limit of loops');
   const limit = scanner.integer();
+  const rule = scanner.accept('rule') ? { rule: scanner.string() } : {};
   const body = readGraph(scanner, options);
-  return { kind: 'loop', body, carried, from, again, counts, limit, limitIs };
+  return { kind: 'loop', body, carried, from, again, counts, limit, limitIs, ...rule };
 }
 
 function readOut(

@@ -110,13 +110,14 @@ export function printBody(body: StageBody, options: TensorTextOptions = {}): rea
 
 function printForm(form: ControlBody['form']): string {
   if (form.kind === 'if') return 'if';
-  const { carried, from, again, counts, limit, limitIs } = form;
+  const { carried, from, again, counts, limit, limitIs, rule } = form;
   const words = [
     ...(from.length === 0 ? [] : [`from ${from.join(' ')}`]),
     ...(again ? ['again'] : []),
     ...(counts ? ['counts'] : []),
   ];
-  return ['loop carried', carried, ...words, limitIs, limit].join(' ');
+  const said = rule === undefined ? [] : ['rule', JSON.stringify(rule)];
+  return ['loop carried', carried, ...words, limitIs, limit, ...said].join(' ');
 }
 
 function printBuffer(buffer: Buffer, options: TensorTextOptions): string {

@@ -176,6 +176,8 @@ export interface LoopForm {
    */
   readonly limit: number;
   readonly limitIs: 'exactly' | 'bound' | 'guard';
+  /** What a run says that goes beyond the bound. */
+  readonly rule?: string;
 }
 
 export type StageBody =

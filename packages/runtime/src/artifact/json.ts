@@ -61,6 +61,12 @@ export function count(field: Field): number {
   return value as number;
 }
 
+/** An integer that a double holds exactly. */
+export function whole({ value, path }: Field): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) broken(path, 'is no whole number');
+  return value;
+}
+
 export function list(field: Field): readonly Field[] {
   if (!Array.isArray(field.value)) broken(field.path, 'is no list');
   return (field.value as unknown[]).map((value, i) => ({ value, path: `${field.path}[${i}]` }));

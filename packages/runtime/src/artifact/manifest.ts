@@ -4,6 +4,7 @@
  */
 import { sha256 } from '../base/digest.ts';
 import { isDType } from '../base/dtype.ts';
+import { parseBounds, type PlannedBound } from './bounds.ts';
 import {
   broken,
   count,
@@ -75,6 +76,8 @@ export interface Manifest {
   readonly outputs: readonly TensorSpec[];
   /** Steps of the Node runtime; then inputs and outputs are those of the compiled part between them. */
   readonly host?: HostProgram;
+  /** Bounds of values and sizes that depend on data, where they were asked for or assumed. */
+  readonly bounds?: readonly PlannedBound[];
   /** The model that was compiled. */
   readonly source: SourceModel;
   readonly compiler: {
@@ -95,6 +98,7 @@ export function printManifest(manifest: Manifest): string {
     inputs: manifest.inputs,
     outputs: manifest.outputs,
     ...(manifest.host === undefined ? {} : { host: hostToJson(manifest.host) }),
+    ...(manifest.bounds === undefined ? {} : { bounds: manifest.bounds }),
     source: manifest.source,
     compiler: manifest.compiler,
     libraries: manifest.libraries,
@@ -119,6 +123,7 @@ export function parseManifest(content: string, name: string): Manifest {
     inputs: list(member(root, 'inputs')).map(tensorSpec),
     outputs: list(member(root, 'outputs')).map(tensorSpec),
     ...(hasMember(root, 'host') ? { host: parseHost(member(root, 'host')) } : {}),
+    ...parseBounds(root),
     source: sourceModel(member(root, 'source')),
     compiler: {
       hone: text(member(compiler, 'hone')),

@@ -52,6 +52,7 @@ export interface ArtifactContents {
   readonly inputs: Manifest['inputs'];
   readonly outputs: Manifest['outputs'];
   readonly host?: Manifest['host'];
+  readonly bounds?: Manifest['bounds'];
   readonly source: Manifest['source'];
   readonly compiler: Manifest['compiler'];
   readonly libraries: readonly LibraryContents[];
@@ -163,13 +164,14 @@ function fillDirectory(
   for (const { name, text } of contents.evidence ?? []) {
     writeFileSync(place(`${EVIDENCE_FOLDER}/${name}`), text);
   }
-  const { name, inputs, outputs, host, source, compiler } = contents;
+  const { name, inputs, outputs, host, bounds, source, compiler } = contents;
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const manifest: Manifest = {
     name,
     inputs,
     outputs,
     ...(host === undefined ? {} : { host }),
+    ...(bounds === undefined ? {} : { bounds }),
     source,
     compiler,
     libraries,

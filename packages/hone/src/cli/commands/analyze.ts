@@ -4,7 +4,7 @@ import type { Invocation, Outcome } from '../command.ts';
 import { readCompileRequest, readOperators } from '../compile-request.ts';
 import { analyzeModel, type ModelAnalysis, type RoutineUse } from '../model-analysis.ts';
 import { requireModel } from '../model-path.ts';
-import { fileSpec, specLine } from '../specs.ts';
+import { boundLines, boundsJson, fileSpec, specLine } from '../specs.ts';
 import { formatBytes, formatCount, formatTable } from '../table.ts';
 
 export async function run({ args, options }: Invocation): Promise<Outcome> {
@@ -68,6 +68,7 @@ function toJson(path: string, analysis: ModelAnalysis): Readonly<Record<string, 
         flops_share: flopsShare,
         bytes_share: bytesShare,
       })) ?? null,
+    bounds: boundsJson(analysis.planned),
     notes,
   };
 }
@@ -88,6 +89,7 @@ function toText(path: string, analysis: ModelAnalysis): string[] {
     ...(bound?.outputs ?? signature.outputs.map(fileSpec)).map(
       (spec) => `  output  ${specLine(spec)}`,
     ),
+    ...boundLines(analysis.planned).map((line) => `  ${line}`),
     ...notes.map((note) => `  note    ${note}`),
     '',
     ...formatTable(

@@ -15,7 +15,7 @@ import { readCompileRequest, readOperators, toCompileOptions } from '../compile-
 import { carriedLines, searchedLines } from '../explain-precision.ts';
 import { requireModel } from '../model-path.ts';
 import { formatBytes, formatCount } from '../table.ts';
-import { specJson, specLine } from '../specs.ts';
+import { boundLines, boundsJson, specJson, specLine } from '../specs.ts';
 
 export async function run(invocation: Invocation): Promise<Outcome> {
   const { options, progress } = invocation;
@@ -59,6 +59,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       calibration: model.calibrated ?? null,
       search: model.searched ?? null,
       layers: layersOf(model),
+      bounds: boundsJson(model.bounds),
       notes,
     },
     text: [
@@ -71,6 +72,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
       ...searchLines(model),
       ...program.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...program.outputs.map((spec) => `  output  ${specLine(spec)}`),
+      ...boundLines(model.bounds).map((line) => `  ${line}`),
       ...variants.flatMap((variant) => summary(variant, variants.length > 1)),
     ],
   };

@@ -7,6 +7,7 @@ import { kernelCount } from '../../compile/report.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { precisionLines, precisionOf, whyOf } from '../explain-precision.ts';
 import { prepareArtifact } from '../prepare.ts';
+import { boundLines, boundsJson } from '../specs.ts';
 import { reportFor } from '../stored-report.ts';
 import { formatBytes, formatCount, formatTable } from '../table.ts';
 
@@ -56,6 +57,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         calibration: recorded.calibrated ?? null,
         search: recorded.searched ?? null,
       },
+      bounds: boundsJson(artifact.manifest.bounds),
       alone: report.notes,
       memory: {
         arena_bytes: report.arenaBytes,
@@ -79,6 +81,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         ['left', 'left', 'right', 'right'],
       ),
       '',
+      ...boundLines(artifact.manifest.bounds),
       ...precisionLines(report.stages, choices, recorded),
       ...(reasons.size === 0
         ? ['Every operator that could join a neighbour did.']

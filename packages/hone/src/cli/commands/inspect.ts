@@ -4,7 +4,7 @@ import { openArtifact } from 'hone-runtime/artifact/read';
 import { openOnnx, signatureOf } from '../../frontends/onnx/index.ts';
 import type { Invocation, Outcome } from '../command.ts';
 import { detectModel } from '../model-path.ts';
-import { fileSpec, specJson, specLine } from '../specs.ts';
+import { boundLines, boundsJson, fileSpec, specJson, specLine } from '../specs.ts';
 import { formatBytes, formatCount } from '../table.ts';
 
 export async function run({ args }: Invocation): Promise<Outcome> {
@@ -72,6 +72,7 @@ function inspectArtifact(path: string): Outcome {
         targets: manifest.libraries.map((library) => library.target),
         arena_bytes: arenaBytes,
         weights_bytes: weightsBytes,
+        bounds: boundsJson(manifest.bounds),
         files: manifest.files.map(({ path: file, bytes, sha256 }) => ({
           path: file,
           bytes,
@@ -90,6 +91,7 @@ function inspectArtifact(path: string): Outcome {
         : [`  said to be signed with key ${shortId(signedBy)}: \`hone verify --key\` checks it`]),
       ...manifest.inputs.map((spec) => `  input   ${specLine(spec)}`),
       ...manifest.outputs.map((spec) => `  output  ${specLine(spec)}`),
+      ...boundLines(manifest.bounds).map((line) => `  ${line}`),
       ...manifest.files.map((file) => `  file    ${file.path}  ${formatBytes(file.bytes)}`),
     ],
   };

@@ -79,13 +79,19 @@ function readCheck(options: OptionReader): Stage {
   return badValue('check', check, 'give compile or outputs');
 }
 
-/** Inputs of parts have their sizes; lengths of lists are still asked for. */
+/** Inputs of parts have their sizes; lengths of lists, and bounds, are still asked for. */
 function withoutSizes(request: CompileOptions, part: OnnxModel): CompileOptions {
-  const { shapes = {}, dims: _dims, batch: _batch, ...rest } = request;
+  const { shapes = {}, dims: _dims, batch: _batch, bounds = {}, ...others } = request;
   const lists = part.graph.inputs.filter(({ type }) => type.kind !== 'tensor');
   const kept = Object.entries(shapes).filter(([key]) =>
     lists.some(({ name }) => key === name || key.startsWith(`${name}.`)),
   );
+  const named = new Set([
+    ...part.graph.inputs.map(({ name }) => name),
+    ...part.graph.nodes.flatMap(({ outputs }) => outputs),
+  ]);
+  const there = Object.entries(bounds).filter(([key]) => named.has(key.replace(/\[\d+\]$/, '')));
+  const rest = there.length === 0 ? others : { ...others, bounds: Object.fromEntries(there) };
   return kept.length === 0 ? rest : { ...rest, shapes: Object.fromEntries(kept) };
 }
 

@@ -5,7 +5,9 @@
  */
 import { fail } from 'hone-runtime/base/diagnostics';
 import { boundedAxes, visibleOutputs } from '../../graph/extents.ts';
+import { WITHIN } from '../../graph/effects.ts';
 import type { Graph, Node, ValueId } from '../../graph/types.ts';
+import { HONE_DOMAIN } from '../../ops/tensor/positions.ts';
 
 /** The graph with the outputs that a user sees, and the nodes they depend on. */
 export function withoutExtents(graph: Graph): Graph {
@@ -41,6 +43,12 @@ export function openAxes(graph: Graph): ReadonlyMap<ValueId, ReadonlySet<number>
   }
   if (graph.outputs.some((id) => counts.has(id))) refuse(graph.name);
   return new Map([...open].map((id) => [id, new Set([0])]));
+}
+
+/** A check of a bound as what it is where nothing is planned: the same number. */
+export function unchecked(node: Node): Node {
+  const isCheck = node.op === WITHIN && node.domain === HONE_DOMAIN;
+  return isCheck ? { ...node, op: 'Identity', domain: '', attrs: {} } : node;
 }
 
 export function isBoundedLoop({ op, domain, attrs }: Node): boolean {

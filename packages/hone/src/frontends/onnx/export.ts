@@ -22,7 +22,8 @@ import type {
   ValueType,
 } from '../../graph/types.ts';
 import { constantTensor, valueById } from '../../graph/walk.ts';
-import { isBoundedLoop, openAxes, withoutExtents } from './export-bounded.ts';
+import { BOUND_ATTRS } from '../../ops/tensor/within.ts';
+import { isBoundedLoop, openAxes, unchecked, withoutExtents } from './export-bounded.ts';
 import {
   ATTRIBUTE,
   ATTRIBUTE_TYPE,
@@ -82,7 +83,7 @@ export function exportOnnx(whole: Graph, options: ExportOptions = {}): Uint8Arra
 }
 
 function raiseOpsets(graph: Graph, registry: Registry, opsets: Map<string, number>): void {
-  for (const node of graph.nodes) {
+  for (const node of graph.nodes.map(unchecked)) {
     const since = registry.find(node.op, node.domain)?.since ?? 1;
     opsets.set(node.domain, Math.max(opsets.get(node.domain) ?? 1, since));
     for (const value of Object.values(node.attrs)) {
@@ -99,7 +100,7 @@ function putGraph(
   inputs: readonly ValueId[],
 ): void {
   for (const node of graph.nodes) {
-    writer.message(GRAPH.node, (w) => putNode(w, node, context, name));
+    writer.message(GRAPH.node, (w) => putNode(w, unchecked(node), context, name));
   }
   writer.string(GRAPH.name, graph.name);
   for (const value of usedConstants(graph)) {
@@ -164,7 +165,7 @@ function putNode(writer: WireWriter, node: Node, context: Export, name: Naming):
   writer.string(NODE.op, node.op);
   for (const [key, value] of Object.entries(fullAttrs(node))) {
     if (key === 'captures' && graphsIn(node).length > 0) continue;
-    if (key === 'bound' && isBounded) continue;
+    if (isBounded && (key === 'bound' || key in BOUND_ATTRS)) continue;
     if (draws !== undefined && (key === 'stream' || key === 'loops')) continue;
     if (isDefault(value, specs[key])) continue;
     const type = specs[key]?.type ?? guessType(key, value, node);

@@ -14,6 +14,7 @@ import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../../ops/builder.ts';
 import { isTensorEntity, numbersOf, sizedOf } from './bounded/index.ts';
+import { plannedTrips, type Trips } from './bounded/growth.ts';
 import { type Int, isKnown, mostOf, unknown } from './bounded/ints.ts';
 import { type Sized, Sizing } from './bounded/sized.ts';
 import { type Entity, tensorOf } from './entities.ts';
@@ -94,7 +95,7 @@ export function importGrowingLoop(
     entity == null ? null : tensorOf(entity, `node ${name} (Loop)`),
   );
   const [limit = Infinity] = ends[0] == null ? [] : (ints.elements(ends[0]) ?? []);
-  const most = Math.max(0, mostOf(limit));
+  const given = Math.max(0, mostOf(limit));
   const values = carried.map(
     (value) => value ?? failUndecided(node, name, 'carries a value that is absent'),
   );
@@ -103,8 +104,7 @@ export function importGrowingLoop(
     const start = values.flatMap((value, k) => encode(sizing, at(forms, k), value, true));
     const loop: Loop = { scope, node, name, forms, start, importGraph };
     try {
-      const { axes, body } = planned(loop, most);
-      return loopNode(loop, [ends[0] ?? null, ends[1] ?? null], body, axes, most);
+      return loopNode(loop, [ends[0] ?? null, ends[1] ?? null], planned(loop, given));
     } catch (error) {
       if (!(error instanceof OtherForms)) throw error;
       forms = error.forms.map(withRow);
@@ -119,22 +119,25 @@ function withRow(form: Form): Form {
 }
 
 /** The axes that change with room for all iterations, and the body for that. */
-function planned(
-  loop: Loop,
-  most: number,
-): { readonly axes: readonly OpenAxis[]; readonly body: Body } {
-  const { name } = loop;
+interface Planned {
+  readonly axes: readonly OpenAxis[];
+  readonly body: Body;
+  readonly trips: Trips;
+}
+
+function planned(loop: Loop, given: number): Planned {
+  const { name, scope, start } = loop;
   const first = stableAxes(loop);
-  const stacked = first.body.rows.length;
   const growth = first.axes.map((axis) => Math.max(0, reached(first.body, axis) - axis.bound));
-  if (most > MAX_TRIPS && (stacked > 0 || growth.some((more) => more > 0))) {
-    fail(
-      'HONE-SHAPE-002',
-      `node ${name} (Loop): what it carries changes its size, and nothing bounds how often`,
-      name,
-      'give the loop a maximum number of iterations, as a constant or clipped (Min, Clip)',
-    );
-  }
+  const trips = plannedTrips(
+    { names: namesIn(loop), bounds: scope.state.bounds },
+    start.map(({ id }) => scope.builder.typeOf(id)),
+    first.body.rows.map(({ id }) => first.body.builder.typeOf(id)),
+    first.axes.map((axis, i) => ({ ...axis, growth: at(growth, i) })),
+    given,
+    MAX_TRIPS,
+  );
+  const { most } = trips;
   let axes = first.axes.map((axis, i) => {
     const more = at(growth, i);
     return { ...axis, bound: axis.bound + (more === 0 ? 0 : most * more) };
@@ -148,13 +151,22 @@ function planned(
     }));
     const least = axes.map((axis, i) => reached(body, axis) - (growth[i] ?? 0));
     if (more.length === 0 && axes.every(({ bound }, i) => bound >= at(least, i)))
-      return { axes, body };
+      return { axes, body, trips };
     axes = [
       ...axes.map((axis, i) => ({ ...axis, bound: Math.max(axis.bound, at(least, i)) })),
       ...more,
     ];
   }
   return failIrregular(name, at(axes, 0));
+}
+
+/** What the tensors that a loop carries are called behind it, and what it stacks; empty: nothing. */
+function namesIn({ scope, node, forms }: Loop): readonly string[] {
+  const carried = forms.flatMap((form, k) => {
+    const output = node.outputs[k] ?? '';
+    return namesOf(form, output, scope).map((name) => (name === undefined ? '' : output));
+  });
+  return [...carried, ...node.outputs.slice(forms.length)];
 }
 
 /** Where an iteration ends up, at most, that began with all the room there is. */
@@ -289,27 +301,36 @@ function roomOf({ sizes }: Sized, value: number, axes: readonly OpenAxis[]): rea
 }
 
 function loopNode(
-  { scope, node, name, forms, start }: Loop,
+  loop: Loop,
   [trips, condition]: readonly [ValueId | null, ValueId | null],
-  body: Body,
-  axes: readonly OpenAxis[],
-  most: number,
+  { body, axes, trips: { most, origin } }: Planned,
 ): readonly Entity[] {
+  const { scope, node, name, forms, start } = loop;
   const { builder } = scope;
+  const names = namesIn(loop);
+  const nameOf = (tensor: number): string => names[tensor] || name;
   const ints = numbersOf(builder);
   const outside = new Sizing(builder, ints, name, 'Loop');
   const inside = new Sizing(body.builder, numbersOf(body.builder), name, 'Loop');
   const results = body.carried.map((value, k) => withRoom(inside, value, k, axes));
   const sizes = axes.map((open) => {
     const size = at(at(body.carried, open.value).sizes, open.axis);
-    return checked(inside, size, open.bound);
+    const tensor = nameOf(open.value);
+    const room = roomOf(at(start, open.value), open.value, axes);
+    const source = { tensor, axis: open.axis, origin, option: `${tensor}=${room.join('x')}` };
+    const limit = { min: 0, max: open.bound };
+    const own = isKnown(size) ? size : inside.checked(size, limit, source);
+    return body.builder.op('Identity', [inside.ints.id(own)]);
   });
   const rows = body.rows.map(({ id }) => id);
   const graph = body.builder.graph.finish([body.again, ...results, ...sizes, ...rows]);
   const begins = start.map((value, k) => withRoom(outside, value, k, axes));
   const extents = axes.map(({ value, axis }) => ints.id(at(at(start, value).sizes, axis)));
   const inputs = [trips, condition, ...begins, ...extents, ...body.captures];
-  const bound = rows.length > 0 ? { bound: most } : {};
+  const [row] = body.rows;
+  const stack = nameOf(start.length);
+  const option = `${stack}=${[most, ...(row?.sizes ?? [])].join('x')}`;
+  const bound = row === undefined ? {} : { bound: most, tensor: stack, origin, option };
   const attrs = { body: graph, captures: body.captures.length, ...bound };
   const count = begins.length + extents.length + rows.length;
   const outputNames = forms.flatMap((form, k) => namesOf(form, node.outputs[k] ?? '', scope));
@@ -346,11 +367,4 @@ function withRoom(
       if (have === bound) return made;
       return have < bound ? s.longer(made, axis, bound) : s.part(made, axis, 0, bound);
     }, id);
-}
-
-/** A size that is a fault of the run where it is beyond the room. */
-function checked(s: Sizing, size: Int, bound: number): ValueId {
-  const id = s.ints.id(size);
-  if (mostOf(size) <= bound) return s.b.op('Identity', [id]);
-  return s.b.op('Gather', [s.iota(bound + 1), id], { axis: 0 });
 }

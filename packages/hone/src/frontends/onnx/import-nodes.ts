@@ -23,6 +23,7 @@ import {
 import { MAX_ELEMENTS } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
 import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
+import { limited } from './bounded/limited.ts';
 import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
 import { importChoice } from './import-choice.ts';
 import { importGrowing, importLoop } from './import-runtime-loop.ts';
@@ -56,6 +57,7 @@ export function importNodes(scope: Scope, nodes: readonly OnnxNode[]): void {
       'the model calls itself or is damaged',
     );
   }
+  const { state } = scope;
   nodes.forEach((node, index) => {
     if (--scope.state.nodesLeft < 0) {
       fail(
@@ -70,7 +72,8 @@ export function importNodes(scope: Scope, nodes: readonly OnnxNode[]): void {
       const outputs = importNode(scope, node, name);
       node.outputs.forEach((output, i) => {
         const id = outputs[i];
-        if (output !== '' && id !== undefined) define(scope, output, id, name);
+        if (output === '' || id === undefined) return;
+        define(scope, output, limited(scope.builder, state.bounds, name, output, id), name);
       });
     } catch (cause) {
       throw asHoneError(cause, node, name);
@@ -218,7 +221,8 @@ function importOperator(
     domain: def.domain ?? '',
     attrs: completeAttrs(def, attrs, name),
     inputs: inputs.map((id) => (id === null ? null : (withRoom.get(id) ?? id))),
-    outputs: wantedOutputs(node).length,
+    names: wantedOutputs(node),
+    bounds: state.bounds,
   });
   if (bounded !== undefined) return bounded;
   return addNode(scope, node, name, def, inputs, attrs);

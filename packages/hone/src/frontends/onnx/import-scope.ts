@@ -12,6 +12,7 @@ import type { OpBuilder } from '../../ops/builder.ts';
 import type { Registry } from '../../ops/registry.ts';
 import type { CallerAttributes } from './attributes.ts';
 import { MAX_ELEMENTS } from './bind-shapes.ts';
+import type { Bounds } from './bounded/bounds.ts';
 import type { Entity } from './entities.ts';
 import type { FoldBudget } from './fold.ts';
 import { dtypeOf, loadSparse, loadTensor, storedElements } from './tensor-elements.ts';
@@ -27,6 +28,8 @@ export interface ImportState {
   readonly functions: ReadonlyMap<string, OnnxFunction>;
   readonly notes: string[];
   readonly folding: FoldBudget;
+  /** What the user says of sizes and numbers that depend on data. */
+  readonly bounds: Bounds;
   /** Nodes that may still be added; inlined functions could multiply without it. */
   nodesLeft: number;
   readonly nodeNames: Set<string>;

@@ -5,6 +5,7 @@
  * arithmetic, functions, constant branches and pass-through nodes are gone. Large constants stay
  * in the model's files: keep the model open as long as the graph is used.
  */
+import type { PlannedBound } from 'hone-runtime/artifact/bounds';
 import type { MapKeys } from 'hone-runtime/artifact/program';
 import { fail, invariant } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
@@ -14,8 +15,11 @@ import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.t
 import { collectOperators, functionTable } from './analyze.ts';
 import type { InputPlan } from './bind-containers.ts';
 import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
+import { type BoundOptions, Bounds } from './bounded/bounds.ts';
 import { isTensorEntity, numbersOf } from './bounded/index.ts';
 import { type Int, isKnown } from './bounded/ints.ts';
+import { limited, takesValueBound } from './bounded/limited.ts';
+import { assumptions, plannedBounds } from './bounded/planned.ts';
 import { Sizing } from './bounded/sized.ts';
 import { type Entity, isTensor, sequenceOf } from './entities.ts';
 import { newFoldBudget } from './fold.ts';
@@ -29,6 +33,8 @@ export interface ImportOptions extends ShapeOptions {
   /** Inputs whose elements are fixed: they become constants and are no inputs of the Graph. */
   readonly constants?: Readonly<Record<string, Tensor>>;
   readonly registry?: Registry;
+  /** Bounds of values and of sizes that depend on data, by tensors. */
+  readonly bounds?: BoundOptions;
 }
 
 export interface ImportResult {
@@ -37,6 +43,8 @@ export interface ImportResult {
   readonly notes: readonly string[];
   /** Inputs and outputs that are values of maps, with the keys of their columns. */
   readonly keys: Readonly<Record<string, MapKeys>>;
+  /** Bounds that were asked for or assumed, and that runs check. */
+  readonly bounds: readonly PlannedBound[];
 }
 
 /** Nodes that inlining may add to those of the file. */
@@ -71,11 +79,22 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       ? []
       : [[name, entity.keys] as const];
   });
+  const made = numberDraws(scope.builder.graph.finish([...outputs, ...hidden], extents));
+  scope.state.bounds.checkUsed(boundable(scope, made));
+  const bounds = plannedBounds(made);
   return {
-    graph: numberDraws(scope.builder.graph.finish([...outputs, ...hidden], extents)),
-    notes: scope.state.notes,
+    graph: made,
+    notes: [...scope.state.notes, ...assumptions(bounds)],
     keys: Object.fromEntries(keys),
+    bounds,
   };
+}
+
+/** Inputs whose values may decide sizes. */
+function boundable({ builder }: Scope, graph: Graph): readonly string[] {
+  return graph.inputs
+    .filter((id) => takesValueBound(builder, id))
+    .map((id) => builder.graph.value(id).name);
 }
 
 /** The scope of a model's own graph, with its inputs and none of its nodes. */
@@ -85,6 +104,7 @@ export function openScope(model: OnnxModel, options: ImportOptions): Scope {
   const constants = options.constants ?? {};
   const bound = bindInputs(graph, model.source.name, withConstantShapes(options, constants));
   const builder = opBuilder(graph.name || 'main', registry);
+  const bounds = new Bounds(options.bounds);
   const inputOf = (plan: InputPlan): Entity => {
     if (plan.kind === 'sequence') return sequenceOf(plan.items.map(inputOf));
     if (plan.kind === 'optional') {
@@ -100,7 +120,7 @@ export function openScope(model: OnnxModel, options: ImportOptions): Scope {
     invariant(type !== undefined, `input ${name} has a type`);
     const fixed = Object.hasOwn(constants, name) ? constants[name] : undefined;
     return fixed === undefined
-      ? builder.graph.input(name, type)
+      ? limited(builder, bounds, '', name, builder.graph.input(name, type))
       : builder.constant(checkedConstant(name, fixed, type), name);
   };
   const values = new Map<string, Entity>();
@@ -112,6 +132,7 @@ export function openScope(model: OnnxModel, options: ImportOptions): Scope {
       functions: functionTable(model),
       notes: [...bound.notes],
       folding: newFoldBudget(),
+      bounds,
       nodesLeft: MAX_INLINED_NODES + graph.nodes.length,
       nodeNames: new Set(),
     },

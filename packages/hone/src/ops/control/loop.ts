@@ -4,7 +4,7 @@
  * Beyond ONNX, a node may have a `bound`: the most iterations it can take, for loops that stack results
  * and whose number of iterations is known only at run time. Stacked results then have that extent, what
  * lies behind the last iteration is zero, and one more output at the end, `count` (i64, a scalar), says
- * how many iterations ran.
+ * how many iterations ran. `tensor`, `origin` and `option` say where the bound comes from.
  */
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
@@ -28,6 +28,7 @@ import {
 import { loopCases } from './cases.ts';
 import { stack, stackNodes, withAxis } from './stacks.ts';
 import { neverStops, withoutCondition } from './loop-body.ts';
+import { BOUND_ATTRS, boundText } from '../tensor/within.ts';
 import {
   CAPTURES,
   graphAttr,
@@ -93,7 +94,9 @@ function controlForm(ctx: InferContext): ControlForm {
   const plain = withoutCondition(body);
   const inner = stops ? plain : { ...plain, outputs: plain.outputs.slice(1) };
   const rest = ctx.inputs.flatMap((_, i) => (i >= 2 ? [i] : []));
-  const common = { kind: 'loop', carried, counts: bound !== undefined } as const;
+  const rule = bound === undefined ? '' : boundText(ctx.attrs, `${bound}`);
+  const said = rule === '' ? {} : { rule };
+  const common = { kind: 'loop', carried, counts: bound !== undefined, ...said } as const;
   if (trips !== undefined && Number.isSafeInteger(trips) && trips <= (bound ?? trips)) {
     const only = { ...plain, outputs: plain.outputs.slice(1) };
     const fixed = { from: [], again: false, limit: trips, limitIs: 'exactly' } as const;
@@ -150,12 +153,13 @@ function inferLoop(ctx: InferContext): readonly ValueType[] {
   ];
 }
 
-function failBound(node: string, bound: number): never {
+function failBound(node: string, bound: number, attrs: Attrs): never {
+  const rule = boundText(attrs, `${bound}`);
   fail(
     'HONE-RUN-010',
-    `node ${node} (Loop): it goes on after the ${bound} iterations that it is bound to`,
+    `node ${node} (Loop): it goes on after the ${bound} iterations that it is bound to${rule === '' ? '' : ` (${rule})`}`,
     node,
-    'check the values of the inputs',
+    'check the values of the inputs, or compile with another --bound',
   );
 }
 
@@ -180,7 +184,7 @@ export const loop: ControlOp = defineOp({
   name: 'Loop',
   doc: 'A sub-graph repeated; a few iterations of a known number are written out.',
   since: 25,
-  attrs: { ...CAPTURES, body: { type: 'graph', required: true }, bound: int(-1) },
+  attrs: { ...CAPTURES, ...BOUND_ATTRS, body: { type: 'graph', required: true }, bound: int(-1) },
   infer: inferLoop,
   decompose: (b, inputs, ctx) => {
     const { body, carried, bound } = partsOf(ctx);
@@ -238,7 +242,7 @@ export const loop: ControlOp = defineOp({
     const collected = body.outputs.slice(1 + carried).map((): Tensor[] => []);
     let count = 0;
     for (let t = 0; goOn && t < limit; t++) {
-      if (t === bound) failBound(ctx.node, bound);
+      if (t === bound) failBound(ctx.node, bound, attrs);
       if (t >= ITERATION_LIMIT) {
         fail(
           'HONE-RUN-014',

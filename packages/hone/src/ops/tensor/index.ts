@@ -24,6 +24,7 @@ import { TensorScatter } from './tensor-scatter.ts';
 import { TopK } from './top-k.ts';
 import { Transpose } from './transpose.ts';
 import { Trilu } from './trilu.ts';
+import { Within } from './within.ts';
 
 export const TENSOR_OPS: readonly OpDef[] = [
   ...[Reshape, Flatten, Squeeze, Unsqueeze, Identity],
@@ -32,5 +33,14 @@ export const TENSOR_OPS: readonly OpDef[] = [
   ...[Expand, Tile, Resize, Upsample, GridSample, AffineGrid],
   ...[DepthToSpace, SpaceToDepth, Col2Im],
   ...[Shape, Size, ConstantOfShape, Range, EyeLike, OneHot],
-  ...[TopK, Compress, NonZero, Unique, NonMaxSuppression, PaddedNonMaxSuppression, Positions],
+  ...[
+    TopK,
+    Compress,
+    NonZero,
+    Unique,
+    NonMaxSuppression,
+    PaddedNonMaxSuppression,
+    Positions,
+    Within,
+  ],
 ];

@@ -7,6 +7,7 @@
 import type { AttrValue, ValueId } from '../../../graph/types.ts';
 import { completeAttrs, type OpBuilder } from '../../../ops/builder.ts';
 import { type BoundedEntity, type Entity, failBounded } from '../entities.ts';
+import type { Bounds } from './bounds.ts';
 import { COMPOSITES } from './composites.ts';
 import { CONTRACTION } from './contraction.ts';
 import { ELEMENTWISE } from './elementwise.ts';
@@ -91,8 +92,9 @@ export interface BoundedNode {
   readonly domain: string;
   readonly attrs: Readonly<Record<string, AttrValue>>;
   readonly inputs: readonly (TensorEntity | null)[];
-  /** Outputs that the model asks for. */
-  readonly outputs: number;
+  /** Names of the outputs that the model asks for. */
+  readonly names: readonly string[];
+  readonly bounds: Bounds;
 }
 
 /** The outputs of a node by its rule; undefined where it is a node like any other. */
@@ -117,11 +119,11 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
   const use: Use = {
     op,
     def,
-    s: new Sizing(builder, ints, node.name, op, domain),
+    s: new Sizing(builder, ints, node.name, op, domain, node),
     ints,
     attrs: node.attrs,
     inputs: inputs.map((input) => (input === null ? null : sizedOf(builder, input))),
-    outputs: node.outputs,
+    outputs: node.names.length,
     apply: (part) => applied(node, part),
   };
   if (key === 'Loop' && !isOpen) return stackingLoop(use)?.map(entityOf);
@@ -145,7 +147,9 @@ function applied(whole: BoundedNode, part: PartNode): readonly Sized[] {
     domain,
     attrs,
     inputs: part.inputs.map((input) => (input === null ? null : entityOf(input))),
-    outputs,
+    // What is said of their sizes is said of the node's.
+    names: Array.from({ length: outputs }, (_, i) => whole.names[i] ?? whole.names[0] ?? ''),
+    bounds: whole.bounds,
   });
   if (made !== undefined) return made.map((entity) => sizedOf(builder, entity));
   const ids = part.inputs.map((input) => input?.id ?? null);

@@ -91,7 +91,8 @@ function ofNode(
     return id == null ? ANY : intervalOf(b, id, known, depth);
   };
   const inputs = (): Interval[] => node.inputs.map((_, k) => input(k));
-  if (node.domain === 'hone') return ofOwn(b, node, output);
+  if (node.domain === 'hone')
+    return node.op === 'Within' ? ofCheck(node, input(0)) : ofOwn(b, node, output);
   if (node.domain !== '') return ANY;
   if (node.op === 'TopK' && output === 1) return ofPositions(b, node, node.attrs);
   if (MOVES.has(node.op) && output === 0) return input(0);
@@ -182,6 +183,14 @@ function ofOwn(b: OpBuilder, node: Node, output: number): Interval {
   if (node.op !== 'Positions' || read == null) return ANY;
   const count = countOf(b, read);
   return { min: 0, max: output === 0 ? Math.max(0, count - 1) : count };
+}
+
+/** Numbers behind a check of their bounds. */
+function ofCheck({ attrs }: Node, { min, max }: Interval): Interval {
+  const [low, high] = [attrs['min'], attrs['max']] as readonly (readonly number[])[];
+  if (low === undefined || high === undefined || low.length === 0) return { min, max };
+  const [least, most] = [Math.min(...low), Math.max(...high)];
+  return { min: Math.min(Math.max(min, least), most), max: Math.max(Math.min(max, most), least) };
 }
 
 function countOf(b: OpBuilder, id: ValueId): number {

@@ -43,6 +43,8 @@ export class Ints {
   readonly #made = new Map<string, Unknown>();
   readonly #constants = new Map<number, ValueId>();
   readonly #lists = new Map<ValueId, readonly Int[]>();
+  /** For numbers that a run checks: the same behind the check. */
+  readonly checks = new Map<ValueId, Unknown>();
   /** What a product is made of: a known factor and unknown ones. */
   readonly #factors = new Map<ValueId, Product>();
   readonly #terms = new Map<ValueId, Term>();
@@ -95,13 +97,18 @@ export class Ints {
     return [...toNumbers(constantTensor(value))];
   }
 
-  /** The elements of an integer scalar or list, whatever it is. */
-  elements(id: ValueId): readonly Int[] | undefined {
+  /** The elements of an integer scalar or list, whatever it is; `known`: where each of them lies. */
+  elements(id: ValueId, known: readonly Interval[] = []): readonly Int[] | undefined {
     const noted = this.noted(id);
     if (noted !== undefined) return noted;
     const { dtype, shape } = this.#b.typeOf(id);
     const count = shape[0] ?? 1;
     if (!WHOLE.has(dtype) || shape.length > 1 || count > MAX_LIST) return undefined;
+    const parts = known.length === 0 ? this.#parts(id) : undefined;
+    if (parts?.length === count) {
+      this.note(id, parts);
+      return parts;
+    }
     const wide = dtype === 'i64' ? id : this.#b.op('Cast', [id], { to: I64 });
     const interval = this.interval(id);
     const items = Array.from({ length: count }, (_, i) => {
@@ -109,10 +116,23 @@ export class Ints {
         shape.length === 0
           ? wide
           : this.#b.op('Gather', [wide, this.#b.scalar(i, 'i64')], { axis: 0 });
-      return unknown(element, interval.min, interval.max);
+      const { min, max } = known[i] ?? interval;
+      return unknown(element, min, max);
     });
     this.note(id, items);
     return items;
+  }
+
+  /** The elements of what a value is put together from: the same number stays the same value. */
+  #parts(id: ValueId): readonly Int[] | undefined {
+    const node = this.#b.graph.producer(id);
+    if (node === undefined || node.domain !== '' || this.#b.typeOf(id).dtype !== 'i64')
+      return undefined;
+    const inputs = node.inputs.flatMap((input) => input ?? []);
+    const read = node.op === 'Concat' ? inputs : REARRANGES.has(node.op) ? inputs.slice(0, 1) : [];
+    const lists = read.map((input) => this.elements(input));
+    if (lists.length === 0 || lists.includes(undefined)) return undefined;
+    return lists.flatMap((list) => list ?? []);
   }
 
   /** Where the elements of a value lie. */
@@ -221,6 +241,11 @@ export class Ints {
     return this.#where('Equal', a, b, yes, no);
   }
 
+  /** The number, cut down where nothing bounds it, so that sums with it do not wrap around. */
+  near(x: Int, most: number): Int {
+    return this.clamp(x, Math.max(leastOf(x), -most), Math.min(mostOf(x), most));
+  }
+
   /** The number where it is known to lie; a wider interval is cut down without a check. */
   within(x: Int, least: number, most: number): Int {
     if (isKnown(x) || (x.min >= least && x.max <= most)) return x;
@@ -295,6 +320,10 @@ export const I64 = 7;
 export const BOOL = 9;
 
 const COMMUTES: ReadonlySet<string> = new Set(['Add', 'Min', 'Max', 'Mul']);
+/** Operators that give the elements of their first input, in order. */
+const REARRANGES: ReadonlySet<string> = new Set([
+  ...['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Cast'],
+]);
 const WHOLE: ReadonlySet<string> = new Set(INTEGERS_UP_TO.keys());
 
 const keyOf = (x: Int): string => (typeof x === 'number' ? `${x}` : `#${x.id}`);

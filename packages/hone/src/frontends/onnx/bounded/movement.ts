@@ -1,6 +1,9 @@
 /** Operators that move elements: shapes, transposes, parts, joins. */
 import { at } from 'hone-runtime/base/diagnostics';
+import { dtypeBytes } from 'hone-runtime/base/dtype';
+import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
+import { ASSUMED_BYTES, MAX_ELEMENTS } from './bounds.ts';
 import { common } from './elementwise.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
 import {
@@ -32,20 +35,71 @@ const size: Rule = (use) => {
 };
 
 const reshape: Rule = (use) => {
-  const { ints, s } = use;
+  const { s } = use;
   const x = given(use, 0);
   const keepsZero = intOf(use, 'allowzero') !== 0;
   const asked = intsOf(use, 1, 'the shape').map((item, axis) =>
     item === 0 && !keepsZero ? (x.sizes[axis] ?? 0) : item,
   );
-  const open = asked.indexOf(-1);
-  const others = ints.product(asked.filter((_, axis) => axis !== open));
-  const total = ints.product(x.sizes);
-  const sizes = asked.map((item, axis) =>
-    s.bound(axis === open ? ints.div(total, others) : item, 'the shape'),
-  );
-  return [s.reshaped(x, sizes)];
+  return [s.reshaped(x, reshapedSizes(use, x, asked, keepsZero))];
 };
+
+/**
+ * The extents behind a Reshape. An extent that data decides may be 0 (as before) or -1 (what is left) too;
+ * where nothing else bounds it, the elements do.
+ */
+function reshapedSizes(
+  { ints, s }: Use,
+  x: Sized,
+  asked: readonly Int[],
+  keepsZero: boolean,
+): readonly Int[] {
+  const total = ints.product(x.sizes);
+  // What intervals say of other numbers is that they are extents.
+  const isFree = (item: Int): boolean => leastOf(item) < -MAX_ELEMENTS && !isKnown(item);
+  const copied = asked.map((item, axis) =>
+    isFree(item) && !keepsZero ? ints.whereEqual(item, 0, x.sizes[axis] ?? 0, item) : item,
+  );
+  const factors = copied.flatMap((item): Int[] => {
+    if (item === -1) return [];
+    return [isFree(item) ? ints.whereEqual(item, -1, 1, ints.near(item, 2 ** 31)) : item];
+  });
+  const rest = ints.div(total, ints.product(factors));
+  const sizes = copied.map((item): Int => {
+    if (item === -1) return rest;
+    return isFree(item) ? ints.whereEqual(item, -1, rest, item) : item;
+  });
+  // ONNX calls other numbers of elements an error.
+  if (copied.some(isFree) && !copied.includes(-1)) {
+    const apart = ints.sub(total, ints.product(sizes.map((size) => ints.near(size, 2 ** 31))));
+    const [tensor = ''] = s.plan.names;
+    const source = { tensor, axis: -1, origin: '', option: '' } as const;
+    s.checked(apart, { min: 0, max: 0 }, source, `${s.node}: elements before and after differ`);
+  }
+  // No extent is more than all elements, were the others 1.
+  const known = sizes.filter(isKnown).reduce((a, c) => a * Math.max(1, c), 1);
+  const most = Math.floor(mostOf(total) / known);
+  const dtype = s.dtype(x);
+  const room = (size: Int): number => (isKnown(size) ? size : Math.min(most, mostOf(size)));
+  if (elementCount(sizes.map(room)) * dtypeBytes(dtype) > ASSUMED_BYTES)
+    return s.bounded(sizes, {
+      dtype,
+      start: 2 ** 20,
+      room: (_, cap) => Math.min(cap, most),
+      all: true,
+    });
+  const [tensor = ''] = s.plan.names;
+  const natural = sizes.map((size, axis) =>
+    mostOf(size) <= MAX_ELEMENTS
+      ? size
+      : s.checked(
+          ints.max(size, 0),
+          { min: 0, max: most },
+          { tensor, axis, origin: '', option: '' },
+        ),
+  );
+  return s.bounded(natural, { dtype });
+}
 
 const flatten: Rule = (use) => {
   const x = given(use, 0);
@@ -106,8 +160,11 @@ const expand: Rule = (use) => {
     ...sizes,
   ];
   const from = pad(x.sizes);
-  const wanted = pad(asked.map((item) => s.bound(item, 'the shape')));
-  const sizes = from.map((extent, axis) => common(use, extent, at(wanted, axis)));
+  const wanted = pad(asked);
+  const sizes = s.bounded(
+    from.map((extent, axis) => common(use, extent, at(wanted, axis))),
+    { dtype: s.dtype(x) },
+  );
   const bounds = s.room(sizes);
   const ranked: Sized = {
     id: s.b.op('Reshape', [x.id, s.b.ints(from.map(mostOf))], { allowzero: 1 }),
@@ -121,9 +178,17 @@ const expand: Rule = (use) => {
 const tile: Rule = (use) => {
   const { s, ints } = use;
   let x = given(use, 0);
-  intsOf(use, 1, 'the repeats').forEach((times, axis) => {
+  const { sizes } = x;
+  const repeats = intsOf(use, 1, 'the repeats');
+  const totals = s.bounded(
+    sizes.map((have, axis) => {
+      const times = repeats[axis] ?? 1;
+      return ints.mul(have, isKnown(times) ? times : ints.near(times, 2 ** 31));
+    }),
+    { dtype: s.dtype(x), room: (axis, cap) => mostOf(at(sizes, axis)) * cap },
+  );
+  totals.forEach((total, axis) => {
     const have = sizeAt(x, axis);
-    const total = s.bound(ints.mul(have, times), 'the repeats');
     if (isSame(total, have)) return;
     const list = s.b.op('Mod', [s.iota(mostOf(total)), ints.id(ints.max(have, 1))]);
     s.room(x.sizes.map((extent, i) => (i === axis ? total : extent)));
@@ -268,19 +333,30 @@ const split: Rule = (use) => {
 };
 
 const pad: Rule = (use) => {
+  const { ints, s } = use;
   let x = given(use, 0);
   const pads = intsOf(use, 1, 'the pads');
   const rank = x.sizes.length;
   const axes = optionalKnown(use, 3, 'the axes') ?? x.sizes.map((_, i) => i);
   const mode = String(use.attrs['mode'] ?? 'constant');
   const fill = use.inputs[2];
+  const near = pads.map((item) => (isKnown(item) ? item : ints.near(item, 2 ** 40)));
+  const totals = [...x.sizes];
   axes.forEach((asked, i) => {
     const axis = axisIn(use, asked, rank);
-    const [before, after] = [at(pads, i), at(pads, i + axes.length)];
+    const more = ints.add(at(near, i), at(near, i + axes.length));
+    totals[axis] = more === 0 ? at(totals, axis) : ints.max(ints.add(at(totals, axis), more), 0);
+  });
+  const { sizes: own } = x;
+  const room = (axis: number, cap: number): number => mostOf(at(own, axis)) + cap;
+  const sizes = mode === 'constant' ? s.bounded(totals, { dtype: s.dtype(x), room }) : totals;
+  axes.forEach((asked, i) => {
+    const axis = axisIn(use, asked, rank);
+    const [before, after] = [at(near, i), at(near, i + axes.length)];
     if (before === 0 && after === 0) return;
     x =
       mode === 'constant'
-        ? padAxis(use, x, axis, before, after, fill?.id)
+        ? padTo(use, x, axis, before, at(sizes, axis), fill?.id)
         : mirrored(use, x, axis, before, after, mode);
   });
   return [x];
@@ -309,8 +385,10 @@ function mirrored(
   );
   const [front, back] = [ints.max(before, 0), ints.max(after, 0)];
   const have = sizeAt(x, axis);
-  const total = s.bound(ints.add(ints.add(have, front), back), 'a padding');
-  const sizes = x.sizes.map((extent, i) => (i === axis ? total : extent));
+  const open = x.sizes.with(axis, ints.add(ints.add(have, front), back));
+  const room = (_: number, cap: number): number => mostOf(have) + cap;
+  const sizes = s.bounded(open, { dtype: s.dtype(x), room });
+  const total = at(sizes, axis);
   s.room(sizes);
   if (mostOf(have) === 0) return s.first(x, axis, total);
   const list = s.b.op('Sub', [s.iota(mostOf(total)), ints.id(front)]);
@@ -330,7 +408,7 @@ function mirrored(
   return s.take(x, axis, within(folded), total);
 }
 
-/** Position i of the result reads i - before; what that does not hold is the fill. */
+/** An axis with so much of the fill in front of it and behind it; all has a bound. */
 export function padAxis(
   use: Use,
   x: Sized,
@@ -340,8 +418,22 @@ export function padAxis(
   fill: ValueId | undefined,
 ): Sized {
   const { ints, s } = use;
+  const open = ints.max(ints.add(ints.add(sizeAt(x, axis), before), after), 0);
+  const sizes = s.bounded(x.sizes.with(axis, open), { dtype: s.dtype(x) });
+  return padTo(use, x, axis, before, at(sizes, axis), fill);
+}
+
+/** Position i of the result reads i - before; what that does not hold is the fill. */
+function padTo(
+  use: Use,
+  x: Sized,
+  axis: number,
+  before: Int,
+  total: Int,
+  fill: ValueId | undefined,
+): Sized {
+  const { ints, s } = use;
   const have = sizeAt(x, axis);
-  const total = s.bound(ints.max(ints.add(ints.add(have, before), after), 0), 'a padding');
   const sizes = x.sizes.map((extent, i) => (i === axis ? total : extent));
   s.room(sizes);
   const list = s.b.op('Sub', [s.iota(mostOf(total)), ints.id(before)]);

@@ -144,7 +144,7 @@ const WINDOWS: Readonly<Record<string, readonly number[]>> = {
 const cosineWindow: Rule = (use) => {
   const { s, ints } = use;
   const parts = new Parts(use);
-  const size = s.bound(at(intsOf(use, 0, 'the size'), 0), 'the size');
+  const [size = 0] = s.bounded([at(intsOf(use, 0, 'the size'), 0)], { dtype: 'f64' });
   s.room([size]);
   const period = intOf(use, 'periodic', 1) !== 0 ? size : ints.sub(size, 1);
   const place: Sized = { id: s.cast(s.iota(mostOf(size)), 'f64'), sizes: [size] };

@@ -3,7 +3,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, stridesOf } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
-import { type Int, isKnown, mostOf, unknown } from './ints.ts';
+import { type Int, type Ints, isKnown, leastOf, mostOf, unknown } from './ints.ts';
 import { axisIn, given, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
@@ -50,22 +50,33 @@ function chosen(use: Use, condition: Sized): { readonly list: ValueId; readonly 
   return use.s.positions(mask);
 }
 
+/** More than any extent can be. */
+const ENDLESS = 2 ** 40;
+
 const range: Rule = (use) => {
   const { s, ints } = use;
   const [start, limit, delta] = [0, 1, 2].map((k) => given(use, k)) as [Sized, Sized, Sized];
   const dtype = s.dtype(start);
   if (isFloat(dtype)) return [realRange(use, start.id, limit.id, delta.id)];
   const [from, to, by] = [0, 1, 2].map((k) => at(intsOf(use, k, 'a range'), 0)) as [Int, Int, Int];
-  if (!isKnown(by) || by === 0) return s.cannot('the step of a range depends on data');
-  const length = by > 0 ? ints.sub(to, from) : ints.sub(from, to);
-  const count = s.bound(ints.ceilDiv(ints.max(length, 0), Math.abs(by)), 'the length of a range');
+  if (!isKnown(by) || by === 0) return [realRange(use, start.id, limit.id, delta.id)];
+  const length = by > 0 ? span(ints, from, to) : span(ints, to, from);
+  const [count = 0] = s.bounded([ints.ceilDiv(length, Math.abs(by))], { dtype });
   s.room([count]);
   const steps = s.b.op('Mul', [s.iota(mostOf(count)), ints.id(by)]);
   const values = s.b.op('Add', [steps, ints.id(from)]);
   return [s.made(s.cast(values, dtype), [count])];
 };
 
-/** Of floats: the count is ceil((limit - start) / delta), as far as intervals bound it. */
+/** b - a where that is positive, else 0; what an i64 does not hold is more than any extent. */
+function span(ints: Ints, a: Int, b: Int): Int {
+  const length = ints.sub(b, a);
+  if (Number.isFinite(leastOf(length)) || isKnown(a) || isKnown(b)) return ints.max(length, 0);
+  const near = ints.whereLess(length, 0, ENDLESS, length);
+  return ints.whereLess(a, b, near, 0);
+}
+
+/** The count is ceil((limit - start) / delta), as far as intervals bound it. */
 function realRange(use: Use, start: ValueId, limit: ValueId, delta: ValueId): Sized {
   const { s, ints } = use;
   const { dtype } = s.b.typeOf(start);
@@ -73,18 +84,30 @@ function realRange(use: Use, start: ValueId, limit: ValueId, delta: ValueId): Si
   const [least, most] = [(to?.max ?? Infinity) - (from?.min ?? 0), by?.min ?? 0];
   const bound = most > 0 ? Math.max(0, Math.ceil(least / most)) : Infinity;
   const scalar = (id: ValueId): ValueId => s.b.op('Reshape', [id, s.b.ints([])]);
-  const span = s.b.op('Sub', [scalar(limit), scalar(start)]);
-  const quotient = s.b.op('Div', [s.cast(span, 'f64'), s.cast(scalar(delta), 'f64')]);
-  const raw = s.cast(s.b.op('Ceil', [quotient]), 'i64');
-  const count = s.bound(unknown(raw, -Infinity, bound), 'the length of a range');
+  const real = (id: ValueId): ValueId => s.cast(scalar(id), 'f64');
+  const [first, end] = [scalar(start), scalar(limit)];
+  const distance = isFloat(dtype)
+    ? s.cast(s.b.op('Sub', [end, first]), 'f64')
+    : s.b.op('Sub', [real(limit), real(start)]);
+  const quotient = s.b.op('Ceil', [s.b.op('Div', [distance, real(delta)])]);
+  // What no i64 holds is more than any extent, or none: a step of 0 makes infinity, or no number.
+  const near = s.b.op('Min', [
+    s.b.op('Max', [quotient, s.number(0, 'f64')]),
+    s.number(ENDLESS, 'f64'),
+  ]);
+  const isNumber = s.b.op('Not', [s.b.op('IsNaN', [quotient])]);
+  const raw = s.cast(s.b.op('Where', [isNumber, near, s.number(0, 'f64')]), 'i64');
+  const [count = 0] = s.bounded([unknown(raw, 0, Math.min(bound, ENDLESS))], { dtype });
   s.room([count]);
   const steps = s.b.op('Mul', [s.cast(s.iota(mostOf(count)), dtype), scalar(delta)]);
-  return s.made(s.b.op('Add', [steps, scalar(start)]), [ints.max(count, 0)]);
+  return s.made(s.b.op('Add', [steps, scalar(start)]), [count]);
 }
 
 const constantOfShape: Rule = (use) => {
   const { s } = use;
-  const sizes = intsOf(use, 0, 'the shape').map((item) => s.bound(item, 'the shape'));
+  const value = use.attrs['value'];
+  const dtype = typeof value === 'object' && 'dtype' in value ? value.dtype : 'f32';
+  const sizes = s.bounded(intsOf(use, 0, 'the shape'), { dtype });
   const bounds = s.b.ints(s.room(sizes));
   return [s.made(s.op('ConstantOfShape', [bounds], use.attrs), sizes)];
 };

@@ -5,15 +5,14 @@
  * Room is unspecified: whoever lets it influence what is meant masks it first.
  */
 import { at, fail, invariant } from 'hone-runtime/base/diagnostics';
-import { type DType, dtypeCode, isFloat } from 'hone-runtime/base/dtype';
+import { type DType, dtypeBytes, dtypeCode, isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../../graph/types.ts';
 import type { OpBuilder, OpOptions } from '../../../ops/builder.ts';
 import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
+import { boundText } from '../../../ops/tensor/within.ts';
+import { assumedRoom, Bounds, type BoundSource, type Limit, MAX_ELEMENTS } from './bounds.ts';
 import { type Int, type Ints, isKnown, isSame, leastOf, mostOf, unknown } from './ints.ts';
-
-/** Room for more elements than this is not planned: such a bound says that there is none. */
-const MAX_ELEMENTS = 2 ** 30;
 
 export interface Sized {
   /** Its shape has the bounds of `sizes`. */
@@ -27,17 +26,45 @@ const isFull = ({ sizes }: Sized, axes: readonly number[] = sizes.map((_, i) => 
   axes.every((axis) => isKnown(at(sizes, axis)));
 export const boundsOf = (sizes: readonly Int[]): number[] => sizes.map(mostOf);
 
+/** What the node's outputs are called, and what bounds are asked for. */
+export interface SizePlan {
+  readonly names: readonly string[];
+  readonly bounds: Bounds;
+}
+
+const NO_PLAN: SizePlan = { names: [], bounds: new Bounds() };
+
+/** How extents are found that nothing bounds. */
+export interface Assume {
+  readonly dtype: DType;
+  /** What an extent can be where each unknown number that decides it is at most `cap`; the cap else. */
+  readonly room?: (axis: number, cap: number) => number;
+  /** The cap to try first. */
+  readonly start?: number;
+  /** Where one extent has no bound, none is taken at its own. */
+  readonly all?: true;
+}
+
 /** One node's work on the Graph. */
 export class Sizing {
   readonly b: OpBuilder;
   readonly ints: Ints;
   /** The node, as errors call it. */
   readonly node: string;
+  readonly plan: SizePlan;
   readonly #op: string;
   readonly #domain: string;
   #count = 0;
 
-  constructor(b: OpBuilder, ints: Ints, node: string, op: string, domain = '') {
+  constructor(
+    b: OpBuilder,
+    ints: Ints,
+    node: string,
+    op: string,
+    domain = '',
+    plan: SizePlan = NO_PLAN,
+  ) {
+    this.plan = plan;
     this.b = b;
     this.ints = ints;
     this.node = node;
@@ -88,15 +115,63 @@ export class Sizing {
     );
   }
 
-  /** Refuses an extent without a bound. */
-  bound(size: Int, what: string): Int {
-    if (mostOf(size) <= MAX_ELEMENTS) return this.ints.within(size, 0, mostOf(size));
-    return fail(
-      'HONE-SHAPE-002',
-      `node ${this.node} (${this.#op}): ${what} depends on the model's input data, and nothing bounds it`,
-      this.node,
-      'give that input as a constant, or bound it in the model (Min, Clip); docs/data-dependent-sizes.md says what bounds are found',
+  /**
+   * Extents of the node's first output with a bound each: their own, the one asked for, or one that is
+   * assumed. A run checks the last two.
+   */
+  bounded(sizes: readonly Int[], { dtype, room, start, all }: Assume): readonly Int[] {
+    const { ints, plan } = this;
+    const [tensor = ''] = plan.names;
+    const asked = sizes.map((size, axis): Int => {
+      if (isKnown(size)) return size;
+      const from = leastOf(size) < 0 ? ints.max(size, 0) : size;
+      return this.asked(from, tensor, axis, sizes.length);
+    });
+    const isOver = (size: Int): boolean => mostOf(size) > MAX_ELEMENTS;
+    if (!asked.some(isOver)) return asked;
+    const isOpen = (size: Int): boolean => isOver(size) || (all === true && !isKnown(size));
+    const extents = assumedRoom(
+      (cap) =>
+        asked.map((size, axis) =>
+          isOpen(size) ? Math.min(room?.(axis, cap) ?? cap, mostOf(size)) : mostOf(size),
+        ),
+      dtypeBytes(dtype),
+      start,
     );
+    const option = `${tensor}=${extents.join('x')}`;
+    return asked.map((size, axis): Int => {
+      if (!isOpen(size)) return size;
+      const limit = { min: 0, max: at(extents, axis) };
+      return this.checked(size, limit, { tensor, axis, origin: 'assumed', option });
+    });
+  }
+
+  /** An extent at the bound that is asked for, if one is. */
+  asked(size: Int, tensor: string, axis: number, rank: number): Int {
+    const limit = isKnown(size) ? undefined : this.plan.bounds.size(tensor, axis, rank);
+    if (limit === undefined) return size;
+    const option = `${tensor}=${limit.max}`;
+    return this.checked(size, limit, { tensor, axis, origin: 'asked', option });
+  }
+
+  /** A number that is an error of the run beyond its limits; `says`: what that is in the error. */
+  checked(size: Int, limit: Limit, source: BoundSource, says?: string): Int {
+    const from = isKnown(size) ? size : (this.ints.checks.get(size.id) ?? size);
+    const [min, max] = [Math.max(limit.min, leastOf(from)), Math.min(limit.max, mostOf(from))];
+    if (min === leastOf(from) && max === mostOf(from)) return from;
+    // That it cannot be so is known: the run says so.
+    const ends = { min: [limit.min], max: [limit.max] };
+    const attrs = { ...source, ...ends, node: this.node };
+    const why = boundText(attrs, `${limit.max}`);
+    const name = says ?? (why === '' ? `${this.node}: its bound` : why);
+    const id = at(
+      this.ops('Within', [this.ints.id(from)], attrs, { domain: HONE_DOMAIN, name }),
+      0,
+    );
+    const made = unknown(id, Math.min(min, max), Math.max(min, max));
+    if (!isKnown(made)) this.ints.note(id, [made]);
+    if (!isKnown(size) && !isKnown(made)) this.ints.checks.set(size.id, made);
+    return made;
   }
 
   /** Refuses a tensor that cannot be. */
