@@ -13,8 +13,8 @@ import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { type RawGraph, type RawModel, type RawNode, rawModel } from './raw-model.ts';
 
 function imported(model: RawModel, options: ImportOptions = {}) {
-  const { graph, notes } = importOnnx(readOnnx(memorySource(rawModel(model), 'm.onnx')), options);
-  return { graph: verifyGraph(graph), notes };
+  const made = importOnnx(readOnnx(memorySource(rawModel(model), 'm.onnx')), options);
+  return { ...made, graph: verifyGraph(made.graph) };
 }
 
 function outputs(graph: Graph, inputs: readonly Tensor[]): Record<string, number[]> {
@@ -151,7 +151,19 @@ const growing = (trips: RawModel['initializers'] | undefined): RawModel => ({
 test('a loop over a sequence is written out where its length is known', () => {
   const { graph } = imported(growing({ trips: index(3) }));
   assert.deepEqual(outputs(graph, [floats(1, 2, 3)]), { all: [1, 1, 2, 1, 2, 3] });
-  refused(growing(undefined), {}, 'HONE-SHAPE-002', /maximum number of iterations/);
+});
+
+test('a loop over a sequence that nothing bounds is planned for an assumed number of iterations', () => {
+  const { graph, bounds } = imported(growing(undefined), { bounds: { trips: 5 } });
+  assert.deepEqual(bounds, [
+    { tensor: 'trips', most: [5], assumed: false, node: '', option: 'trips=5' },
+  ]);
+  const x = floats(1, 2, 3);
+  const { all } = run(graph, [x, index(3)]);
+  assert.deepEqual([...toNumbers(all as Tensor)], [1, 1, 2, 1, 2, 3]);
+  assert.throws(() => run(graph, [x, index(6)]), { code: 'HONE-RUN-010' });
+  const { notes } = imported(growing(undefined));
+  assert.match(notes.join(), /ASSUMED: nothing bounds the size of list .* --bound trips=1024/);
 });
 
 /** The same, at most three times, with the sequence among the outputs. */

@@ -52,7 +52,7 @@ export function boundLines(bounds: readonly PlannedBound[] = []): string[] {
     const what = axis === undefined ? `values of ${tensor}` : `${tensor} along axis ${axis}`;
     const from = node === '' ? '' : ` (node ${node})`;
     const why = assumed
-      ? `, ASSUMED: nothing bounds it; for another bound compile with --bound ${option}`
+      ? `, ASSUMED: nothing bounds it${option === '' ? '' : `; for another bound compile with --bound ${option}`}`
       : ', as asked for with --bound';
     return `bound   ${what} ≤ ${most.join('x')}${from}${why}`;
   });

@@ -14,9 +14,10 @@ import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../../ops/builder.ts';
 import { isTensorEntity, numbersOf, sizedOf } from './bounded/index.ts';
+import type { BoundSource } from './bounded/bounds.ts';
 import { plannedTrips, type Trips } from './bounded/growth.ts';
 import { type Int, isKnown, mostOf, unknown } from './bounded/ints.ts';
-import { type Sized, Sizing } from './bounded/sized.ts';
+import { boundsOf, type Sized, Sizing } from './bounded/sized.ts';
 import { type Entity, tensorOf } from './entities.ts';
 import {
   failUndecided,
@@ -169,6 +170,26 @@ function namesIn({ scope, node, forms }: Loop): readonly string[] {
   return [...carried, ...node.outputs.slice(forms.length)];
 }
 
+/** What is said of the bounds of tensors that a loop gives: its carried ones, then what it stacks. */
+function sources(
+  loop: Loop,
+  most: number,
+  origin: Trips['origin'],
+): (tensor: number, room: readonly number[]) => Omit<BoundSource, 'axis'> {
+  const { node, name, forms, scope } = loop;
+  const names = namesIn(loop);
+  const values = forms.flatMap((form, k) => namesOf(form, '', scope).map(() => k));
+  const [trips = ''] = node.inputs;
+  return (tensor, room) => {
+    const own = names[tensor] ?? '';
+    if (own !== '') return { tensor: own, origin, option: `${own}=${room.join('x')}` };
+    // Sequences have no size of their own to bound: the number of iterations has.
+    const value = node.outputs[values[tensor] ?? tensor - values.length + forms.length] ?? '';
+    const option = trips === '' ? '' : `${trips}=${most}`;
+    return { tensor: value === '' ? name : value, origin, option };
+  };
+}
+
 /** Where an iteration ends up, at most, that began with all the room there is. */
 function reached({ carried }: Body, { value, axis }: OpenAxis): number {
   return mostOf(at(at(carried, value).sizes, axis));
@@ -307,17 +328,15 @@ function loopNode(
 ): readonly Entity[] {
   const { scope, node, name, forms, start } = loop;
   const { builder } = scope;
-  const names = namesIn(loop);
-  const nameOf = (tensor: number): string => names[tensor] || name;
+  const sourceOf = sources(loop, most, origin);
   const ints = numbersOf(builder);
   const outside = new Sizing(builder, ints, name, 'Loop');
   const inside = new Sizing(body.builder, numbersOf(body.builder), name, 'Loop');
   const results = body.carried.map((value, k) => withRoom(inside, value, k, axes));
   const sizes = axes.map((open) => {
     const size = at(at(body.carried, open.value).sizes, open.axis);
-    const tensor = nameOf(open.value);
     const room = roomOf(at(start, open.value), open.value, axes);
-    const source = { tensor, axis: open.axis, origin, option: `${tensor}=${room.join('x')}` };
+    const source = { ...sourceOf(open.value, room), axis: open.axis };
     const limit = { min: 0, max: open.bound };
     const own = isKnown(size) ? size : inside.checked(size, limit, source);
     return body.builder.op('Identity', [inside.ints.id(own)]);
@@ -328,9 +347,8 @@ function loopNode(
   const extents = axes.map(({ value, axis }) => ints.id(at(at(start, value).sizes, axis)));
   const inputs = [trips, condition, ...begins, ...extents, ...body.captures];
   const [row] = body.rows;
-  const stack = nameOf(start.length);
-  const option = `${stack}=${[most, ...(row?.sizes ?? [])].join('x')}`;
-  const bound = row === undefined ? {} : { bound: most, tensor: stack, origin, option };
+  const stack = row === undefined ? undefined : [most, ...boundsOf(row.sizes)];
+  const bound = stack === undefined ? {} : { bound: most, ...sourceOf(start.length, stack) };
   const attrs = { body: graph, captures: body.captures.length, ...bound };
   const count = begins.length + extents.length + rows.length;
   const outputNames = forms.flatMap((form, k) => namesOf(form, node.outputs[k] ?? '', scope));

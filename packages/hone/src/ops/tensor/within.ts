@@ -33,8 +33,10 @@ export function boundText(attrs: Attrs, most: string): string {
   if (tensor === '') return '';
   const axis = Number(attrs['axis'] ?? 0);
   const what = axis < 0 ? `values of ${tensor}` : `${tensor} along axis ${axis}`;
-  if (origin === 'assumed')
-    return `${what}: at most ${most}, assumed as nothing bounds it; compile with --bound ${option}`;
+  if (origin === 'assumed') {
+    const cure = option === '' ? '' : `; compile with --bound ${option}`;
+    return `${what}: at most ${most}, assumed as nothing bounds it${cure}`;
+  }
   return `${what}: at most ${most}${origin === 'asked' ? ', as --bound says' : ''}`;
 }
 

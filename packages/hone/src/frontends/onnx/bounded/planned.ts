@@ -50,6 +50,6 @@ export function assumptions(bounds: readonly PlannedBound[]): readonly string[] 
     const axes = assumed
       .filter((bound) => bound.tensor === tensor && bound.node === node)
       .map(({ axis = 0, most }) => `${most.join()} along axis ${axis}`);
-    return `ASSUMED: nothing bounds the size of ${tensor} (node ${node}), which depends on data: it is planned for at most ${axes.join(' and ')}, and a run that needs more is an error (HONE-RUN-010). For another bound: --bound ${option}`;
+    return `ASSUMED: nothing bounds the size of ${tensor} (node ${node}), which depends on data: it is planned for at most ${axes.join(' and ')}, and a run that needs more is an error (HONE-RUN-010)${option === '' ? '' : `. For another bound: --bound ${option}`}`;
   });
 }
