@@ -1,6 +1,6 @@
 /** Sizes that nothing in the model bounds: numbers from its inputs decide them. */
 import type { BoundOptions } from 'hone/frontends/onnx/bounded/bounds';
-import type { Tensor } from 'hone-runtime/base/tensor';
+import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
 import { type BoundedCase, f32, i64, node, noise, scalar } from './cases.ts';
 
@@ -263,6 +263,29 @@ export const FREE_CASES: readonly FreeCase[] = [
     },
     runs: [2, 1, 8, 4].map((n) => [noise([4, 6], n), i64(n)]),
     beyond: [[[noise([4, 6], 8), i64(9)], /r along axis 0: at most 8/]],
+  },
+  {
+    name: 'a depth',
+    model: {
+      opset: 18,
+      inputs: [value('x', [2, 3], 'i64'), value('depth', [], 'i64')],
+      initializers: { values: f32([2], [-1, 5]) },
+      nodes: [
+        node('OneHot', ['x', 'depth', 'values'], ['r'], { axis: { int: 1 } }),
+        node('Neg', ['r'], ['y']),
+      ],
+      outputs: [value('y', [null, null, null])],
+    },
+    runs: [5, 1, 1024, 9].map((depth) => [
+      fromNumbers('i64', [2, 3], [0, 4, -1, 2, 9, -5]),
+      scalar(depth),
+    ]),
+    beyond: [
+      [
+        [fromNumbers('i64', [2, 3], [0, 0, 0, 0, 0, 0]), scalar(1025)],
+        /r along axis 1: at most 1024, assumed .*r=2x1024x3/,
+      ],
+    ],
   },
   {
     name: 'k of TopK, ends of a slice, lengths of a split',

@@ -10,10 +10,10 @@ import type { Graph } from 'hone/graph/types';
 import { verifyGraph } from 'hone/graph/verify';
 import { interpret } from 'hone/ops/interpret';
 import { memorySource } from 'hone-runtime/base/io';
-import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { rawModel } from '../onnx/raw-model.ts';
 import { mergedLibrary } from '../support/merged-library.ts';
-import { type Chain, randomChain } from './random-chains.ts';
+import { type Chain, FREE_BOUNDS, freeChain, randomChain } from './random-chains.ts';
 
 const SEEDS = Array.from({ length: 80 }, (_, i) => i + 1);
 
@@ -23,10 +23,11 @@ interface Opened extends Chain {
   readonly wanted: readonly (readonly Tensor[])[];
 }
 
-function open(seed: number): Opened {
-  const chain = randomChain(seed);
+function open(seed: number, isFree = false): Opened {
+  const chain = isFree ? freeChain(seed) : randomChain(seed);
   const model = readOnnx(memorySource(rawModel(chain.model), `chain ${seed}`));
-  const graph = verifyGraph(importOnnx(model).graph);
+  const bounds = isFree ? FREE_BOUNDS : {};
+  const graph = verifyGraph(importOnnx(model, { bounds }).graph);
   const wanted = chain.runs.map((constants) => {
     const exact = importOnnx(model, { constants }).graph;
     assert.equal(exact.extents, undefined, `${seed}: sizes of constants are exact`);
@@ -48,8 +49,20 @@ function check(what: string, got: readonly Tensor[], wanted: readonly Tensor[]):
   });
 }
 
+test('a number beyond its bound is an error of the run', () => {
+  for (const seed of SEEDS.slice(0, 10)) {
+    const { graph, runs } = open(1000 + seed, true);
+    const k = fromNumbers('i64', [3], [3, 2, 7]);
+    const beyond = Object.values({ ...runs[0], k });
+    assert.throws(() => interpret(graph, beyond), { code: 'HONE-RUN-010' }, `${seed}`);
+  }
+});
+
 test('interpreted and compiled, the sizes and elements are those of constants', async () => {
-  const opened = SEEDS.map(open);
+  const opened = [
+    ...SEEDS.map((seed) => open(seed)),
+    ...SEEDS.slice(0, 60).map((seed) => open(1000 + seed, true)),
+  ];
   const inputs = (run: number) => opened.map(({ runs }) => Object.values(runs[run] ?? {}));
   for (const { seed, graph, runs, wanted } of opened) {
     runs.forEach((run, i) => {

@@ -163,9 +163,64 @@ const STEPS: readonly Step[] = [
   }),
 ];
 
+/** Elements of the input `k`: repeats, padding, extents. A run may give anything up to these bounds. */
+export const FREE_BOUNDS = { k: [3, 2, 6] } as const;
+
+/** Element `i` of the input `k` as a list of one. */
+const free = (w: Writer, i: number): string => w.add('Gather', ['k', w.constant(i64(i))]);
+
+/** A list of the same number but for one place. */
+function listed(w: Writer, length: number, other: number, at: number, item: string): string {
+  const parts = Array.from({ length }, (_, i) => (i === at ? item : w.constant(i64(other))));
+  return w.add('Concat', parts, { axis: int(0) });
+}
+
+/** Steps whose sizes the input `k` decides. */
+const FREE_STEPS: readonly Step[] = [
+  (w, x, axis) => {
+    const times = listed(w, x.dims.length, 1, axis, free(w, 0));
+    return { name: w.add('Tile', [x.name, times]), dims: along(x, axis, null) };
+  },
+  (w, x, axis) => {
+    const rank = x.dims.length;
+    const pads = listed(w, 2 * rank, 0, axis + w.pick([0, rank]), free(w, 1));
+    return { name: w.add('Pad', [x.name, pads]), dims: along(x, axis, null) };
+  },
+  (w, x, axis) => {
+    const limits = [free(w, 1), free(w, 2), w.constant(i64(axis))];
+    return { name: w.add('Slice', [x.name, ...limits]), dims: along(x, axis, null) };
+  },
+  (w, x) => {
+    if (x.dims.length > 2) return undefined;
+    const to = w.add('Concat', [free(w, 2), w.add('Shape', [x.name])], { axis: int(0) });
+    return { name: w.add('Expand', [x.name, to]), dims: [null, ...x.dims] };
+  },
+  (w) => {
+    const end = w.add('Squeeze', [free(w, 2)]);
+    const list = w.add('Range', [w.constant(scalar(0)), end, w.constant(scalar(1))]);
+    return { name: w.add('Cast', [list], { to: int(1) }), dims: [null] };
+  },
+  (w) => {
+    const to = w.add('Concat', [free(w, 2), free(w, 0)], { axis: int(0) });
+    const value = { tensor: f32([1], [w.whole(-3, 3)]) };
+    return { name: w.add('ConstantOfShape', [to], { value }), dims: [null, null] };
+  },
+];
+
 const MOST_STEPS = 7;
 
-export function randomChain(seed: number): Chain {
+/** A chain with an input whose elements decide sizes, bounded by nothing in the model. */
+export function freeChain(seed: number): Chain {
+  const chain = randomChain(seed, true);
+  const numbers = [i64(2, 1, 4), i64(0, 0, 0), i64(...FREE_BOUNDS.k), i64(1, 2, 1), i64(3, 0, 5)];
+  const { inputs = [] } = chain.model;
+  return {
+    model: { ...chain.model, inputs: [...inputs, { name: 'k', dtype: 'i64', shape: [3] }] },
+    runs: chain.runs.map((run, i) => ({ ...run, k: numbers[i % numbers.length] as Tensor })),
+  };
+}
+
+export function randomChain(seed: number, isFree = false): Chain {
   const w = new Writer(seed);
   const [rows, columns] = [w.whole(2, 6), w.whole(1, 4)];
   const left = w.add('Compress', ['x', 'rows'], { axis: int(0) });
@@ -176,7 +231,8 @@ export function randomChain(seed: number): Chain {
   ];
   for (let i = w.whole(2, MOST_STEPS); i > 0; i--) {
     const x = w.pick(made);
-    const result = w.pick(STEPS)(w, x, w.whole(0, x.dims.length - 1));
+    const steps = isFree && w.whole(0, 1) === 1 ? FREE_STEPS : STEPS;
+    const result = w.pick(steps)(w, x, w.whole(0, x.dims.length - 1));
     if (result !== undefined) made.push(result);
   }
   const outputs = made.slice(-3).map(({ name, dims }) => ({ name, shape: dims.map(() => null) }));

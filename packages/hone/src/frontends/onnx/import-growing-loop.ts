@@ -348,7 +348,8 @@ function loopNode(
   const inputs = [trips, condition, ...begins, ...extents, ...body.captures];
   const [row] = body.rows;
   const stack = row === undefined ? undefined : [most, ...boundsOf(row.sizes)];
-  const bound = stack === undefined ? {} : { bound: most, ...sourceOf(start.length, stack) };
+  const said = stack === undefined || origin === '' ? {} : sourceOf(start.length, stack);
+  const bound = stack === undefined ? {} : { bound: most, ...said };
   const attrs = { body: graph, captures: body.captures.length, ...bound };
   const count = begins.length + extents.length + rows.length;
   const outputNames = forms.flatMap((form, k) => namesOf(form, node.outputs[k] ?? '', scope));

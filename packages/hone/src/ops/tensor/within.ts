@@ -8,27 +8,29 @@ import type { DType } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs } from '../../graph/types.ts';
 import { WITHIN } from '../../graph/effects.ts';
-import { inputType, int, intsAttr, requireDType, shapeError, text, textAttr } from '../checks.ts';
-import { defineOp } from '../define-op.ts';
+import { inputType, int, intsAttr, requireDType, shapeError } from '../checks.ts';
+import { type AttrSpec, defineOp } from '../define-op.ts';
 import { HONE_DOMAIN } from './positions.ts';
 
 /** Dtypes that numbers which decide sizes have. */
 export const CHECKED_DTYPES: readonly DType[] = ['i64', 'i32', 'f32', 'f64'];
 
-/** What a plan says of a bound; also attributes of loops. */
+const word: AttrSpec = { type: 'string' };
+
+/** What a plan says of a bound; also attributes of loops. Absent: the bound follows from the model. */
 export const BOUND_ATTRS = {
   /** The tensor that is bounded, as the model calls it. */
-  tensor: text(''),
+  tensor: word,
   /** assumed: nothing bounds it; asked: by the user; empty: it follows from the model. */
-  origin: text(''),
+  origin: word,
   /** What to write behind --bound for another one. */
-  option: text(''),
+  option: word,
 };
 
 /** What a step that checks a bound says of it, in the message of a run that it ends. */
 export function boundText(attrs: Attrs, most: string): string {
-  const [tensor, origin, option] = (['tensor', 'origin', 'option'] as const).map((name) =>
-    textAttr(attrs, name),
+  const [tensor = '', origin, option = ''] = ['tensor', 'origin', 'option'].map((name) =>
+    String(attrs[name] ?? ''),
   );
   if (tensor === '') return '';
   const axis = Number(attrs['axis'] ?? 0);
@@ -67,7 +69,7 @@ export const Within = defineOp({
     /** Whose extent it is; -1: the values of the tensor. */
     axis: int(-1),
     /** The model's node that asks for it. */
-    node: text(''),
+    node: word,
   },
   infer: (ctx) => {
     const x = inputType(ctx, 0);

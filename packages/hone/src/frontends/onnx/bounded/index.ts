@@ -63,6 +63,7 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['Expand', [1]],
   ['Tile', [1]],
   ['Pad', [1]],
+  ['OneHot', [1]],
   ['Slice', [1, 2]],
   ['Split', [1]],
   ['TopK', [1]],

@@ -207,13 +207,30 @@ function restored(use: Use, made: Sized, like: Sized): Sized {
   return like.sizes.reduce((y: Sized, extent, axis) => use.s.first(y, axis, extent), made);
 }
 
+/** Of a depth that data decides: where a position is the index, which counts from the end below 0. */
+function openOneHot(use: Use, axis: number, depth: Int): Sized {
+  const { s, ints } = use;
+  const indices = given(use, 0);
+  const values = given(use, 2);
+  const sizes = s.bounded(indices.sizes.toSpliced(axis, 0, depth), { dtype: s.dtype(values) });
+  s.room(sizes);
+  const index = s.b.op('Unsqueeze', [s.cast(indices.id, 'i64'), s.b.ints([axis])]);
+  const fromEnd = s.b.op('Add', [index, ints.id(at(sizes, axis))]);
+  const place = s.b.op('Where', [s.b.op('Less', [index, ints.id(0)]), fromEnd, index]);
+  const positions = s.iota(mostOf(at(sizes, axis)), sizes.length, axis);
+  const isOne = s.b.op('Equal', [positions, place]);
+  const [off, on] = [0, 1].map((k) => s.b.op('Gather', [values.id, ints.id(k)], { axis: 0 }));
+  return s.made(s.op('Where', [isOne, on ?? null, off ?? null]), sizes);
+}
+
 const oneHot: Rule = (use) => {
   const { s } = use;
   const indices = given(use, 0);
-  const [depth] = use.ints.elements(given(use, 1).id) ?? [];
-  if (depth === undefined || !isKnown(depth)) return s.cannot('a depth that depends on data');
+  const [depth] = use.ints.elements(s.cast(given(use, 1).id, 'i64')) ?? [];
+  if (depth === undefined) return s.cannot('the depth is no number');
   const rank = indices.sizes.length + 1;
   const axis = axisIn(use, intOf(use, 'axis', -1), rank);
+  if (!isKnown(depth)) return [openOneHot(use, axis, depth)];
   const inputs = use.inputs.map((input) => input?.id ?? null);
   return [s.made(s.op('OneHot', inputs, use.attrs), indices.sizes.toSpliced(axis, 0, depth))];
 };

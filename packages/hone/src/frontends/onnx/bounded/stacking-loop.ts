@@ -25,9 +25,10 @@ export function stackingLoop({ s, ints, attrs, inputs, op }: Use): readonly Size
   const [limit = Infinity] = trips == null ? [] : (ints.elements(trips) ?? []);
   const most = Math.max(0, mostOf(limit));
   const rows = body.outputs.slice(1 + carried).map((id) => valueById(body, id).type);
-  const source = stackBound(s, rows, carried, most);
-  const results = s.ops(op, ids, { ...attrs, ...source }, { outputs: carried + stacked + 1 });
-  const { bound } = source;
+  const { bound, ...source } = stackBound(s, rows, carried, most);
+  const said = source.origin === '' ? {} : source;
+  const outputs = carried + stacked + 1;
+  const results = s.ops(op, ids, { ...attrs, ...said, bound }, { outputs });
   const count = unknown(at(results, carried + stacked), 0, bound);
   return results.slice(0, -1).map((id, i) => {
     const { shape } = s.b.typeOf(id);
