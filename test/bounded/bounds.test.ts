@@ -209,3 +209,31 @@ test('bounds that name nothing, or are none, are refused with what could be boun
   refuse({ r: -1 }, 'HONE-SHAPE-018', /no bound of a size/);
   refuse({ n: 1.5 }, 'HONE-SHAPE-018', /is no bound/);
 });
+
+test('where tensors would become too large, less is assumed', () => {
+  const cube: RawModel = {
+    opset: 18,
+    inputs: [{ name: 'n', dtype: 'i64', shape: [] }],
+    initializers: {
+      zero: fromNumbers('i64', [], [0]),
+      one: fromNumbers('i64', [], [1]),
+      last: fromNumbers('i64', [2], [1, 2]),
+      outer: fromNumbers('i64', [2], [0, 2]),
+      first: fromNumbers('i64', [2], [0, 1]),
+    },
+    nodes: [
+      node('Range', ['zero', 'n', 'one'], ['r']),
+      node('Unsqueeze', ['r', 'last'], ['a']),
+      node('Unsqueeze', ['r', 'outer'], ['b']),
+      node('Unsqueeze', ['r', 'first'], ['c']),
+      node('Add', ['a', 'b'], ['plane']),
+      node('Mul', ['plane', 'c'], ['y']),
+    ],
+    outputs: [{ name: 'y', dtype: 'i64', shape: [null, null, null] }],
+  };
+  const { bounds } = importOnnx(readOnnx(memorySource(rawModel(cube), 'cube.onnx')));
+  assert.deepEqual(
+    bounds.map(({ tensor, most }) => [tensor, most]),
+    [['r', [256]]],
+  );
+});

@@ -7,8 +7,8 @@
  */
 import type { PlannedBound } from 'hone-runtime/artifact/bounds';
 import type { MapKeys } from 'hone-runtime/artifact/program';
-import { fail, invariant } from 'hone-runtime/base/diagnostics';
-import type { Tensor } from 'hone-runtime/base/tensor';
+import { fail, HoneError, invariant } from 'hone-runtime/base/diagnostics';
+import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, OutputExtent, ValueId, ValueType } from '../../graph/types.ts';
 import { numberDraws } from '../../ops/control/number-draws.ts';
 import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.ts';
@@ -50,7 +50,42 @@ export interface ImportResult {
 /** Nodes that inlining may add to those of the file. */
 const MAX_INLINED_NODES = 100_000;
 
+/** Bounds to assume, of which the first is taken whose tensors are of sane sizes. */
+const ASSUMED_EXTENTS = [1024, 256, 64, 16] as const;
+/** More elements than this make another assumption be tried. */
+const SANE_ELEMENTS = 2 ** 26;
+
 export function importOnnx(model: OnnxModel, options: ImportOptions = {}): ImportResult {
+  let first: ImportResult | HoneError | undefined;
+  for (const extent of ASSUMED_EXTENTS) {
+    const bounds = new Bounds(options.bounds, extent);
+    try {
+      const made = importWith(model, options, bounds);
+      if (!bounds.hasAssumed || largest(made.graph) <= SANE_ELEMENTS) return made;
+      if (!isUsable(first)) first = made;
+    } catch (error) {
+      const isSize = error instanceof HoneError && error.code === 'HONE-SHAPE-011';
+      if (!isSize || !bounds.hasAssumed) throw error;
+      first ??= error;
+    }
+  }
+  if (isUsable(first)) return first;
+  throw first ?? new TypeError('no bound was tried');
+}
+
+const isUsable = (made: ImportResult | HoneError | undefined): made is ImportResult =>
+  made !== undefined && 'graph' in made;
+
+/** Elements of the largest tensor that is computed. */
+function largest({ values, nodes }: Graph): number {
+  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+  return values.reduce(
+    (most, { id, type }) => (made.has(id) ? Math.max(most, elementCount(type.shape)) : most),
+    0,
+  );
+}
+
+function importWith(model: OnnxModel, options: ImportOptions, limits: Bounds): ImportResult {
   const { graph } = model;
   const { unsupported } = collectOperators(
     model,
@@ -59,7 +94,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     false,
   );
   if (unsupported.length > 0) failUnsupported({ unsupported });
-  const scope = openScope(model, options);
+  const scope = openScope(model, options, limits);
   importNodes(scope, graph.nodes);
   const named = graph.outputs.flatMap(({ name }) => namedOutputs(scope, name));
   const outputs = named.map(({ id }) => id);
@@ -98,13 +133,16 @@ function boundable({ builder }: Scope, graph: Graph): readonly string[] {
 }
 
 /** The scope of a model's own graph, with its inputs and none of its nodes. */
-export function openScope(model: OnnxModel, options: ImportOptions): Scope {
+export function openScope(
+  model: OnnxModel,
+  options: ImportOptions,
+  bounds = new Bounds(options.bounds),
+): Scope {
   const registry = options.registry ?? standardRegistry;
   const { graph } = model;
   const constants = options.constants ?? {};
   const bound = bindInputs(graph, model.source.name, withConstantShapes(options, constants));
   const builder = opBuilder(graph.name || 'main', registry);
-  const bounds = new Bounds(options.bounds);
   const inputOf = (plan: InputPlan): Entity => {
     if (plan.kind === 'sequence') return sequenceOf(plan.items.map(inputOf));
     if (plan.kind === 'optional') {

@@ -40,7 +40,13 @@ export class Bounds {
   readonly #used = new Set<string>();
   readonly #candidates = new Set<string>();
 
-  constructor(options: BoundOptions = {}) {
+  /** An extent that nothing bounds is planned for as many. */
+  readonly extent: number;
+  /** Was anything assumed? */
+  hasAssumed = false;
+
+  constructor(options: BoundOptions = {}, extent = ASSUMED_EXTENT) {
+    this.extent = extent;
     this.#given = new Map(Object.entries(options));
     for (const [key, option] of this.#given) {
       for (const { min, max } of limitsOf(option)) {
@@ -89,6 +95,22 @@ export class Bounds {
     return Array.from({ length: count }, (_, i) => limits[isList(option) ? i : 0] as Limit);
   }
 
+  /**
+   * Extents for a tensor with some that nothing bounds: the largest that its memory allows. `room`: what
+   * they are where each unknown number is `cap`; `start`: the cap to begin with.
+   */
+  assumed(
+    room: (cap: number) => readonly number[],
+    elementBytes: number,
+    start = this.extent,
+  ): readonly number[] {
+    this.hasAssumed = true;
+    for (let cap = start; ; cap = Math.floor(cap / 2)) {
+      const extents = room(cap);
+      if (cap <= 1 || elementCount(extents) * elementBytes <= ASSUMED_BYTES) return extents;
+    }
+  }
+
   /** Refuses names that were not found; `inputs`: those of the model whose values could be bounded. */
   checkUsed(inputs: readonly string[]): void {
     const unused = [...this.#given.keys()].filter((key) => !this.#used.has(key));
@@ -129,19 +151,4 @@ function malformed(key: string, option: BoundOption, why: string): never {
     key,
     'write NAME=N, NAME=LO..HI, NAME=1x80x200 (one for each element or axis) or NAME[AXIS]=N',
   );
-}
-
-/**
- * Extents for a tensor with some that nothing bounds: the largest that its memory allows. `room`: what the
- * extents are where each unknown number is `cap`; `start`: the cap to begin with.
- */
-export function assumedRoom(
-  room: (cap: number) => readonly number[],
-  elementBytes: number,
-  start = ASSUMED_EXTENT,
-): readonly number[] {
-  for (let cap = start; ; cap = Math.floor(cap / 2)) {
-    const extents = room(cap);
-    if (cap <= 1 || elementCount(extents) * elementBytes <= ASSUMED_BYTES) return extents;
-  }
 }

@@ -3,7 +3,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../../graph/types.ts';
-import { assumedRoom, type BoundSource } from './bounds.ts';
+import type { BoundSource } from './bounds.ts';
 import type { SizePlan } from './sized.ts';
 
 /** An axis of a carried value whose extent changes. */
@@ -57,7 +57,7 @@ export function plannedTrips(
     return Math.max(1, ...ofStates, ...ofStacks);
   };
   let most = 0;
-  assumedRoom((cap) => {
+  bounds.assumed((cap) => {
     most = cap;
     return [bytes(cap)];
   }, 1);

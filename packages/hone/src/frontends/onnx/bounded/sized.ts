@@ -11,7 +11,7 @@ import type { Attrs, ValueId } from '../../../graph/types.ts';
 import type { OpBuilder, OpOptions } from '../../../ops/builder.ts';
 import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
 import { boundText } from '../../../ops/tensor/within.ts';
-import { assumedRoom, Bounds, type BoundSource, type Limit, MAX_ELEMENTS } from './bounds.ts';
+import { Bounds, type BoundSource, type Limit, MAX_ELEMENTS } from './bounds.ts';
 import { type Int, type Ints, isKnown, isSame, leastOf, mostOf, unknown } from './ints.ts';
 
 export interface Sized {
@@ -130,7 +130,7 @@ export class Sizing {
     const isOver = (size: Int): boolean => mostOf(size) > MAX_ELEMENTS;
     if (!asked.some(isOver)) return asked;
     const isOpen = (size: Int): boolean => isOver(size) || (all === true && !isKnown(size));
-    const extents = assumedRoom(
+    const extents = plan.bounds.assumed(
       (cap) =>
         asked.map((size, axis) =>
           isOpen(size) ? Math.min(room?.(axis, cap) ?? cap, mostOf(size)) : mostOf(size),

@@ -9,7 +9,7 @@ import type { Graph, ValueId, ValueType } from '../../../graph/types.ts';
 import { valueById } from '../../../graph/walk.ts';
 import { inputOf, type OpBuilder } from '../../../ops/builder.ts';
 import { knownTrips } from '../../../ops/control/loop.ts';
-import { assumedRoom, type BoundSource, MAX_ELEMENTS } from './bounds.ts';
+import { type BoundSource, MAX_ELEMENTS } from './bounds.ts';
 import { mostOf, unknown } from './ints.ts';
 import type { Use } from './rule.ts';
 import type { Sized, Sizing } from './sized.ts';
@@ -64,7 +64,7 @@ export function stackBound(
   }
   if (found.bound <= MAX_ELEMENTS) return found;
   const bytes = rows.map(({ dtype, shape }) => elementCount(shape) * dtypeBytes(dtype));
-  const [bound = 0] = assumedRoom((cap) => [cap], Math.max(1, ...bytes));
+  const [bound = 0] = plan.bounds.assumed((cap) => [cap], Math.max(1, ...bytes));
   const place = Math.max(
     0,
     rows.findIndex((_, k) => (plan.names[first + k] ?? '') !== ''),
