@@ -10,7 +10,7 @@
  * Sequences and optionals are carried as the tensors that hold them (`sequences/forms.ts`): one that the
  * body makes longer has a row for each element there can be.
  */
-import { at, fail } from 'hone-runtime/base/diagnostics';
+import { at, fail, HoneError } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../../ops/builder.ts';
 import { isTensorEntity, numbersOf, sizedOf } from './bounded/index.ts';
@@ -35,6 +35,7 @@ import {
   isSameForm,
   joined,
   namesOf,
+  withRows,
 } from './sequences/forms.ts';
 import type { OnnxNode } from './types.ts';
 
@@ -107,12 +108,19 @@ export function importGrowingLoop(
     try {
       return loopNode(loop, [ends[0] ?? null, ends[1] ?? null], planned(loop, given));
     } catch (error) {
-      if (!(error instanceof OtherForms)) throw error;
-      forms = error.forms.map(withRow);
+      const next = error instanceof OtherForms ? error.forms : forms.map(withRows);
+      // Elements that change their places have no extents of their own: rows may do.
+      const isOther = next.some((form, k) => !isSameForm(form, at(forms, k)));
+      if (!isOther || !isRetried(error)) throw error;
+      forms = next.map(withRow);
     }
   }
   return failUndecided(node, name, 'carries a sequence that is another in every iteration');
 }
+
+const isRetried = (error: unknown): boolean =>
+  error instanceof OtherForms ||
+  (error instanceof HoneError && error.code.startsWith('HONE-SHAPE'));
 
 /** A sequence of no element has no room to see how much is added: it gets a row. */
 function withRow(form: Form): Form {

@@ -98,6 +98,14 @@ export function joined(a: Form, b: Form): Form | undefined {
   return element && { kind: 'stacked', rows: Math.max(rowsIn(a), rowsIn(b)), element };
 }
 
+/** Lists as rows, where their elements allow it. */
+export function withRows(form: Form): Form {
+  if (form.kind === 'optional') return { ...form, item: withRows(form.item) };
+  if (form.kind !== 'list') return form;
+  const element = joinedElements(form.items);
+  return element === undefined ? form : { kind: 'stacked', rows: form.items.length, element };
+}
+
 function withAbsent(form: Form): Form {
   if (form.kind === 'absent') return form;
   const item = form.kind === 'optional' ? form.item : form;
