@@ -9,6 +9,7 @@ import { equalizeChannels } from 'hone/passes/equalize-channels';
 import { exposeQuantization } from 'hone/passes/expose-quantization';
 import { foldBatchnorm } from 'hone/passes/fold-batchnorm';
 import { foldConstants } from 'hone/passes/fold-constants';
+import { hoistInvariants } from 'hone/passes/hoist-invariants';
 import { optimizeBodies } from 'hone/passes/index';
 import { moveQuantization } from 'hone/passes/move-quantization';
 import { packWeights } from 'hone/passes/pack-weights';
@@ -31,6 +32,7 @@ const PASSES = [
   exposeQuantization,
   foldBatchnorm,
   foldConstants,
+  hoistInvariants,
   moveQuantization,
   optimizeBodies,
   packWeights,

@@ -16,6 +16,7 @@ import type { LoopFn } from '../loop/types.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { applyPrecision } from '../passes/apply-precision.ts';
 import { equalizeChannels } from '../passes/equalize-channels.ts';
+import { hoistInvariants } from '../passes/hoist-invariants.ts';
 import { runPasses } from '../passes/index.ts';
 import type { StageGraph } from '../stages/types.ts';
 import { correctBiases } from './calibrate/bias.ts';
@@ -123,7 +124,8 @@ function prepareGraph(source: Graph, options: CompileOptions): Prepared {
   const fused = fuseGraph(graph, fusion);
   const plan = planPrecision(graph, fused, options, registry);
   if (plan === null) return { graph, fused, ...around };
-  const precise = applyPrecision(graph, plan, { registry });
+  // What a body narrows of captured values is narrowed once.
+  const precise = hoistInvariants.run(applyPrecision(graph, plan, { registry }), { registry });
   return { graph: precise, fused: fuseGraph(precise, fusion), ...around };
 }
 

@@ -9,6 +9,7 @@ import { eliminateDead } from './eliminate-dead.ts';
 import { exposeQuantization } from './expose-quantization.ts';
 import { foldBatchnorm } from './fold-batchnorm.ts';
 import { foldConstants } from './fold-constants.ts';
+import { hoistInvariants } from './hoist-invariants.ts';
 import { moveQuantization } from './move-quantization.ts';
 import { numberRandom } from './number-draws.ts';
 import { optimizeBodiesWith } from './optimize-bodies.ts';
@@ -62,8 +63,10 @@ export const STANDARD_PASSES: readonly Pass[] = [
   separateDequantization,
   optimizeBodies,
   numberRandom,
-  // Bodies may read less than they did.
+  // Bodies may read less than they did, and what leaves them meets what is around.
   eliminateDead,
+  hoistInvariants,
+  simplifyNodes,
 ];
 
 export function runPasses(

@@ -106,7 +106,7 @@ function moveConstants(graph: Graph, node: Node): Node {
 }
 
 /** Inputs that no sub-graph reads; they vanish from the sub-graphs' values as well. */
-function dropUnread(node: Node): Node {
+export function dropUnread(node: Node): Node {
   const captures = capturesOf(node);
   const formal = node.inputs.length - captures;
   const bodies = Object.values(node.attrs).flatMap(subgraphs);
