@@ -5,10 +5,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileGraph } from 'hone/compile/index';
+import { exportOnnx, importOnnx, readOnnx } from 'hone/frontends/onnx/index';
 import type { Attrs } from 'hone/graph/types';
 import { opBuilder } from 'hone/ops/registry';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
+import { memorySource } from 'hone-runtime/base/io';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 
 const MOST_BYTES = 400e6;
@@ -100,6 +102,29 @@ for (const { op, inputs, attrs = {}, domain = '', outputs = 1 } of USES) {
     assert.ok(grown < MOST_BYTES, `${grown} bytes more`);
   });
 }
+
+test('n-grams that begin behind their pool are refused, however far', () => {
+  const b = opBuilder('n-grams');
+  const x = b.graph.input('x', { dtype: 'i64', shape: [2, 6] });
+  const lists = { ngram_counts: [0, 2 ** 40], ngram_indexes: [0], pool_int64s: [1, 2] };
+  const rest = { max_gram_length: 2, max_skip_count: 2 ** 31, min_gram_length: 1, mode: 'TF' };
+  assert.throws(
+    () => b.op('TfIdfVectorizer', [x], { ...lists, ...rest }),
+    (error) => error instanceof HoneError && error.code === 'HONE-OP-004',
+  );
+});
+
+test('a constant that grows sixteen million times is not computed by the importer', () => {
+  const b = opBuilder('pad');
+  const padded = b.op('Pad', [
+    b.constant(fromNumbers('u8', [1, 1], [1])),
+    b.ints([0, 0, 2 ** 12, 2 ** 12]),
+  ]);
+  const x = b.graph.input('x', { dtype: 'u8', shape: [1, 1] });
+  const bytes = exportOnnx(b.graph.finish([b.op('Add', [x, padded])]));
+  const { graph } = importOnnx(readOnnx(memorySource(bytes), {}));
+  assert.ok(graph.nodes.some(({ op }) => op === 'Pad'));
+});
 
 test('leaves of trees with more targets than a model can mean', () => {
   const b = opBuilder('trees');

@@ -27,6 +27,7 @@ export function countGrams<T>(row: readonly T[], grams: NGrams<T>, width: number
     // Single elements have nothing between them to leave out.
     for (let skip = 0; skip <= (n === 1 ? 0 : grams.skips); skip++) {
       const span = (n - 1) * (skip + 1);
+      if (span >= row.length) break;
       for (let at = 0; at + span < row.length; at++) {
         if (items.every((item, k) => row[at + k * (skip + 1)] === item)) {
           counts.set(index, (counts.get(index) ?? 0) + 1);
@@ -50,7 +51,8 @@ export function eachGram<T>(
   let index = 0;
   grams.starts.forEach((start, i) => {
     const n = i + 1;
-    const end = grams.starts[i + 1] ?? grams.pool.length;
-    for (let at = start; at + n <= end; at += n) visit(grams.pool.slice(at, at + n), index++);
+    const end = Math.min(grams.starts[i + 1] ?? grams.pool.length, grams.pool.length);
+    for (let at = Math.max(0, start); at + n <= end; at += n)
+      visit(grams.pool.slice(at, at + n), index++);
   });
 }

@@ -12,7 +12,10 @@ import type { ValueType } from '../../graph/types.ts';
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Element operations of one contraction, and of the whole import. */
 const MAX_CONTRACTION = 50_000_000;
-const MAX_TOTAL = 1_000_000_000;
+const MAX_TOTAL = 200_000_000;
+/** Results this many times as large as the operands are not worth the work, unless they are of a common size. */
+const MAX_GROWTH = 2;
+const COMMON_ELEMENTS = 4 * 1024 * 1024;
 /** Results this small are folded even when the total is spent; whole shape sub-graphs are. */
 const SMALL_ELEMENTS = 256;
 
@@ -80,12 +83,18 @@ export function shouldFold(
   const bytes = (types: readonly ValueType[]): number =>
     types.reduce((sum, type) => sum + walkedElements(type.shape) * dtypeBytes(type.dtype), 0);
   if (bytes(inputs) > MAX_BYTES || bytes(outputs) > MAX_BYTES) return false;
+  const made = elementsOf(outputs);
+  if (made > COMMON_ELEMENTS && made > MAX_GROWTH * elementsOf(inputs)) return false;
   const elements = sizes.reduce((sum, size) => sum + size, 0);
   const work = CONTRACTIONS.has(op) ? contractionWork(op, sizes) : elements;
   if (work > MAX_CONTRACTION && CONTRACTIONS.has(op)) return false;
   if (work > budget.left && elements > SMALL_ELEMENTS) return false;
   budget.left -= work;
   return true;
+}
+
+function elementsOf(types: readonly ValueType[]): number {
+  return types.reduce((sum, type) => sum + walkedElements(type.shape), 0);
 }
 
 /** Elements that loops over an axis may visit: an empty tensor can have very long axes too. */

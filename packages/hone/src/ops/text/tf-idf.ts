@@ -106,6 +106,10 @@ export const tfIdfVectorizer = defineOp({
     const pool = type.dtype === 'string' ? 'pool_strings' : 'pool_int64s';
     if (listOf(ctx.attrs, pool) === undefined) typeError(ctx, `attribute ${pool} is missing`);
     const grams = gramsOf<unknown>(ctx.attrs, listOf(ctx.attrs, pool) ?? []);
+    const outside = grams.starts.find((start) => !(start >= 0 && start <= grams.pool.length));
+    if (outside !== undefined) {
+      typeError(ctx, `ngram_counts has ${outside} for a pool of ${grams.pool.length}`);
+    }
     let count = 0;
     eachGram(grams, () => count++);
     if (count !== grams.columns.length) {
