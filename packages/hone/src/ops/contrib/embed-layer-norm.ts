@@ -50,8 +50,12 @@ export const embedLayerNormalization: CompositeOp = defineOp({
     const word = inputType(ctx, IN.word);
     requireDType(ctx, word, FLOATS, 'word_embedding');
     const [batch, length] = ids.shape as [number, number];
-    const width = at(word.shape, 1);
     const positions = inputType(ctx, IN.position).shape;
+    if (word.shape.length !== 2 || positions.length !== 2) {
+      const shapes = `[${word.shape.join(',')}] and [${positions.join(',')}]`;
+      shapeError(ctx, `word and position_embedding have shapes ${shapes}; both have rank 2`);
+    }
+    const width = at(word.shape, 1);
     if (positions[1] !== width || (!optionalType(ctx, IN.places) && at(positions, 0) < length)) {
       shapeError(
         ctx,

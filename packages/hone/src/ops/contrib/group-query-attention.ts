@@ -73,7 +73,7 @@ function geometryOf(
   const [q = [], past] = [shapeOf(IN.query), shapeOf(IN.pastKey)];
   const [heads, kvHeads] = [intAttr(attrs, 'num_heads'), intAttr(attrs, 'kv_num_heads')];
   const packed = shapeOf(IN.key) === undefined;
-  const columns = at(q, q.length - 1);
+  const columns = q.at(-1) ?? 0;
   const size = columns / (packed ? heads + 2 * kvHeads : heads);
   if (q.length !== 3 || !(kvHeads > 0) || heads % kvHeads !== 0 || !Number.isInteger(size)) {
     shapeError(ctx, `query [${q.join(',')}] is not of ${heads} heads over ${kvHeads}`);

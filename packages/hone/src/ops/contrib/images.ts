@@ -26,9 +26,9 @@ import { castTo } from './attend.ts';
 function groupShape(ctx: InferContext): { readonly x: ValueType; readonly groups: number } {
   const x = inputType(ctx, 0);
   requireDType(ctx, x, FLOATS);
+  if (x.shape.length !== 4) shapeError(ctx, `input has rank ${x.shape.length}; it takes 4`);
   const groups = intAttr(ctx.attrs, 'groups');
   const channels = at(x.shape, intAttr(ctx.attrs, 'channels_last') !== 0 ? 3 : 1);
-  if (x.shape.length !== 4) shapeError(ctx, `input has rank ${x.shape.length}; it takes 4`);
   if (!(groups > 0) || channels % groups !== 0) {
     shapeError(ctx, `${channels} channels are not ${groups} groups`);
   }

@@ -77,7 +77,8 @@ function geometryOf(
     shapeError(ctx, `${width} columns are not ${heads} heads`);
   }
   const [batch, queries] = [at(q, 0), at(q, 1)];
-  const own = layout === 'packed qkv' ? queries : at(k ?? [], layout === 'heads' ? 2 : 1);
+  const own = layout === 'packed qkv' ? queries : k?.[layout === 'heads' ? 2 : 1];
+  if (own === undefined) shapeError(ctx, `the key has rank ${k?.length}`);
   const last = v?.at(-1) ?? size * heads;
   const valueSize = layout === 'rows' ? last / heads : layout === 'heads' ? last : size;
   const wanted: Record<Geometry['layout'], readonly (readonly number[] | undefined)[]> = {
@@ -92,7 +93,8 @@ function geometryOf(
       shapeError(ctx, `input ${i} has shape [${found?.join(',')}]; it takes [${shape.join(',')}]`);
     }
   });
-  const past = at(shapeOf(PAST_KEY) ?? [0, 0, 0], 2);
+  const past = (shapeOf(PAST_KEY) ?? [0, 0, 0])[2];
+  if (past === undefined) shapeError(ctx, `the past key has rank ${shapeOf(PAST_KEY)?.length}`);
   const scale = intAttr(attrs, 'scale');
   return {
     ...{ batch, queries, heads, size, valueSize, past, layout },

@@ -44,7 +44,6 @@ interface ScanSpec {
 
 function axisOf(ctx: InferContext): number {
   const { shape } = inputType(ctx, 0);
-  if (shape.length === 0) shapeError(ctx, 'the input is a scalar; it needs an axis');
   return normalizeAxis(ctx, constantInt(ctx, 1, 'axis'), shape.length);
 }
 
@@ -60,6 +59,7 @@ function defineScan(spec: ScanSpec): CoreOp {
       requireDType(ctx, type, DTYPES);
       requireDType(ctx, inputType(ctx, 1), ['i32', 'i64'], 'axis');
       requireOne(ctx, 1, 'axis');
+      if (type.shape.length === 0) shapeError(ctx, 'the input is a scalar; it needs an axis');
       return [type];
     },
     lower(ctx) {

@@ -226,7 +226,9 @@ export function oldTable(
   const names = textsOf(attrs, 'nodes_modes') ?? [];
   const values = numbers('nodes_values');
   const missing = list('nodes_missing_value_tracks_true');
-  const lengths = [ids, names, values, list('nodes_featureids')].map((items) => items.length);
+  const [yes, no] = [list('nodes_truenodeids'), list('nodes_falsenodeids')];
+  const columns = [ids, names, values, list('nodes_featureids'), yes, no];
+  const lengths = columns.map((items) => items.length);
   if (lengths.some((length) => length !== trees.length)) {
     bad(ctx, 'its lists of nodes have different lengths');
   }
@@ -257,8 +259,6 @@ export function oldTable(
   });
   const find = (tree: number, id: number): number =>
     index.get(key(tree, id)) ?? bad(ctx, `it refers to node ${id} of tree ${tree}`);
-  const yes = list('nodes_truenodeids');
-  const no = list('nodes_falsenodeids');
   const isChild = new Set<number>();
   names.forEach((name, i) => {
     if (name === 'LEAF') return;
@@ -270,8 +270,12 @@ export function oldTable(
   });
   const weights = numbers(leafNames.weights);
   const leafIds = list(leafNames.ids);
+  const leafNodes = list(leafNames.nodes);
+  if ([leafNodes, leafIds, weights].some(({ length }) => length !== list(leafNames.trees).length)) {
+    bad(ctx, 'its lists of leaves have different lengths');
+  }
   list(leafNames.trees).forEach((tree, i) => {
-    const node = find(tree, at(list(leafNames.nodes), i));
+    const node = find(tree, at(leafNodes, i));
     const row = draft.leaves[at(draft.leaf, node)];
     const target = at(leafIds, i);
     if (row === undefined || at(draft.yes, node) !== node || !(target >= 0 && target < targets)) {

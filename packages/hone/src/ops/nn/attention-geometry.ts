@@ -77,13 +77,15 @@ export function attentionGeometry(
   if (!packed && at(v, 1) !== kvHeads) {
     shapeError(ctx, `K has ${kvHeads} heads, but V has ${v[1]}`);
   }
+  const past = pastKey === undefined ? 0 : pastKey[2];
+  if (past === undefined) shapeError(ctx, `the past key has rank ${pastKey?.length}; it takes 4`);
   return {
     packed,
     batch: at(q, 0),
     heads,
     kvHeads,
     queries: at(q, line),
-    past: pastKey === undefined ? 0 : at(pastKey, 2),
+    past,
     keys,
     size,
     valueSize: sizeOf(v, kvHeads, 'V'),
