@@ -21,6 +21,12 @@ interface Use {
 const TRAINING = 'ai.onnx.preview.training';
 const USES: readonly Use[] = [
   {
+    op: 'UnfoldTensor',
+    domain: 'com.microsoft',
+    types: [['f32', []]],
+    attrs: { dim: 0, size: 1, step: 1 },
+  },
+  {
     op: 'CumSum',
     types: [
       ['f32', []],

@@ -101,7 +101,7 @@ function unfolded(
 ): { readonly axis: number; readonly size: number; readonly step: number; readonly count: number } {
   const axis = normalizeAxis(ctx, intAttr(attrs, 'dim'), shape.length);
   const [size, step] = [intAttr(attrs, 'size'), intAttr(attrs, 'step')];
-  const extent = shape[axis] ?? 1;
+  const extent = shape[axis] ?? shapeError(ctx, 'a scalar has no windows');
   if (size < 1 || step < 1 || size > extent) {
     shapeError(ctx, `windows of ${size} by steps of ${step} do not fit ${extent}`);
   }
