@@ -97,7 +97,9 @@ export function printBody(body: StageBody, options: TensorTextOptions = {}): rea
     case 'control':
       return [
         printForm(body.form),
-        ...bodiesOf(body).flatMap(([, graph]) => graphLines(graph, options)),
+        ...bodiesOf(body)
+          .flatMap(([, graph]) => graphLines(graph, options))
+          .flatMap((lines) => lines.split('\n')),
       ];
     case 'concat':
       return [`concat axis ${body.axis} at ${extents(body.offsets)}`];
