@@ -52,11 +52,15 @@ export function npmModel(name: NpmModel): string {
   return npmFile(owner, file);
 }
 
-/** A photo of people (1 to 6), or a screenshot with lines of text. */
-export function npmPicture(name: 1 | 2 | 3 | 4 | 5 | 6 | 'screenshot'): string {
-  const file = name === 'screenshot' ? 'screenshot-webcam.png' : `sample${name}.jpg`;
-  return npmFile('@vladmandic/face-api', `demo/${file}`);
+/** A photo of people (1 to 6), or a screenshot with lines of text: bright on black, or small on photos. */
+export function npmPicture(name: 1 | 2 | 3 | 4 | 5 | 6 | 'screenshot' | 'captions'): string {
+  return npmFile('@vladmandic/face-api', `demo/${PICTURES.get(name) ?? `sample${name}.jpg`}`);
 }
+
+const PICTURES: ReadonlyMap<number | string, string> = new Map([
+  ['screenshot', 'screenshot-webcam.png'],
+  ['captions', 'screenshot-images.png'],
+]);
 
 /** The characters that ppocr-rec tells apart: class 0 is "none", class i the line i - 1. */
 export function ocrCharacters(): string {

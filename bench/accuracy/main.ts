@@ -11,7 +11,9 @@ import { type CompileOptions, compileModel, writeArtifact } from 'hone/compile/i
 import { load } from 'hone-runtime';
 import { at, fail, HoneError } from 'hone-runtime/base/diagnostics';
 import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import { SURE_TEXT } from '../ocr/read-page.ts';
 import { accuracyPage } from './page.ts';
+import { type ComparedTexts, compareTexts } from './texts.ts';
 import { availableSubjects, type Subject, SUBJECTS } from './subjects.ts';
 
 export interface AccuracyRow {
@@ -22,20 +24,10 @@ export interface AccuracyRow {
   readonly changed: number;
   /** Judged samples whose class is right; null without labels. */
   readonly right: number | null;
-  /** Judged samples read as the same text as in fp32; null where nothing is read. */
-  readonly sameText: number | null;
-  /** Texts that are not those of fp32; null where nothing is read. */
-  readonly otherTexts: readonly OtherText[] | null;
+  /** Texts beside those of fp32; null where nothing is read. */
+  readonly texts: ComparedTexts | null;
   /** Bound of the mean KL that the search stated. */
   readonly klBound: number | null;
-}
-
-export interface OtherText {
-  readonly sample: string;
-  readonly wide: string;
-  readonly narrow: string;
-  /** Least distance of two characters in fp32, as a probability. */
-  readonly margin: number;
 }
 
 export interface SubjectReport {
@@ -57,7 +49,7 @@ export async function runAccuracy(names: readonly string[], save: boolean): Prom
       const known = make === undefined ? 'no such model' : 'its data is not under HONE_TEST_DATA';
       fail('HONE-BENCH-009', `${name}: ${known}`, name, `there are: ${here.join(', ') || 'none'}`);
     }
-    reports.push(await judge(make(data)));
+    reports.push(await judge(await make(data)));
   }
   const page = accuracyPage(reports);
   process.stdout.write(page);
@@ -66,8 +58,9 @@ export async function runAccuracy(names: readonly string[], save: boolean): Prom
   return 0;
 }
 
-async function judge(subject: Subject): Promise<SubjectReport> {
-  const wide = await answersOf(subject, 'fp32', {});
+async function judge(given: Subject): Promise<SubjectReport> {
+  const all = await answersOf(given, 'fp32', {});
+  const { subject, wide } = withText(given, all);
   const notes: string[] = [];
   const rows: AccuracyRow[] = [rowOf(subject, 'fp32', wide.outputs, wide.outputs, null)];
   const settings: [string, CompileOptions][] = [
@@ -98,8 +91,29 @@ async function judge(subject: Subject): Promise<SubjectReport> {
   };
 }
 
+/** Without the samples that fp32 finds no text in. */
+function withText(subject: Subject, wide: ModelAnswers): { subject: Subject; wide: ModelAnswers } {
+  const { read } = subject;
+  if (read === undefined) return { subject, wide };
+  const isText = wide.outputs.map((output) => read(output).sure >= SURE_TEXT);
+  const kept = <T>(list: readonly T[]): T[] => list.filter((_, i) => isText[i]);
+  return {
+    subject: { ...subject, judged: kept(subject.judged) },
+    wide: { ...wide, outputs: kept(wide.outputs) },
+  };
+}
+
+interface ModelAnswers {
+  readonly outputs: readonly Tensor[];
+  readonly klBound: number | null;
+}
+
 /** The first output for every judged sample. */
-async function answersOf(subject: Subject, what: string, options: CompileOptions) {
+async function answersOf(
+  subject: Subject,
+  what: string,
+  options: CompileOptions,
+): Promise<ModelAnswers> {
   say(`${subject.name}: ${what}`);
   const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-accuracy-'));
   try {
@@ -130,16 +144,6 @@ function rowOf(
   const numbers = outputs.map(toNumbers);
   const classes = classesOf(at(outputs, 0).shape);
   const answers = compareAnswers(wide.map(toNumbers), numbers, classes);
-  const otherTexts =
-    read === undefined
-      ? null
-      : outputs.flatMap((output, i): OtherText[] => {
-          const { text, margin } = read(at(wide, i));
-          const { text: narrow } = read(output);
-          return narrow === text
-            ? []
-            : [{ sample: at(judged, i).name, wide: text, narrow, margin }];
-        });
   return {
     precision,
     klBound,
@@ -147,8 +151,7 @@ function rowOf(
     changed: Math.round(answers.rows * (1 - answers.agreement)),
     right:
       labels === undefined ? null : numbers.filter((row, i) => highest(row) === labels[i]).length,
-    sameText: otherTexts === null ? null : outputs.length - otherTexts.length,
-    otherTexts,
+    texts: read === undefined ? null : compareTexts(wide.map(read), outputs.map(read), judged),
   };
 }
 

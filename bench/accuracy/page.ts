@@ -1,5 +1,6 @@
 /** docs/precision.md: the tables of an accuracy run. */
 import type { AccuracyRow, SubjectReport } from './main.ts';
+import { CLEAR, type Share } from './texts.ts';
 
 export function accuracyPage(reports: readonly SubjectReport[]): string {
   return [
@@ -18,11 +19,12 @@ export function accuracyPage(reports: readonly SubjectReport[]): string {
 }
 
 function section({ subject, judged, calibration, rows, notes }: SubjectReport): string[] {
-  const reads = rows.some((row) => row.sameText !== null);
   const labelled = rows.some((row) => row.right !== null);
+  const pictures = [...(rows[0]?.texts?.byPicture.keys() ?? [])];
+  const reads = pictures.length > 0;
   const header = [
     'precision',
-    reads ? 'same text' : 'answers changed',
+    ...(reads ? [...pictures, `margin ≥ ${CLEAR}`] : ['answers changed']),
     ...(labelled ? ['right'] : []),
     'mean KL',
     'largest KL',
@@ -30,7 +32,9 @@ function section({ subject, judged, calibration, rows, notes }: SubjectReport): 
   ];
   const cells = (row: AccuracyRow): string[] => [
     row.precision,
-    reads ? `${row.sameText} of ${judged}` : `${row.changed} of ${row.answers.rows}`,
+    ...(row.texts === null
+      ? [`${row.changed} of ${row.answers.rows}`]
+      : [...pictures.map((name) => row.texts?.byPicture.get(name)), row.texts.clear].map(share)),
     ...(labelled ? [`${row.right} of ${judged}`] : []),
     row.klBound === null
       ? row.answers.meanKl.toPrecision(2)
@@ -42,6 +46,7 @@ function section({ subject, judged, calibration, rows, notes }: SubjectReport): 
     `## ${subject.name}`,
     '',
     `${subject.about} ${judged} judged, ${calibration} to calibrate with.`,
+    ...(reads ? ABOUT_TEXTS : []),
     '',
     line(header),
     line(header.map(() => '---')),
@@ -52,15 +57,27 @@ function section({ subject, judged, calibration, rows, notes }: SubjectReport): 
   ];
 }
 
-/** What is read otherwise than in fp32, and how near to a tie fp32 was there. */
+const ABOUT_TEXTS = [
+  '',
+  'Counted are lines that are read as in fp32. The margin of a line is the least distance in fp32, over its',
+  'columns, between the probabilities of the surest class and of the next one that would change the text: 0 is a tie.',
+];
+
+function share(counts: Share | undefined): string {
+  return `${counts?.same ?? 0} of ${counts?.of ?? 0}`;
+}
+
+/** Lines of the first picture that are read otherwise than in fp32, and clear ones of the others. */
 function otherTexts(rows: readonly AccuracyRow[]): string[] {
-  const all = rows.flatMap(({ precision, otherTexts: texts }) =>
-    (texts ?? []).map((text) => ({ precision, ...text })),
+  const [first = ''] = rows[0]?.texts?.byPicture.keys() ?? [];
+  const all = rows.flatMap(({ precision, texts }) =>
+    (texts?.others ?? [])
+      .filter(({ sample, margin }) => sample.startsWith(first) || margin >= CLEAR)
+      .map((text) => ({ precision, ...text })),
   );
   if (all.length === 0) return [];
   return [
-    'Read otherwise; the margin is the least distance in fp32, over the places of that line, between the',
-    'probabilities of the best two characters:',
+    `Read otherwise, of ${first} and of the lines elsewhere that fp32 reads clearly:`,
     '',
     line(['precision', 'line', 'reads', 'fp32 reads', 'margin']),
     line(['---', '---', '---', '---', '---']),

@@ -5,12 +5,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { cropPicture, decodePicture, type Picture } from 'hone/cli/input/picture';
 import { readSamples } from 'hone/cli/input/samples';
 import type { Sample } from 'hone/compile/calibrate/run';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import { lineInput } from '../demo/text-direction.ts';
-import { npmFile, npmModel, npmPicture, ocrCharacters } from '../npm-files.ts';
+import { npmFile } from '../npm-files.ts';
+import type { Reading } from '../ocr/ctc.ts';
+import { textLinesOf } from './text-subject.ts';
 
 export interface Subject {
   readonly name: string;
@@ -26,16 +26,10 @@ export interface Subject {
   readonly read?: (output: Tensor) => Reading;
 }
 
-export interface Reading {
-  readonly text: string;
-  /** Least distance, over all places, of the best character to the next one: 0 is a tie. */
-  readonly margin: number;
-}
-
-export const SUBJECTS: Readonly<Record<string, (data: string) => Subject>> = {
+export const SUBJECTS: Readonly<Record<string, (data: string) => Subject | Promise<Subject>>> = {
   squeezenet,
   mnist,
-  'ppocr-rec': recognition,
+  'ppocr-rec': textLinesOf,
 };
 
 /** Data that a subject needs below HONE_TEST_DATA. */
@@ -91,96 +85,6 @@ function mnist(data: string): Subject {
     judged: labels.map((_, i) => digit(pixels.subarray(i * DIGIT, (i + 1) * DIGIT), `test ${i}`)),
     labels,
   };
-}
-
-const LINE_WIDTH = 1088;
-
-function recognition(data: string): Subject {
-  const lines = (file: string): Sample[] =>
-    linesOf(decodePicture(readFileSync(file), file)).map((line, i) => ({
-      name: `${path.basename(file)}, line ${i + 1}`,
-      inputs: { x: lineInput(line, LINE_WIDTH) },
-    }));
-  const page = lines(path.join(data, 'text/page.png'));
-  const characters = readFileSync(ocrCharacters(), 'utf8').split(/\r?\n/);
-  return {
-    name: 'PP-OCRv4 recognition',
-    about:
-      'Lines of a scanned page, read as text (spaces left out); calibrated on lines of a screenshot. The page is curved: what is cut out as line 7 begins with the head of the line below it, and what fp32 reads there is near ties.',
-    onnx: npmModel('ppocr-rec'),
-    shapes: { x: [1, 3, 48, LINE_WIDTH] },
-    calibration: lines(npmPicture('screenshot')),
-    judged: page,
-    read: (output) => readText(output, characters),
-  };
-}
-
-/** Classes of each position, repeated ones once, "none" left out. */
-function readText({ shape, data }: Tensor, characters: readonly string[]): Reading {
-  const classes = shape.at(-1) ?? 1;
-  const values = data as Float32Array;
-  const isCharacter = (c: number): boolean => c !== 0 && (characters[c - 1]?.trim() ?? '') !== '';
-  let text = '';
-  let margin = 1;
-  let last = 0;
-  for (let begin = 0; begin < values.length; begin += classes) {
-    const row = values.subarray(begin, begin + classes);
-    const best = row.reduce((top, value, i) => (value > (row[top] ?? 0) ? i : top), 0);
-    if (best !== last && best !== 0) text += characters[best - 1]?.trim() ?? '';
-    if (isCharacter(best)) {
-      const next = row.reduce(
-        (p, value, c) => (c !== best && isCharacter(c) && value > p ? value : p),
-        0,
-      );
-      margin = Math.min(margin, (row[best] ?? 0) - next);
-    }
-    last = best;
-  }
-  return { text, margin };
-}
-
-/** Lines of dark text on a light ground, by rows that hold ink. */
-export function linesOf(page: Picture): Picture[] {
-  const lines: Picture[] = [];
-  const dark = (y: number): boolean => {
-    let count = 0;
-    for (let x = 0; x < page.width; x++) if (isInk(page, x, y)) count++;
-    return count >= page.width / 20;
-  };
-  for (let y = 0; y < page.height; y++) {
-    if (!dark(y)) continue;
-    const top = y;
-    while (y < page.height && dark(y)) y++;
-    if (y - top < 8 || y - top > 48) continue;
-    const from = Math.max(0, top - 2);
-    const height = Math.min(page.height, y + 2) - from;
-    const inked = Array.from({ length: page.width }, (_, x) => x).filter((x) => {
-      let count = 0;
-      for (let row = top + 2; row < y - 2; row++) if (isInk(page, x, row)) count++;
-      return count >= 3;
-    });
-    const left = Math.max(0, (inked[0] ?? 0) - 4);
-    const right = Math.min(page.width, (inked.at(-1) ?? page.width) + 5);
-    lines.push(cropPicture(page, left, from, right - left, height));
-  }
-  return lines;
-}
-
-/** Darker than what is around it: scans are not evenly lit. */
-function isInk({ rgb, width, height }: Picture, x: number, y: number): boolean {
-  const at = (px: number, py: number): number => rgb[(py * width + px) * 3 + 1] ?? 255;
-  let around = 0;
-  for (const [dx, dy] of [
-    [-24, 0],
-    [24, 0],
-    [0, -24],
-    [0, 24],
-  ] as const) {
-    const px = Math.min(width - 1, Math.max(0, x + dx));
-    const py = Math.min(height - 1, Math.max(0, y + dy));
-    around = Math.max(around, at(px, py));
-  }
-  return at(x, y) < around * 0.6;
 }
 
 /** Names of the subjects whose data is here, and of the others. */

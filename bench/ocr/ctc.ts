@@ -9,6 +9,15 @@ export interface LineText {
   readonly sure: number;
 }
 
+/** A line without its spaces, which the recogniser leaves out as often as not. */
+export interface Reading extends LineText {
+  /**
+   * How near another text is: the least distance, over all columns, of the surest class from the next
+   * one that would change the text. 0 is a tie.
+   */
+  readonly margin: number;
+}
+
 /** Characters by class; class 0 is "none", the last one a space. */
 export function readCharacters(classes: number): readonly string[] {
   const lines = readFileSync(ocrCharacters(), 'utf8').split(/\r?\n/);
@@ -16,19 +25,52 @@ export function readCharacters(classes: number): readonly string[] {
 }
 
 /** The surest class of each column of [1, columns, classes]; repetitions and "none" are left out. */
-export function textOf({ shape, data }: Tensor, characters: readonly string[]): LineText {
+export function textOf(output: Tensor, characters: readonly string[]): LineText {
+  const columns = columnsOf(output);
+  const written = columns.filter(({ best }, i) => best !== 0 && best !== columns[i - 1]?.best);
+  const text = written.map(({ best }) => characters[best] ?? '').join('');
+  const sum = written.reduce((total, { sure }) => total + sure, 0);
+  return { text: text.trim(), sure: written.length === 0 ? 0 : sum / written.length };
+}
+
+/** The text without spaces, and how near the recogniser was to another one. */
+export function readingOf(output: Tensor, characters: readonly string[]): Reading {
+  const columns = columnsOf(output);
+  const letter = (kind: number): string => characters[kind]?.trim() ?? '';
+  /** What columns i - 1 to i + 1 write where column i has a class. */
+  const around = (i: number, kind: number): string => {
+    const [before = 0, after = 0] = [columns[i - 1]?.best, columns[i + 1]?.best];
+    return (kind === before ? '' : letter(kind)) + (after === kind ? '' : letter(after));
+  };
+  const margin = columns.reduce(
+    (least, { best, next, lead }, i) =>
+      lead < least && around(i, best) !== around(i, next) ? lead : least,
+    1,
+  );
+  const { text, sure } = textOf(output, characters);
+  return { text: text.replaceAll(/\s/g, ''), sure, margin };
+}
+
+interface Column {
+  /** The surest class, and the one after it. */
+  readonly best: number;
+  readonly next: number;
+  /** Probability of the surest one, and how much more that is than the next one's. */
+  readonly sure: number;
+  readonly lead: number;
+}
+
+function columnsOf({ shape, data }: Tensor): Column[] {
   const classes = shape.at(-1) ?? 1;
   const values = data as Float32Array;
-  let [text, sum, count, last] = ['', 0, 0, 0];
-  for (let begin = 0; begin < values.length; begin += classes) {
-    const row = values.subarray(begin, begin + classes);
-    const best = row.reduce((top, value, i) => (value > (row[top] ?? 0) ? i : top), 0);
-    if (best !== 0 && best !== last) {
-      text += characters[best] ?? '';
-      sum += row[best] ?? 0;
-      count++;
+  return Array.from({ length: values.length / classes }, (_, column) => {
+    const row = values.subarray(column * classes, (column + 1) * classes);
+    const value = (kind: number): number => row[kind] ?? Number.NEGATIVE_INFINITY;
+    let [best, next] = [0, -1];
+    for (let kind = 1; kind < classes; kind++) {
+      if (value(kind) > value(best)) [next, best] = [best, kind];
+      else if (value(kind) > value(next)) next = kind;
     }
-    last = best;
-  }
-  return { text: text.trim(), sure: count === 0 ? 0 : sum / count };
+    return { best, next, sure: value(best), lead: value(best) - value(next) };
+  });
 }

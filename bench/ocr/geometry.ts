@@ -1,15 +1,11 @@
-/**
- * Rotated rectangles around points: convex hull, the smallest rectangle that holds it, and the
- * picture inside a rectangle turned upright.
- */
-import type { Picture } from 'hone/cli/input/picture';
+/** Rotated rectangles around points: convex hull, and the smallest rectangle that holds it. */
 
 export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-/** A rectangle by its centre; `angle` turns its long side away from the horizontal, in radians. */
+/** A rectangle by its centre; `angle` turns its width away from the horizontal, in radians. */
 export interface Box {
   readonly x: number;
   readonly y: number;
@@ -17,6 +13,9 @@ export interface Box {
   readonly height: number;
   readonly angle: number;
 }
+
+/** Four corners: top left, top right, bottom right, bottom left, as they are when it stands upright. */
+export type Quad = readonly [Point, Point, Point, Point];
 
 /** The corners of the convex hull, in order (Andrew's monotone chain). */
 export function convexHull(points: readonly Point[]): Point[] {
@@ -74,27 +73,36 @@ function lyingDown(box: Box): Box {
   return { ...box, width, height, angle };
 }
 
-/** The part of a picture inside a box, upright, bilinear; beyond the picture its edge goes on. */
-export function cutOut({ rgb, width, height }: Picture, box: Box): Picture {
-  const [w, h] = [Math.max(1, Math.round(box.width)), Math.max(1, Math.round(box.height))];
-  const [cos, sin] = [Math.cos(box.angle), Math.sin(box.angle)];
-  const out = new Float32Array(w * h * 3);
-  const clamp = (at: number, extent: number): number => Math.min(extent - 1, Math.max(0, at));
-  for (let row = 0; row < h; row++) {
-    for (let column = 0; column < w; column++) {
-      const u = (column + 0.5) * (box.width / w) - box.width / 2;
-      const v = (row + 0.5) * (box.height / h) - box.height / 2;
-      const x = clamp(box.x + u * cos - v * sin - 0.5, width);
-      const y = clamp(box.y + u * sin + v * cos - 0.5, height);
-      const [x0, y0] = [Math.floor(x), Math.floor(y)];
-      const [x1, y1] = [clamp(x0 + 1, width), clamp(y0 + 1, height)];
-      for (let channel = 0; channel < 3; channel++) {
-        const at = (px: number, py: number): number => rgb[(py * width + px) * 3 + channel] ?? 0;
-        const top = at(x0, y0) * (1 - (x - x0)) + at(x1, y0) * (x - x0);
-        const bottom = at(x0, y1) * (1 - (x - x0)) + at(x1, y1) * (x - x0);
-        out[(row * w + column) * 3 + channel] = top * (1 - (y - y0)) + bottom * (y - y0);
-      }
-    }
-  }
-  return { width: w, height: h, rgb: out };
+/**
+ * The box with every side moved outwards by `ratio` times its area by its perimeter: what a polygon
+ * offset with round joins has as its smallest rectangle.
+ */
+export function grown(box: Box, ratio: number): Box {
+  const { width, height } = box;
+  const growth = (ratio * width * height) / (width + height);
+  return { ...box, width: width + growth, height: height + growth };
+}
+
+export function cornersOf({ x, y, width, height, angle }: Box): Quad {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const corner = (right: number, down: number): Point => {
+    const [u, v] = [(right * width) / 2, (down * height) / 2];
+    return { x: x + u * cos - v * sin, y: y + u * sin + v * cos };
+  };
+  return [corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1)];
+}
+
+/** Whether a point lies in a box or on its border. */
+export function holds({ x, y, width, height, angle }: Box, point: Point): boolean {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [dx, dy] = [point.x - x, point.y - y];
+  const slack = 1e-9;
+  return (
+    Math.abs(dx * cos + dy * sin) <= width / 2 + slack &&
+    Math.abs(dy * cos - dx * sin) <= height / 2 + slack
+  );
+}
+
+export function distance(a: Point, b: Point): number {
+  return Math.hypot(a.x - b.x, a.y - b.y);
 }

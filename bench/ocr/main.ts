@@ -3,37 +3,26 @@
  * widths, and prints what stands on pictures, line by line. Artifacts go to demo-out/ocr.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodePicture } from 'hone/cli/input/picture';
-import { compileModel, writeArtifact } from 'hone/compile/index';
-import { HoneError, load, type Session } from 'hone-runtime';
+import { HoneError } from 'hone-runtime';
 import { fail } from 'hone-runtime/base/diagnostics';
 import { LINE_SHAPE } from '../demo/text-direction.ts';
-import { npmModel } from '../npm-files.ts';
+import { type OpenModel, openModel } from './open-model.ts';
 import { LINE_WIDTHS, readPage, type RunModel } from './read-page.ts';
 import { detectionSize } from './text-boxes.ts';
 
 const OUT = fileURLToPath(new URL('../../../demo-out/ocr/', import.meta.url));
-/** Small letters are found when the detector sees the page larger. */
-const DETECTED_SIDE = 800;
 
-const sessions: Session[] = [];
+const opened: OpenModel[] = [];
 
 async function open(
   model: 'ppocr-det' | 'ppocr-cls' | 'ppocr-rec',
   shape: readonly number[],
 ): Promise<RunModel> {
-  const artifact = join(OUT, `${model}-${shape.slice(2).join('x')}.hone`);
-  await writeArtifact(await compileModel(npmModel(model), { shapes: { x: shape } }), artifact);
-  const session = load(artifact);
-  sessions.push(session);
-  const [output] = session.signature.outputs;
-  return async (x) => {
-    const found = (await session.run({ x }))[output?.name ?? ''];
-    if (found === undefined) throw new RangeError(`${model} has no output`);
-    return found;
-  };
+  const found = await openModel(model, shape, OUT);
+  opened.push(found);
+  return found.run;
 }
 
 async function main(files: readonly string[]): Promise<void> {
@@ -49,8 +38,7 @@ async function main(files: readonly string[]): Promise<void> {
   }
   for (const file of files) {
     const picture = decodePicture(readFileSync(file), file);
-    const scale = DETECTED_SIDE / Math.max(picture.width, picture.height);
-    const page = detectionSize(picture, scale);
+    const page = detectionSize(picture);
     const detect = await open('ppocr-det', [1, 3, ...page]);
     const begin = performance.now();
     const { degrees, lines } = await readPage(picture, { detect, page, direction, recognise });
@@ -69,5 +57,5 @@ try {
   if (error.cure !== undefined) console.error(`  cure: ${error.cure}`);
   process.exitCode = error.exitCode;
 } finally {
-  for (const session of sessions) session.close();
+  for (const model of opened) model.close();
 }

@@ -8,8 +8,9 @@ import type { Tensor } from 'hone-runtime/base/tensor';
 import { upsideDown } from '../demo/drawing.ts';
 import { LINE_SHAPE, lineInput, readDirection } from '../demo/text-direction.ts';
 import { type LineText, readCharacters, textOf } from './ctc.ts';
-import { type Box, cutOut } from './geometry.ts';
-import { detectionInput, textBoxes } from './text-boxes.ts';
+import type { Quad } from './geometry.ts';
+import { cutLine } from './straighten.ts';
+import { detectionInput, textLines } from './text-boxes.ts';
 
 /** Widths that lines are recognised at, in pixels. */
 export const LINE_WIDTHS = [160, 320, 480, 640, 960] as const;
@@ -26,7 +27,8 @@ export interface PageModels {
 }
 
 export interface PageLine extends LineText {
-  readonly box: Box;
+  /** Where it stands on the picture. */
+  readonly corners: Quad;
   /** Width it was recognised at. */
   readonly width: number;
 }
@@ -39,7 +41,7 @@ export interface PageText {
 }
 
 /** Mean probability of a line's characters below which it is no text. */
-const SURE_TEXT = 0.5;
+export const SURE_TEXT = 0.5;
 
 /**
  * The lines of text on a picture. How the page lies they say together: the classifier errs on single
@@ -48,8 +50,8 @@ const SURE_TEXT = 0.5;
 export async function readPage(picture: Picture, models: PageModels): Promise<PageText> {
   const [height, width] = models.page;
   const map = await models.detect(detectionInput(picture, height, width));
-  const boxes = textBoxes(map, picture);
-  const cuts = boxes.map((box) => cutOut(picture, box));
+  const found = textLines(map, picture);
+  const cuts = found.map((corners) => cutLine(picture, corners));
   let votes = 0;
   for (const cut of cuts) {
     const { data } = await models.direction(lineInput(beginningOf(cut)));
@@ -57,11 +59,11 @@ export async function readPage(picture: Picture, models: PageModels): Promise<Pa
     votes += degrees === 0 ? sure : -sure;
   }
   const lines: PageLine[] = [];
-  for (const [i, box] of boxes.entries()) {
+  for (const [i, corners] of found.entries()) {
     const cut = cuts[i];
     if (cut === undefined) continue;
     const line = await readLine(votes >= 0 ? cut : upsideDown(cut), models.recognise);
-    if (line.sure >= SURE_TEXT) lines.push({ ...line, box });
+    if (line.sure >= SURE_TEXT) lines.push({ ...line, corners });
   }
   return { degrees: votes >= 0 ? 0 : 180, lines };
 }
@@ -70,7 +72,7 @@ export async function readPage(picture: Picture, models: PageModels): Promise<Pa
 async function readLine(
   line: Picture,
   recognise: PageModels['recognise'],
-): Promise<Omit<PageLine, 'box'>> {
+): Promise<Omit<PageLine, 'corners'>> {
   const width = lineWidth(line, [...recognise.keys()]);
   const output = await recognise.get(width)?.(lineInput(line, width));
   if (output === undefined) throw new RangeError(`no recogniser of width ${width}`);

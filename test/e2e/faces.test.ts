@@ -21,7 +21,8 @@ import {
 import { DETECTOR_SIDE, faceDetector } from '../../bench/faces/detector.js';
 import { FACE_SIDES, type FaceNetwork, faceNetwork } from '../../bench/faces/networks.js';
 import { npmModel, npmPicture } from '../../bench/npm-files.js';
-import { type Box, cutOut } from '../../bench/ocr/geometry.js';
+import type { Box } from '../../bench/ocr/geometry.js';
+import { cutOut } from '../../bench/ocr/straighten.js';
 import { openPair, type Pair } from '../support/against-onnxruntime.js';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-faces-'));

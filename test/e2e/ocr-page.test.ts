@@ -12,7 +12,6 @@ import { upsideDown } from '../../bench/demo/drawing.js';
 import { LINE_SHAPE, lineInput } from '../../bench/demo/text-direction.js';
 import { npmModel } from '../../bench/npm-files.js';
 import { readCharacters, textOf } from '../../bench/ocr/ctc.js';
-import { cutOut } from '../../bench/ocr/geometry.js';
 import {
   LINE_WIDTHS,
   lineWidth,
@@ -21,6 +20,7 @@ import {
   type RunModel,
   readPage,
 } from '../../bench/ocr/read-page.js';
+import { cutLine } from '../../bench/ocr/straighten.js';
 import { detectionSize } from '../../bench/ocr/text-boxes.js';
 import { openPair, type Pair, type Tensors } from '../support/against-onnxruntime.js';
 import { dataPath, missingData } from '../support/data.js';
@@ -45,9 +45,6 @@ const WORDS = [
   { left: 4, top: 10, width: 140, height: 26, text: 'Region-based', at: 320 },
 ];
 
-/** The page's letters are small: the detector sees it at twice its size. */
-const SCALE = 2;
-
 const readPicture = (): Picture => decodePicture(readFileSync(dataPath(PAGE)), PAGE);
 
 interface Reader {
@@ -71,7 +68,7 @@ async function openReader(): Promise<Reader> {
     pairs.push(pair);
     return pair;
   };
-  const page = detectionSize(readPicture(), SCALE);
+  const page = detectionSize(readPicture());
   const detect = await open('ppocr-det', [1, 3, ...page]);
   const direction = await open('ppocr-cls', LINE_SHAPE);
   const widths: [number, Pair][] = [];
@@ -94,8 +91,8 @@ function only(outputs: Tensors): Tensor {
   return all[0] as Tensor;
 }
 
-/** The recogniser leaves out many of the narrow spaces. */
-const letters = (text: string): string => text.replaceAll(' ', '');
+/** The recogniser leaves out many of the narrow spaces, and takes commas for wide ones now and then. */
+const letters = (text: string): string => text.normalize('NFKC').replaceAll(' ', '');
 const texts = ({ lines }: PageText): string[] => lines.map(({ text }) => text);
 
 test('the page is read line by line, as onnxruntime reads it', { skip }, async () => {
@@ -107,7 +104,7 @@ test('the page is read line by line, as onnxruntime reads it', { skip }, async (
   assert.deepEqual(texts(read), texts(peer));
   assert.deepEqual(texts(read).map(letters), PRINTED.map(letters));
   const widths = new Set(read.lines.map(({ width }) => width));
-  assert.ok(widths.size >= 3, `recognised at ${[...widths].join(', ')}`);
+  assert.ok(widths.size >= 2, `recognised at ${[...widths].join(', ')}`);
 });
 
 test('the page upside down is noticed, and read', { skip }, async () => {
@@ -144,7 +141,7 @@ test('a line at every width gives what onnxruntime gives, squeezed or padded', {
   const { lines } = await readPage(readPicture(), theirs);
   const line = lines[0];
   assert.ok(line !== undefined);
-  const cut = cutOut(readPicture(), line.box);
+  const cut = cutLine(readPicture(), line.corners);
   for (const width of LINE_WIDTHS) {
     const x = lineInput(cut, width);
     const [got, wanted] = [
@@ -154,7 +151,7 @@ test('a line at every width gives what onnxruntime gives, squeezed or padded', {
     assert.ok(got !== undefined && wanted !== undefined);
     const characters = readCharacters(got.shape.at(-1) ?? 0);
     assert.equal(textOf(got, characters).text, textOf(wanted, characters).text, `width ${width}`);
-    if (width >= 480)
+    if (width >= lineWidth(cut, LINE_WIDTHS))
       assert.equal(letters(textOf(got, characters).text), letters(PRINTED[0] ?? ''));
   }
 });

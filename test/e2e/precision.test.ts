@@ -17,10 +17,10 @@ import { dataPath, missingData } from '../support/data.ts';
 const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-precision-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function subject(name: string): Subject {
+async function subject(name: string): Promise<Subject> {
   const make = SUBJECTS[name];
   assert.ok(make !== undefined);
-  return make(dataPath(''));
+  return await make(dataPath(''));
 }
 
 interface Judged {
@@ -66,7 +66,7 @@ function assertAlive({ artifact }: Judged, { judged }: Subject): void {
 test('MNIST in int8 loses at most 0.1 points', {
   skip: missingData(NEEDS['mnist'] ?? ''),
 }, async () => {
-  const digits = subject('mnist');
+  const digits = await subject('mnist');
   const right = ({ outputs }: Judged): number =>
     outputs.filter((output, i) => highest(toNumbers(output)) === digits.labels?.[i]).length;
   const wide = await run(digits, 'mnist', {});
@@ -82,7 +82,7 @@ test('MNIST in int8 loses at most 0.1 points', {
 test('SqueezeNet on photos: bf16 and int8', {
   skip: missingData(NEEDS['squeezenet'] ?? ''),
 }, async () => {
-  const photos = subject('squeezenet');
+  const photos = await subject('squeezenet');
   assert.equal(photos.judged.length, 100);
   const wide = await run(photos, 'squeezenet', {});
   const half = await run(photos, 'squeezenet-bf16', { precision: 'bf16' });
