@@ -126,6 +126,17 @@ test('a constant that grows sixteen million times is not computed by the importe
   assert.ok(graph.nodes.some(({ op }) => op === 'Pad'));
 });
 
+test('axes that double with every node are refused', () => {
+  const b = opBuilder('axes');
+  let x = b.graph.input('x', { dtype: 'i64', shape: [1, 1] });
+  for (let i = 0; i < 8; i++) x = b.op('Gather', [x, x]);
+  const bytes = exportOnnx(b.graph.finish([b.op('ReduceSum', [x])]));
+  assert.throws(
+    () => importOnnx(readOnnx(memorySource(bytes), {})),
+    (error) => error instanceof HoneError && error.code === 'HONE-SHAPE-011',
+  );
+});
+
 test('leaves of trees with more targets than a model can mean', () => {
   const b = opBuilder('trees');
   const x = b.graph.input('x', { dtype: 'f32', shape: [2, 3] });

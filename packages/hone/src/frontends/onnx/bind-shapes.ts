@@ -32,6 +32,9 @@ export interface BoundInputs {
 /** Elements of one tensor, at most; sizes above are surely a mistake. */
 export const MAX_ELEMENTS = 2 ** 40;
 
+/** Axes of one tensor, at most: nodes that add axes to what they add to would double them without end. */
+export const MAX_RANK = 64;
+
 interface OpenInput {
   readonly name: string;
   readonly info: OnnxValueInfo;
@@ -83,7 +86,7 @@ export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions
   for (const { name, info, dims } of open) {
     const shape = dims as number[];
     const dataType = info.type.kind === 'tensor' ? info.type.dataType : 0;
-    if (elementCount(shape) > MAX_ELEMENTS) {
+    if (shape.length > MAX_RANK || elementCount(shape) > MAX_ELEMENTS) {
       fail(
         'HONE-SHAPE-011',
         `input ${name} of shape [${shape.join(',')}] is too large`,

@@ -20,7 +20,7 @@ import {
   plainAttribute,
   resolveAttributes,
 } from './attributes.ts';
-import { MAX_ELEMENTS } from './bind-shapes.ts';
+import { MAX_ELEMENTS, MAX_RANK } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
 import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
 import { limited } from './bounded/limited.ts';
@@ -294,12 +294,15 @@ function checkTypes(types: readonly ValueType[], wanted: number, def: OpDef, nam
   }
   for (const { dtype, shape } of types) {
     const sane =
+      shape.length <= MAX_RANK &&
       shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0) &&
       elementCount(shape) * Math.max(1, dtypeBytes(dtype)) <= MAX_ELEMENTS;
     if (sane) continue;
+    const text =
+      shape.length > MAX_RANK ? `of ${shape.length} axes` : `of shape [${shape.join(',')}]`;
     fail(
       'HONE-SHAPE-011',
-      `node ${name} (${def.name}): a result of shape [${shape.join(',')}] is not possible or too large`,
+      `node ${name} (${def.name}): a result ${text} is not possible or too large`,
       name,
       'check the shapes the model was exported with, or the --shape you gave',
     );
