@@ -54,6 +54,16 @@ const USES: readonly Use[] = [
     attrs: { num_heads: 1 },
   },
   {
+    op: 'MultiHeadAttention',
+    domain: 'com.microsoft',
+    types: [
+      ['f32', [1, 1, 4]],
+      ['f32', [1, 1, 4]],
+      ['f32', [1, 1, 5]],
+    ],
+    attrs: { num_heads: 2 },
+  },
+  {
     op: 'Trilu',
     types: [
       ['f32', [2, 2]],

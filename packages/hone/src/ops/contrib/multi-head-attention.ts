@@ -81,6 +81,9 @@ function geometryOf(
   if (own === undefined) shapeError(ctx, `the key has rank ${k?.length}`);
   const last = v?.at(-1) ?? size * heads;
   const valueSize = layout === 'rows' ? last / heads : layout === 'heads' ? last : size;
+  if (!Number.isInteger(valueSize)) {
+    shapeError(ctx, `${last} columns of the values are not ${heads} heads`);
+  }
   const wanted: Record<Geometry['layout'], readonly (readonly number[] | undefined)[]> = {
     'packed qkv': [[batch, queries, heads, 3, size], undefined, undefined],
     'packed kv': [q, [batch, own, heads, 2, size], undefined],
