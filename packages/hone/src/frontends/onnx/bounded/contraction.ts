@@ -1,4 +1,4 @@
-/** Matrix products, and regions of pictures. */
+/** Matrix products. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { align, common } from './elementwise.ts';
 import { isKnown } from './ints.ts';
@@ -50,18 +50,7 @@ const gemm: Rule = (use) => {
   return [s.made(s.op('Gemm', [a.id, b.id, fitted?.id ?? null], use.attrs), sizes)];
 };
 
-/** Each region reads one picture; room reads the first. */
-const roiAlign: Rule = (use) => {
-  const { s } = use;
-  const [x, rois, batch] = [given(use, 0), given(use, 1), given(use, 2)];
-  if (!x.sizes.every(isKnown)) s.cannot('pictures of unknown extents');
-  const places = s.masked(batch, 0).id;
-  const id = s.op('RoiAlign', [x.id, s.masked(rois, 0).id, places], use.attrs);
-  return [s.made(id, [sizeAt(rois, 0), ...s.b.typeOf(id).shape.slice(1)])];
-};
-
 export const CONTRACTION: ReadonlyMap<string, Rule> = new Map([
   ['MatMul', matMul],
   ['Gemm', gemm],
-  ['RoiAlign', roiAlign],
 ]);

@@ -17,13 +17,16 @@ import { Ints } from './ints.ts';
 import { MOVEMENT } from './movement.ts';
 import { GLOBAL_POOLS, NORMALIZATION } from './normalization.ts';
 import { PARALLEL } from './parallel.ts';
+import { PICTURES } from './pictures.ts';
 import { PRODUCERS } from './producers.ts';
 import { PRODUCTS } from './products.ts';
 import { RECURRENT } from './recurrent.ts';
 import { REDUCTION } from './reduction.ts';
+import { RESAMPLE } from './resample.ts';
 import type { PartNode, Rule, Use } from './rule.ts';
 import { shapeArithmetic } from './shape-arithmetic.ts';
 import { isBounded, type Sized, Sizing } from './sized.ts';
+import { SIGNAL } from './signal.ts';
 import { SPATIAL } from './spatial.ts';
 import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
@@ -49,12 +52,16 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...RECURRENT,
   ...COMPOSITES,
   ...TEXTS,
+  ...RESAMPLE,
+  ...PICTURES,
+  ...SIGNAL,
 ]);
 
 /** Inputs that decide sizes, by operator: where one is no constant, the rule is asked. */
 const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['NonZero', [0]],
   ['Unique', [0]],
+  ['com.microsoft:Unique', [0]],
   ['Compress', [1]],
   ['NonMaxSuppression', [0, 1, 2, 3, 4]],
   ['Range', [0, 1, 2]],
@@ -67,6 +74,9 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['Slice', [1, 2]],
   ['Split', [1]],
   ['TopK', [1]],
+  ['Resize', [3]],
+  ['CenterCropPad', [1]],
+  ['DFT', [1]],
   ['HannWindow', [0]],
   ['HammingWindow', [0]],
   ['BlackmanWindow', [0]],

@@ -424,7 +424,7 @@ export function padAxis(
 }
 
 /** Position i of the result reads i - before; what that does not hold is the fill. */
-function padTo(
+export function padTo(
   use: Use,
   x: Sized,
   axis: number,

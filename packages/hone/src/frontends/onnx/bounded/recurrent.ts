@@ -35,7 +35,10 @@ function recurrent(use: Use, hasCell: boolean, readsAll: boolean): readonly Size
     ...states.flatMap((k) => (use.inputs[k] == null ? [] : [sizeAt(given(use, k), stateAxis)])),
   ];
   const batch = batches.reduce((a, b) => common(use, a, b), 1 as Int);
-  const fitted: (Sized | null)[] = [...use.inputs];
+  const fitted = Array.from(
+    { length: Math.max(use.inputs.length, LENGTHS + 1) },
+    (_, k): Sized | null => use.inputs[k] ?? null,
+  );
   const data = s.fit(x, batchAxis, batch);
   fitted[X] = readsAll ? s.masked(data, 0) : data;
   for (const k of states) {

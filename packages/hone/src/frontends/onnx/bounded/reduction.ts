@@ -49,6 +49,12 @@ const reduce: Rule = (use) => {
   const axes = axesOf(use, x);
   const sizes = reducedSizes(x, axes, intOf(use, 'keepdims', 1) !== 0);
   const open = axes.filter((axis) => !isKnown(sizeAt(x, axis)));
+  if (use.op === 'ReduceLogSumExp' && open.length > 0 && !isFloat(s.dtype(x))) {
+    // No whole number is without a share in a sum of powers.
+    const real = s.masked({ ...x, id: s.cast(x.id, 'f64') }, -Infinity, open);
+    const made = s.op(use.op, [real.id, s.b.ints(axes)], use.attrs);
+    return [s.made(s.cast(made, s.dtype(x)), sizes)];
+  }
   const list = axes.length === 0 ? (use.inputs[1]?.id ?? null) : s.b.ints(axes);
   const fill = NEUTRAL.get(use.op)?.(s.dtype(x)) ?? 0;
   const masked = s.masked(x, fill, open);
@@ -59,7 +65,7 @@ const reduce: Rule = (use) => {
   const sum = s.op('ReduceSum', [masked.id, list], use.attrs);
   const count = ints.id(ints.product(axes.map((axis) => sizeAt(x, axis))));
   if (!isFloat(dtype))
-    return [s.made(s.op('Div', [sum, s.b.op('Max', [count, ints.id(1)])]), sizes)];
+    return [s.made(s.op('Div', [sum, s.cast(s.b.op('Max', [count, ints.id(1)]), dtype)]), sizes)];
   return [s.made(s.op('Div', [sum, s.cast(count, dtype)]), sizes)];
 };
 

@@ -5,7 +5,7 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import type { AttrValue, ValueId } from '../../../graph/types.ts';
 import { atBound, inferredSizes } from './at-bound.ts';
-import { type Int, isKnown, mostOf } from './ints.ts';
+import { type Int, isKnown, leastOf, mostOf } from './ints.ts';
 import { padAxis } from './movement.ts';
 import { Parts, wideOf } from './parts.ts';
 import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
@@ -13,10 +13,12 @@ import { boundsOf, isBounded, lowest, type Sized } from './sized.ts';
 
 /** One spatial axis. */
 interface Slide {
-  readonly span: number;
+  readonly span: Int;
   readonly stride: number;
   readonly before: Int;
   readonly after: Int;
+  /** How many windows there are, where auto_pad says that. */
+  readonly count?: Int;
 }
 
 function listOf(use: Use, name: string, rank: number, otherwise: number): readonly number[] {
@@ -26,7 +28,7 @@ function listOf(use: Use, name: string, rank: number, otherwise: number): readon
     : new Array<number>(rank).fill(otherwise);
 }
 
-function slidesOf(use: Use, x: Sized, kernel: readonly number[]): readonly Slide[] {
+function slidesOf(use: Use, x: Sized, kernel: readonly Int[]): readonly Slide[] {
   const { ints } = use;
   const rank = x.sizes.length - 2;
   const strides = listOf(use, 'strides', rank, 1);
@@ -34,26 +36,30 @@ function slidesOf(use: Use, x: Sized, kernel: readonly number[]): readonly Slide
   const pads = listOf(use, 'pads', 2 * rank, 0);
   const mode = String(use.attrs['auto_pad'] ?? 'NOTSET');
   return kernel.map((taps, i) => {
-    const [stride, span] = [at(strides, i), (taps - 1) * at(dilations, i) + 1];
+    const stride = at(strides, i);
+    const span = ints.add(ints.mul(ints.sub(taps, 1), at(dilations, i)), 1);
     if (mode === 'VALID') return { span, stride, before: 0, after: 0 };
     if (mode === 'NOTSET') return { span, stride, before: at(pads, i), after: at(pads, i + rank) };
     const n = sizeAt(x, i + 2);
     const covered = ints.add(ints.mul(ints.sub(ints.ceilDiv(n, stride), 1), stride), span);
-    const total = stride === 1 ? span - 1 : ints.max(ints.sub(covered, n), 0);
+    const total = stride === 1 ? ints.sub(span, 1) : ints.max(ints.sub(covered, n), 0);
     const less = isKnown(total) ? Math.floor(total / 2) : ints.div(total, 2);
     const more = ints.sub(total, less);
+    const count = ints.ceilDiv(n, stride);
     return mode === 'SAME_UPPER'
-      ? { span, stride, before: less, after: more }
-      : { span, stride, before: more, after: less };
+      ? { span, stride, before: less, after: more, count }
+      : { span, stride, before: more, after: less, count };
   });
 }
 
 /** How many windows an extent takes. */
-function windowsIn(use: Use, n: Int, { span, stride, before, after }: Slide, isCeil: boolean): Int {
+function windowsIn(use: Use, n: Int, slide: Slide, isCeil: boolean): Int {
   const { ints } = use;
+  const { span, stride, before, after } = slide;
+  if (slide.count !== undefined) return slide.count;
   const padded = ints.add(ints.add(n, before), after);
   if (!isCeil) {
-    const reach = ints.max(ints.add(padded, stride - span), 0);
+    const reach = ints.max(ints.sub(ints.add(padded, stride), span), 0);
     return ints.within(ints.div(reach, stride), 0, mostOf(reach));
   }
   const room = ints.max(ints.sub(padded, span), 0);
@@ -94,11 +100,17 @@ function windowed(
 
 const spatialOf = (x: Sized): number[] => x.sizes.slice(2).map((_, i) => i + 2);
 
-/** Taps of a kernel whose extents have to be known. */
-function kernelOf(use: Use, w: Sized): readonly number[] {
-  return w.sizes
-    .slice(2)
-    .map((size) => (isKnown(size) ? size : use.s.cannot('a kernel of unknown extents')));
+const kernelOf = (w: Sized): readonly Int[] => w.sizes.slice(2);
+
+/** Taps of a kernel's room count as 0: those of integers are their zero point. */
+function filledKernel(use: Use, w: Sized): Sized {
+  const { s } = use;
+  const open = spatialOf(w).filter((axis) => !isKnown(sizeAt(w, axis)));
+  const zero = use.op === 'ConvInteger' ? (use.inputs[3] ?? null) : null;
+  if (zero === null || open.length === 0) return s.masked(w, 0, open);
+  const ones = spatialOf(w).map(() => 1);
+  const count = zero.sizes[0] ?? 1;
+  return s.maskedWith(w, s.reshape(zero.id, [mostOf(count), 1, ...ones]), open);
 }
 
 /** Room in which a sum has nothing: in the data where windows go, in both along channels. */
@@ -113,30 +125,44 @@ function masked(use: Use, x: Sized, w: Sized, channels: number, fill: ValueId): 
 const conv: Rule = (use) => {
   const { s } = use;
   const [x, w] = [given(use, 0), given(use, 1)];
-  const slides = slidesOf(use, x, kernelOf(use, w));
+  const kernel = kernelOf(w);
+  const slides = slidesOf(use, x, kernel);
   const zero =
     use.op === 'ConvInteger' && use.inputs[2] != null
       ? s.reshape(given(use, 2).id, [])
       : s.number(0, s.dtype(x));
   const [data, weights] = masked(use, x, w, 1, zero);
   const { x: padded, attrs, counts } = windowed(use, data, slides, zero);
-  const inputs = [padded, weights, ...use.inputs.slice(2)];
-  return atBound({ ...use, attrs }, inputs, [[sizeAt(x, 0), sizeAt(w, 0), ...counts]]);
+  const inputs = [padded, filledKernel(use, weights), ...use.inputs.slice(2)];
+  // Windows of the kernel's room reach further than those of what is meant.
+  const dilations = listOf(use, 'dilations', kernel.length, 1);
+  const further = kernel.map((taps, i) =>
+    isKnown(taps) ? 0 : (mostOf(taps) - leastOf(taps)) * at(dilations, i),
+  );
+  const pads = attrs['pads'] as readonly number[];
+  const { kernel_shape: _, ...rest } = attrs;
+  const own = {
+    ...rest,
+    kernel_shape: kernel.map(mostOf),
+    pads: pads.map((pad, i) => (i < kernel.length ? pad : pad + at(further, i - kernel.length))),
+  };
+  return atBound({ ...use, attrs: own }, inputs, [[sizeAt(x, 0), sizeAt(w, 0), ...counts]]);
 };
 
 const convTranspose: Rule = (use) => {
   const { s, ints } = use;
   const [x, w] = [given(use, 0), given(use, 1)];
-  const kernel = kernelOf(use, w);
+  const kernel = kernelOf(w);
   const slides = slidesOf(use, x, kernel);
   const rank = kernel.length;
-  const isOpen = spatialOf(x).some((axis) => !isKnown(sizeAt(x, axis)));
+  const isOpen = [x, w].some((y) => spatialOf(y).some((axis) => !isKnown(sizeAt(y, axis))));
   if (isOpen && listOf(use, 'output_shape', 0, 0).length > 0)
     s.cannot('a shape is given for an unknown extent');
   const extra = listOf(use, 'output_padding', rank, 0);
   const isSame = String(use.attrs['auto_pad'] ?? '').startsWith('SAME');
   const [data, weights] = masked(use, x, w, 0, s.number(0, s.dtype(x)));
-  const inputs = [data, weights, ...use.inputs.slice(2)];
+  if (isSame && !kernel.every(isKnown)) s.cannot('auto_pad of a kernel of unknown extents');
+  const inputs = [data, filledKernel(use, weights), ...use.inputs.slice(2)];
   const group = intOf(use, 'group', 1);
   const known = isOpen ? undefined : inferredSizes({ ...use, inputs });
   if (known !== undefined) return atBound(use, inputs, known);
@@ -144,37 +170,41 @@ const convTranspose: Rule = (use) => {
     const n = sizeAt(x, i + 2);
     const { stride, span } = slide;
     if (isSame) return ints.mul(n, stride);
-    const full = ints.add(ints.mul(ints.sub(n, 1), stride), at(extra, i) + span);
+    const full = ints.add(ints.mul(ints.sub(n, 1), stride), ints.add(span, at(extra, i)));
     return ints.max(ints.sub(ints.sub(full, slide.before), slide.after), 0);
   });
   const columns = ints.mul(sizeAt(w, 1), group);
-  return atBound(use, inputs, [[sizeAt(x, 0), columns, ...extents]]);
+  const own = { ...use, attrs: { ...use.attrs, kernel_shape: kernel.map(mostOf) } };
+  return atBound(own, inputs, [[sizeAt(x, 0), columns, ...extents]]);
 };
 
 const kernelAttr = (use: Use): readonly number[] => use.attrs['kernel_shape'] as readonly number[];
 
 const maxPool: Rule = (use) => {
   const { s } = use;
-  const x = given(use, 0);
+  const parts = new Parts(use);
+  const picture = given(use, 0);
+  const dtype = s.dtype(picture);
+  // Where positions are asked for, room must not tie with what is meant: no whole number is below all.
+  const isWide = use.outputs > 1 && isBounded(picture) && !s.isReal(picture);
+  const x = isWide ? parts.cast(picture, 'f32') : picture;
   const slides = slidesOf(use, x, kernelAttr(use));
   const fill = s.number(lowest(s.dtype(x)), s.dtype(x));
   const data = s.maskedWith(x, fill, spatialOf(x));
   const { x: padded, attrs, counts } = windowed(use, data, slides, fill);
   const sizes = [...x.sizes.slice(0, 2), ...counts];
-  const made = atBound(
-    { ...use, attrs },
-    [padded],
-    new Array(Math.max(1, use.outputs)).fill(sizes),
-  );
+  const count = Math.max(1, use.outputs);
+  const made = atBound({ ...use, attrs }, [padded], new Array(count).fill(sizes));
   const [y, places] = made;
   if (y === undefined || places === undefined || !isBounded(x)) return made;
   if (padded !== data || intOf(use, 'storage_order') !== 0)
     s.cannot('positions in a tensor of unknown extents');
-  return [y, s.made(renumbered(use, places.id, boundsOf(x.sizes), x.sizes), places.sizes)];
+  const shown = renumbered(use, places.id, boundsOf(x.sizes), x.sizes);
+  return [parts.cast(y, dtype), s.made(shown, places.sizes)];
 };
 
-/** Row-major positions in a tensor's room, as positions among what is meant. */
-export function renumbered(
+/** Row-major positions in a tensor's room, as positions among what is meant; -1 where it is none. */
+function renumbered(
   use: Use,
   places: ValueId,
   room: readonly number[],
@@ -182,17 +212,21 @@ export function renumbered(
 ): ValueId {
   const { b } = use.s;
   const { ints } = use;
+  // A window of padding alone has no position.
+  let isNone = b.op('Less', [places, ints.id(0)]);
   let rest = places;
   let stride: Int = 1;
   let sum = ints.id(0);
   for (let axis = room.length - 1; axis >= 0; axis--) {
+    const size = at(sizes, axis);
     const extent = ints.id(Math.max(1, at(room, axis)));
     const index = axis === 0 ? rest : b.op('Mod', [rest, extent]);
+    if (!isKnown(size)) isNone = b.op('Or', [isNone, b.op('GreaterOrEqual', [index, size.id])]);
     sum = b.op('Add', [sum, b.op('Mul', [index, ints.id(stride)])]);
     rest = b.op('Div', [rest, extent]);
-    stride = ints.mul(stride, at(sizes, axis));
+    stride = ints.mul(stride, size);
   }
-  return sum;
+  return b.op('Where', [isNone, ints.id(-1), sum]);
 }
 
 const lpPool: Rule = (use) => {

@@ -3,13 +3,14 @@
  * equals begins where an element differs from the one before.
  */
 import type { ValueId } from '../../../graph/types.ts';
+import type { OpBuilder } from '../../../ops/builder.ts';
 import { type Int, isKnown, mostOf } from './ints.ts';
 import { lastInOrder } from './reduction.ts';
 import { axisIn, given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
-/** Slices of more elements than this are not ordered, an ordering for each element. */
-const MAX_COLUMNS = 64;
+/** Slices of more elements than this are ordered by a loop, not one ordering after the other. */
+const MAX_WRITTEN_OUT = 8;
 
 const unique: Rule = (use) => {
   const { s, ints } = use;
@@ -21,9 +22,9 @@ const unique: Rule = (use) => {
   const n = sizeAt(x, axis);
   const bound = mostOf(n);
   if (bound === 0) return emptyOf(use, x, axis);
-  const columns = columnsOf(use, x, axis);
-  const order = orderOf(use, columns, n);
-  const starts = startsOf(use, columns, order, n);
+  const rows = rowsOf(use, x, axis);
+  const order = orderOf(use, rows, n);
+  const starts = startsOf(use, rows, order, n);
   const { list: begins, count } = s.positions(starts);
   const groups = ints.within(count, 0, bound);
   const list = (id: ValueId, size: Int): Sized => s.made(id, [size]);
@@ -57,46 +58,54 @@ function emptyOf(use: Use, x: Sized, axis: number): readonly Sized[] {
   return [s.first(x, axis, 0), none, none, none].slice(0, Math.max(1, use.outputs));
 }
 
-/** What is compared, a list of `bound` elements per position within a slice. */
-function columnsOf(use: Use, x: Sized, axis: number): readonly ValueId[] {
+/** What is compared: [width, bound], the elements of each position within a slice. */
+function rowsOf(use: Use, x: Sized, axis: number): ValueId {
   const { s } = use;
-  const others = x.sizes.filter((_, i) => i !== axis);
-  if (!others.every(isKnown)) return s.cannot('slices of unknown extents');
-  const bound = mostOf(sizeAt(x, axis));
-  const width = others.reduce((product: number, size) => product * mostOf(size), 1);
-  if (width > MAX_COLUMNS) s.cannot(`slices of ${width} elements, more than ${MAX_COLUMNS}`);
-  if (width === 1) return [s.reshape(x.id, [bound])];
-  const perm = [axis, ...x.sizes.map((_, i) => i).filter((i) => i !== axis)];
-  const rows = s.reshape(s.b.op('Transpose', [x.id], { perm }), [bound, width]);
-  return Array.from({ length: width }, (_, k) =>
-    s.b.op('Gather', [rows, s.ints.id(k)], { axis: 1 }),
-  );
+  const others = x.sizes.flatMap((_, i) => (i === axis ? [] : [i]));
+  // What is room in every slice is the same in all of them.
+  const filled = s.masked(x, 0, others);
+  const width = others.reduce((product, i) => product * mostOf(sizeAt(x, i)), 1);
+  const moved = s.b.op('Transpose', [filled.id], { perm: [...others, axis] });
+  const numeric = s.dtype(x) === 'bool' ? s.cast(moved, 'u8') : moved;
+  return s.reshape(numeric, [width, mostOf(sizeAt(x, axis))]);
 }
 
-/** Positions in ascending order of what they hold, room last: by the last column first. */
-function orderOf(use: Use, columns: readonly ValueId[], n: Int): ValueId {
-  const { s } = use;
-  const room = { sizes: [n] };
-  let order: ValueId | undefined;
-  for (const column of columns.toReversed()) {
-    const keys = order === undefined ? column : s.b.op('Gather', [column, order], { axis: 0 });
-    const [, places = -1] = sortedPlaces(use, sortable(use, keys, { ...room, id: keys }, order, n));
-    order = order === undefined ? places : s.b.op('Gather', [order, places], { axis: 0 });
-  }
-  return order ?? s.iota(mostOf(n));
-}
-
-/** Keys as TopK orders them, with room behind everything: also after it was moved by an ordering. */
-function sortable(use: Use, keys: ValueId, x: Sized, order: ValueId | undefined, n: Int): ValueId {
+/** Positions in ascending order of what they hold, room last: by the last element of slices first. */
+function orderOf(use: Use, rows: ValueId, n: Int): ValueId {
   const { s, ints } = use;
-  const narrow = s.b.typeOf(keys).dtype;
-  const numeric = narrow === 'bool' ? s.cast(keys, 'u8') : keys;
-  const { dtype } = s.b.typeOf(numeric);
-  if (isKnown(n)) return numeric;
-  const last = lastInOrder(dtype, false);
-  if (order === undefined) return s.masked({ ...x, id: numeric }, last).id;
-  const isRoom = s.b.op('GreaterOrEqual', [order, ints.id(n)]);
-  return s.b.op('Where', [isRoom, s.number(last, dtype), numeric]);
+  const { shape } = s.b.typeOf(rows);
+  const [width = 0, bound = 0] = shape;
+  const start = s.iota(bound);
+  const row = (k: number): ValueId => s.b.op('Gather', [rows, ints.id(k)], { axis: 0 });
+  if (width <= MAX_WRITTEN_OUT) {
+    let order = start;
+    for (let k = width - 1; k >= 0; k--) order = reordered(s.b, row(k), order, n, ints.id(n));
+    return order;
+  }
+  const body = s.b.nested('column');
+  const iteration = body.graph.input('iteration', { dtype: 'i64', shape: [] });
+  const goOn = body.graph.input('go_on', { dtype: 'bool', shape: [] });
+  const order = body.graph.input('order', { dtype: 'i64', shape: [bound] });
+  const all = body.graph.input('rows', s.b.typeOf(rows));
+  const count = body.graph.input('count', { dtype: 'i64', shape: [] });
+  const place = body.op('Sub', [body.scalar(width - 1, 'i64'), iteration]);
+  const keys = body.op('Gather', [all, place], { axis: 0 });
+  const next = reordered(body, keys, order, n, count);
+  const attrs = { body: body.graph.finish([goOn, next]), captures: 2 };
+  const inputs = [s.b.scalar(width, 'i64'), null, start, rows, ints.id(n)];
+  return s.op('Loop', inputs, attrs);
+}
+
+/** An order made one by these keys, what was before it among equals; room stays behind everything. */
+function reordered(b: OpBuilder, keys: ValueId, order: ValueId, n: Int, count: ValueId): ValueId {
+  const own = b.op('Gather', [keys, order], { axis: 0 });
+  const { dtype, shape } = b.typeOf(own);
+  const isRoom = isKnown(n) ? undefined : b.op('GreaterOrEqual', [order, count]);
+  const last = b.scalar(lastInOrder(dtype, false), dtype);
+  const sortable = isRoom === undefined ? own : b.op('Where', [isRoom, last, own]);
+  const attrs = { axis: 0, largest: 0, sorted: 1 };
+  const [, places = -1] = b.ops('TopK', [sortable, b.ints(shape)], attrs, { outputs: 2 });
+  return b.op('Gather', [order, places], { axis: 0 });
 }
 
 /** A list in ascending order and where its elements were; equals keep their order. */
@@ -108,18 +117,22 @@ function sortedPlaces(use: Use, list: ValueId): readonly ValueId[] {
 }
 
 /** Where in the order a run of equals begins. */
-function startsOf(use: Use, columns: readonly ValueId[], order: ValueId, n: Int): ValueId {
+function startsOf(use: Use, rows: ValueId, order: ValueId, n: Int): ValueId {
   const { s, ints } = use;
   const bound = mostOf(n);
   const before = s.b.op('Max', [s.b.op('Sub', [s.iota(bound), ints.id(1)]), ints.id(0)]);
   const previous = s.b.op('Gather', [order, before], { axis: 0 });
   const first = s.b.op('Equal', [s.iota(bound), ints.id(0)]);
-  const starts = columns.reduce((any, column) => {
-    const [here, there] = [order, previous].map((list) =>
-      s.b.op('Gather', [column, list], { axis: 0 }),
-    ) as [ValueId, ValueId];
-    return s.b.op('Or', [any, s.b.op('Not', [s.b.op('Equal', [here, there])])]);
-  }, first);
+  const [here, there] = [order, previous].map((list) =>
+    s.b.op('Gather', [rows, list], { axis: 1 }),
+  ) as [ValueId, ValueId];
+  const isOther = s.cast(s.b.op('Not', [s.b.op('Equal', [here, there])]), 'u8');
+  const { shape } = s.b.typeOf(rows);
+  const differ =
+    shape[0] === 0
+      ? s.zeros('u8', [bound])
+      : s.b.op('ReduceMax', [isOther, s.b.ints([0])], { keepdims: 0 });
+  const starts = s.b.op('Or', [first, s.cast(differ, 'bool')]);
   const valid = s.valid({ id: starts, sizes: [n] });
   return valid === undefined ? starts : s.b.op('And', [starts, valid]);
 }
@@ -141,4 +154,15 @@ function scattered(use: Use, to: ValueId, values: ValueId, n: Int): ValueId {
   return s.op('ScatterElements', [zeros, to, values], { axis: 0, reduction: 'none' });
 }
 
-export const UNIQUE: ReadonlyMap<string, Rule> = new Map([['Unique', unique]]);
+/** com.microsoft's: of a list, in the order of appearance, without where each was. */
+const listUnique: Rule = (use) => {
+  const attrs = { sorted: 0 };
+  const made = unique({ ...use, attrs, outputs: 4 });
+  const [values, , inverse, counts] = made;
+  return [values, inverse, counts].flatMap((y) => y ?? []).slice(0, Math.max(1, use.outputs));
+};
+
+export const UNIQUE: ReadonlyMap<string, Rule> = new Map([
+  ['Unique', unique],
+  ['com.microsoft:Unique', listUnique],
+]);
