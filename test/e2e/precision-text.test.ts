@@ -17,7 +17,7 @@ const PAGE = 'page.png';
 
 after(() => rmSync(folder, { recursive: true }));
 
-test('PP-OCR in bf16 reads the page as in fp32, in int8 most of it', {
+test('PP-OCR in bf16 reads the page as in fp32, in int8 nearly all of it', {
   skip: missingData(NEEDS['ppocr-rec'] ?? ''),
 }, async () => {
   const lines = await SUBJECTS['ppocr-rec']?.(dataPath(''));
@@ -43,6 +43,6 @@ test('PP-OCR in bf16 reads the page as in fp32, in int8 most of it', {
   const [half, whole] = [texts(await readAll('bf16', { precision: 'bf16' })), texts(narrow)];
   assert.deepEqual(half.byPicture.get(PAGE), { same: 7, of: 7 }, JSON.stringify(half.others));
   const page = whole.byPicture.get(PAGE);
-  assert.ok(page?.of === 7 && page.same >= 5, JSON.stringify(whole.others));
-  assert.ok(whole.clear.of > 50 && whole.clear.same >= whole.clear.of / 2);
+  assert.ok(page?.of === 7 && page.same >= 6, JSON.stringify(whole.others));
+  assert.ok(whole.clear.of > 50 && whole.clear.same >= whole.clear.of * 0.7);
 });

@@ -91,7 +91,7 @@ test('SqueezeNet on photos: bf16 and int8', {
   assert.ok(bf16.agreement >= 0.98, `bf16 changes ${1 - bf16.agreement}`);
   const narrow = await run(photos, 'squeezenet-int8', {
     precision: 'int8',
-    calibration: { samples: photos.calibration, calibrator: 'mse' },
+    calibration: { samples: photos.calibration },
   });
   assertAlive(narrow, photos);
   const int8 = compare(wide, narrow);

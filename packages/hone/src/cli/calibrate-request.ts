@@ -43,7 +43,7 @@ export function readCalibrate(
       'only --precision int8 has such a bound: add it, or leave this out',
     );
   }
-  const calibrator = named === undefined ? 'mse' : CALIBRATORS.find((known) => known === named);
+  const calibrator = named === undefined ? 'entropy' : CALIBRATORS.find((known) => known === named);
   if (calibrator === undefined) {
     badValue('calibrator', named ?? '', `give one of ${CALIBRATORS.join(', ')}`);
   }

@@ -73,8 +73,8 @@ const PRECISION_OPTIONS: readonly OptionSpec[] = [
   },
   {
     flags: '--calibrator <NAME>',
-    doc: 'how ranges come from samples: mse (least square error), entropy (least divergence), percentile (all but the outermost 0.01 %), minmax (everything)',
-    fallback: 'mse',
+    doc: 'how ranges come from samples: entropy (least divergence), mse (least square error), percentile (all but the outermost 0.01 %), minmax (everything)',
+    fallback: 'entropy',
   },
   {
     flags: '--correct-bias',

@@ -22,17 +22,20 @@ import type {
 } from '../passes/precision-plan.ts';
 import type { CompileOptions } from './options.ts';
 
-type Choices = Pick<CompileOptions, 'plan' | 'reasons' | 'biases'>;
+type Choices = Pick<CompileOptions, 'plan' | 'reasons' | 'biases' | 'channels'>;
 
 const CHOICES_FILE = 'choices.json';
 
-export function choicesJson({ plan, reasons, biases }: Choices): JsonObject {
+export function choicesJson({ plan, reasons, biases, channels }: Choices): JsonObject {
   if (plan === undefined) return {};
   const values = [...plan.values].map(([name, precision]): Json => [name, valueJson(precision)]);
   const contractions = [...plan.contractions].map(([name, precision]): Json => [name, precision]);
   const why = reasons === undefined ? {} : { reasons: [...reasons].map((pair): Json => pair) };
   const shifts = biases === undefined ? {} : { biases: [...biases].map((pair): Json => pair) };
-  return { precision: { values, contractions, weightBits: plan.weightBits, ...why, ...shifts } };
+  const powers =
+    channels === undefined ? {} : { channels: [...channels].map((pair): Json => pair) };
+  const { weightBits } = plan;
+  return { precision: { values, contractions, weightBits, ...why, ...shifts, ...powers } };
 }
 
 export function readChoices(artifact: Artifact): Choices {
@@ -50,12 +53,9 @@ export function readChoices(artifact: Artifact): Choices {
           ),
         }
       : {}),
-    ...(hasMember(precision, 'biases')
-      ? {
-          biases: new Map(
-            pairs(member(precision, 'biases')).map(([name, all]) => [name, list(all).map(number)]),
-          ),
-        }
+    ...(hasMember(precision, 'biases') ? { biases: numbers(member(precision, 'biases')) } : {}),
+    ...(hasMember(precision, 'channels')
+      ? { channels: numbers(member(precision, 'channels')) }
       : {}),
   };
 }
@@ -82,6 +82,10 @@ function readPlan(field: Field): PrecisionPlan {
     ),
     weightBits: bits === 7 ? 7 : 8,
   };
+}
+
+function numbers(field: Field): ReadonlyMap<string, readonly number[]> {
+  return new Map(pairs(field).map(([name, all]) => [name, list(all).map(number)]));
 }
 
 function pairs(field: Field): readonly (readonly [string, Field])[] {

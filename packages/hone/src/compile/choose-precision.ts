@@ -9,6 +9,8 @@ import type { Graph } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { standardRegistry } from '../ops/registry.ts';
 import { type PrecisionPlan, withBodyPlans } from '../passes/precision-plan.ts';
+import { channelExponents, peek } from './calibrate/channel-ranges.ts';
+import { evenChannels } from '../passes/even-channels.ts';
 import { bodyPlan, bodyScopes, observedOf } from './calibrate/body-plans.ts';
 import { type Carried, findCarried } from './calibrate/carried.ts';
 import { biasCorrections, correctable } from './calibrate/bias.ts';
@@ -32,10 +34,25 @@ export async function choosePrecision(
   const { calibration, precision } = options;
   if ((precision !== 'int8' && precision !== 'auto') || options.plan !== undefined) return options;
   if (calibration === undefined) return uncalibrated();
-  const graph = optimizeGraph(source, options);
+  const plain = optimizeGraph(source, options);
   const registry = options.registry ?? standardRegistry;
+  const { samples, calibrator = 'entropy', origin = 'samples' } = calibration;
+  const carried = findCarried(plain, calibration.carried);
+  const given = typeof samples === 'function' ? samples(inputsOf(plain, carried)) : samples;
+  const apart: Sample[] = [];
+  const isSearched = precision === 'auto';
+  const chosen = isSearched && carried.size === 0 ? holdOut(given, apart, HELD_SAMPLES) : given;
+  // Random values say nothing of channels, and those of a sequence come with its state.
+  const isEvened = origin === 'samples' && carried.size === 0;
+  const { contractions } = int8Scope(plain, registry);
+  checkWeights(plain, contractions);
+  const { first, all: used } = isEvened
+    ? await peek(chosen, NOISE_SAMPLES)
+    : { first: [], all: chosen };
+  const channels = await channelExponents(plain, registry, contractions, first);
+  const evened = channels.size === 0 ? options : { ...options, channels };
+  const graph = evenChannels(plain, channels);
   const scope = int8Scope(graph, registry);
-  const carried = findCarried(graph, calibration.carried);
   // What a search or the answers of a sequence decide is decided for the graph around bodies.
   const scopes = precision === 'int8' && carried.size === 0 ? bodyScopes(graph, registry) : [];
   if (scope.contractions.length === 0 && scopes.length === 0) {
@@ -49,11 +66,9 @@ export async function choosePrecision(
   for (const part of [{ graph, scope }, ...scopes]) {
     checkWeights(part.graph, part.scope.contractions);
   }
-  const { samples, calibrator = 'mse', origin = 'samples' } = calibration;
   const { leastSnr: asked = DEFAULT_LEAST_SNR, equalize } = calibration;
   // Random values say nothing of the noise that real ones meet.
   const leastSnr = precision === 'int8' && origin === 'samples' ? asked : 0;
-  const given = typeof samples === 'function' ? samples(inputsOf(graph, carried)) : samples;
   const observed = observedOf(scope);
   const { timeoutMs, onProgress } = options;
   const corrected =
@@ -62,9 +77,6 @@ export async function choosePrecision(
       : [];
   const few = carried.size > 0 ? SEQUENCE_SAMPLES : NOISE_SAMPLES;
   const judged = new KeptSamples(precision === 'auto' ? Number.POSITIVE_INFINITY : few);
-  const apart: Sample[] = [];
-  const isSearched = precision === 'auto';
-  const used = isSearched && carried.size === 0 ? holdOut(given, apart, HELD_SAMPLES) : given;
   const found = await calibrate(graph, observed, used, {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(onProgress === undefined ? {} : { onProgress }),
@@ -105,9 +117,9 @@ export async function choosePrecision(
   if (corrected.length > 0) {
     const biases = biasCorrections(graph, corrected, plan, found.means);
     const record = { ...calibrated, correctBias: true } as const;
-    return { ...options, plan, ...why, biases, calibrated: record };
+    return { ...evened, plan, ...why, biases, calibrated: record };
   }
-  if (precision === 'int8') return { ...options, plan, ...why, calibrated };
+  if (precision === 'int8') return { ...evened, plan, ...why, calibrated };
   const settings = options.search ?? DEFAULT_SEARCH;
   const parts =
     carried.size > 0
@@ -124,7 +136,7 @@ export async function choosePrecision(
   };
   const { plan: mixed, record, reasons, notes } = await searchPrecision(search);
   for (const note of notes) onProgress?.(note);
-  return { ...options, plan: mixed, calibrated, searched: record, reasons };
+  return { ...evened, plan: mixed, calibrated, searched: record, reasons };
 }
 
 function completeSamples(graph: Graph, samples: readonly Sample[]): readonly CompleteSample[] {

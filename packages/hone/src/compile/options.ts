@@ -6,6 +6,7 @@ import type { BoundOptions } from '../frontends/onnx/bounded/bounds.ts';
 import type { ContractOptions } from '../kernels/index.ts';
 import type { AutocastPolicy } from '../passes/autocast.ts';
 import type { Registry } from '../ops/registry.ts';
+import type { ChannelExponents } from '../passes/even-channels.ts';
 import type { PrecisionPlan } from '../passes/precision-plan.ts';
 import type { BiasCorrections } from './calibrate/bias.ts';
 import type { CalibrationRecord, CalibrationRequest } from './calibrate/request.ts';
@@ -54,6 +55,8 @@ export interface CompileOptions {
   readonly searched?: SearchRecord;
   /** What is added to biases, by node; a choice, kept with `plan`. */
   readonly biases?: BiasCorrections;
+  /** Powers of two that channels are divided by before they are quantised; a choice, kept with `plan`. */
+  readonly channels?: ChannelExponents;
   /** Why contractions have their precision, by name; a choice, kept with `plan`. */
   readonly reasons?: ReadonlyMap<string, string>;
   /** What a calibration was made with; for a rebuild, with `plan`. */

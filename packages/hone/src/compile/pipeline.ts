@@ -15,6 +15,7 @@ import { assignLayouts } from '../kernels/index.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { applyPrecision } from '../passes/apply-precision.ts';
+import { evenChannels } from '../passes/even-channels.ts';
 import { equalizeChannels } from '../passes/equalize-channels.ts';
 import { hoistInvariants } from '../passes/hoist-invariants.ts';
 import { runPasses } from '../passes/index.ts';
@@ -73,16 +74,20 @@ export function targetsOf(options: CompileOptions): readonly Target[] {
 /** The graph of core operators that precision is decided for. */
 export function optimizeGraph(
   source: Graph,
-  { registry = standardRegistry, calibration, calibrated, precision }: GraphOptions,
+  { registry = standardRegistry, calibration, calibrated, precision, channels }: GraphOptions,
 ): Graph {
   const passed = runPasses(source, { registry });
   const isCalibrated = precision === 'int8' || precision === 'auto';
   const graph = isCalibrated ? inlineBranches(passed, registry) : passed;
   const equalize = calibrated === undefined ? calibration?.equalize : calibrated.equalize;
-  return equalize === true ? equalizeChannels.run(graph, { registry }) : graph;
+  const equal = equalize === true ? equalizeChannels.run(graph, { registry }) : graph;
+  return channels === undefined ? equal : evenChannels(equal, channels);
 }
 
-type GraphOptions = Pick<CompileOptions, 'registry' | 'calibration' | 'calibrated' | 'precision'>;
+type GraphOptions = Pick<
+  CompileOptions,
+  'registry' | 'calibration' | 'calibrated' | 'precision' | 'channels'
+>;
 
 /** The same with its precisions written out: what is fused and compiled. */
 export function preciseGraph(source: Graph, options: CompileOptions): Graph {

@@ -44,7 +44,8 @@ type Unrecorded =
   | 'plan'
   | 'search'
   | 'reasons'
-  | 'biases';
+  | 'biases'
+  | 'channels';
 
 /** For the manifest. */
 export function recordOptions(options: CompileOptions, targets: readonly Target[]): JsonObject {

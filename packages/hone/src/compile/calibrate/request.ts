@@ -24,7 +24,7 @@ export interface SampleSpec extends InputSpec {
 export interface CalibrationRequest {
   /** Samples, or what makes them once the inputs are known. */
   readonly samples: Samples | ((inputs: readonly SampleSpec[]) => Samples);
-  /** Default mse. */
+  /** Default entropy. */
   readonly calibrator?: Calibrator;
   /** "random": the samples are made up, so that only speed means something. Default "samples". */
   readonly origin?: 'samples' | 'random';
