@@ -137,6 +137,21 @@ test('axes that double with every node are refused', () => {
   );
 });
 
+test('a reflection far wider than what is reflected takes no longer than any other', () => {
+  const b = opBuilder('reflection');
+  const half = 2 ** 19;
+  const pads = b.ints([half, half]);
+  const padded = b.op('Pad', [b.constant(fromNumbers('u8', [2], [1, 2])), pads], {
+    mode: 'reflect',
+  });
+  const x = b.graph.input('x', { dtype: 'u8', shape: [1] });
+  const bytes = exportOnnx(b.graph.finish([b.op('Add', [x, padded])]));
+  const before = process.cpuUsage().user;
+  importOnnx(readOnnx(memorySource(bytes), {}));
+  const seconds = (process.cpuUsage().user - before) / 1e6;
+  assert.ok(seconds < 5, `${seconds.toFixed(1)} s of processor time`);
+});
+
 test('leaves of trees with more targets than a model can mean', () => {
   const b = opBuilder('trees');
   const x = b.graph.input('x', { dtype: 'f32', shape: [2, 3] });

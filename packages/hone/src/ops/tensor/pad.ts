@@ -105,9 +105,11 @@ function sourceOf(mode: string, pad: AxisPad, p: number): number {
   if (mode === 'constant') return -1;
   if (mode === 'edge') return p < 0 ? 0 : kept - 1;
   if (mode === 'wrap') return ((p % kept) + kept) % kept;
-  let at = p;
-  while (kept > 1 && (at < 0 || at >= kept)) at = at < 0 ? -at : 2 * (kept - 1) - at;
-  return kept === 1 ? 0 : at;
+  if (kept === 1) return 0;
+  // There and back again; stepping from edge to edge would take as many steps as the padding is wide.
+  const round = 2 * (kept - 1);
+  const phase = ((p % round) + round) % round;
+  return Math.min(phase, round - phase);
 }
 
 const x = (): Tensor => fromNumbers('f32', [2, 3], [1, 2, 3, 4, 5, 6]);
