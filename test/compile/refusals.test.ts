@@ -83,14 +83,11 @@ test('what fuzzing found: strings at the ends, empty batches, long empty axes', 
     texts.program.host?.steps.map((step) => step.kind),
     ['routine', 'native'],
   );
-  assert.throws(
-    () =>
-      compileNode('Gather', [
-        ['string', [4]],
-        ['i64', [1]],
-      ]),
-    refused('HONE-COMPILE-001', /where texts go depends on input data/),
-  );
+  const taken = compileNode('Gather', [
+    ['string', [4]],
+    ['i64', [1]],
+  ]);
+  assert.ok(taken.program.host?.steps.some((step) => step.kind === 'routine'));
   const filter = fromNumbers('f32', [32, 32, 3, 3], new Float64Array(32 * 32 * 9));
   const empty = compileNode('Conv', [['f32', [0, 32, 8, 8]], filter]);
   assert.equal(empty.program.outputs[0]?.bytes, 0);

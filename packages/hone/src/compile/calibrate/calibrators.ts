@@ -3,7 +3,8 @@
  * that padding and what ReLU cuts off are exact; a value that is never negative begins at zero.
  *
  * `minmax` keeps everything, `percentile` leaves out the outermost 0.01 %, `mse` has the least mean
- * square error, `entropy` the least Kullback-Leibler divergence from what was seen.
+ * square error, `entropy` the least Kullback-Leibler divergence from what was seen. A spread of few
+ * elements is noise: `entropy` keeps everything there.
  */
 import type { Bins, Histogram } from './histogram.ts';
 
@@ -24,6 +25,9 @@ export interface Quantization {
 
 const LEVELS = 256;
 
+/** Elements below which a spread says nothing about its form: 16 for each level. */
+const FEW = 16 * LEVELS;
+
 export function rangeOf(histogram: Histogram, calibrator: Calibrator): Range {
   switch (calibrator) {
     case 'minmax':
@@ -33,7 +37,7 @@ export function rangeOf(histogram: Histogram, calibrator: Calibrator): Range {
     case 'mse':
       return best(histogram, squareError);
     case 'entropy':
-      return best(histogram, divergence);
+      return histogram.elements < FEW ? whole(histogram) : best(histogram, divergence);
     default:
       return calibrator satisfies never;
   }
