@@ -76,8 +76,9 @@ test('nothing of the compiler is imported: only itself, koffi and Node', () => {
   const imported = new Set<string>();
   for (const name of modules.filter((file) => file.endsWith('.js'))) {
     const text = readFileSync(path.join(dist, name), 'utf8');
-    for (const match of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)) {
-      const [, target = ''] = match;
+    const imports = /^(?:import|export)\b[^';]*'([^']+)'|\bimport\(\s*'([^']+)'/gm;
+    for (const match of text.matchAll(imports)) {
+      const target = match[1] ?? match[2] ?? '';
       if (target.startsWith('.')) {
         const file = path.join(dist, path.dirname(name), target);
         assert.ok(file.startsWith(dist) && existsSync(file), `${name} imports ${target}`);
