@@ -76,9 +76,10 @@ test('nothing of the compiler is imported: only itself, koffi and Node', () => {
   const imported = new Set<string>();
   for (const name of modules.filter((file) => file.endsWith('.js'))) {
     const text = readFileSync(path.join(dist, name), 'utf8');
-    const imports = /^(?:import|export)\b[^';]*'([^']+)'|\bimport\(\s*'([^']+)'/gm;
+    const imports =
+      /^(?:import|export)\b[^'";()=]*\bfrom\s*'([^']+)'|^import\s*'([^']+)'|\bimport\(\s*'([^']+)'/gm;
     for (const match of text.matchAll(imports)) {
-      const target = match[1] ?? match[2] ?? '';
+      const [, target = match[2] ?? match[3] ?? ''] = match;
       if (target.startsWith('.')) {
         const file = path.join(dist, path.dirname(name), target);
         assert.ok(file.startsWith(dist) && existsSync(file), `${name} imports ${target}`);
