@@ -334,3 +334,36 @@ test('Scan whose body changes the shape of its state is refused', () => {
     (error) => error instanceof HoneError && error.code === 'HONE-SHAPE-001',
   );
 });
+
+test('FlexAttention whose sub-graph takes or gives other than scores is refused', () => {
+  const scores = [1, 2, 3, 5];
+  const modifier = (inputs: readonly (readonly number[])[], outputs = 1): Graph => {
+    const b = new GraphBuilder('modifier');
+    const own = inputs.map((shape, i) => b.input(`own${i}`, { dtype: 'f32', shape }));
+    return b.finish(own.slice(0, outputs));
+  };
+  const use = (graph: Graph): void => {
+    const b = opBuilder('refused');
+    const [q, k, v] = [
+      [1, 2, 3, 4],
+      [1, 2, 5, 4],
+      [1, 2, 5, 6],
+    ].map((shape, i) => b.graph.input(`x${i}`, { dtype: 'f32', shape }));
+    const attrs = { score_mod: graph };
+    b.op('FlexAttention', [q ?? null, k ?? null, v ?? null], attrs, {
+      domain: 'ai.onnx.preview',
+    });
+  };
+  use(modifier([scores]));
+  for (const graph of [
+    modifier([]),
+    modifier([scores, scores]),
+    modifier([scores], 0),
+    modifier([[1, 2, 3, 4]]),
+  ]) {
+    assert.throws(
+      () => use(graph),
+      (error) => error instanceof HoneError && error.code === 'HONE-SHAPE-001',
+    );
+  }
+});

@@ -7,7 +7,7 @@ import { valueById } from '../../graph/walk.ts';
 import type { OpBuilder } from '../builder.ts';
 import { inputType, requireDType, shapeError } from '../checks.ts';
 import { CAPTURES, inlineGraph } from '../control/subgraph.ts';
-import { defineOp, type LowerContext } from '../define-op.ts';
+import { defineOp, type InferContext, type LowerContext } from '../define-op.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given, outputOf } from '../math/loops.ts';
 import { sample } from './samples.ts';
@@ -58,6 +58,25 @@ function scaleOf(attrs: Attrs, size: number): number {
 function graphOf(attrs: Attrs, name: string): Graph | undefined {
   const value = attrs[name];
   return typeof value === 'object' && 'nodes' in value ? value : undefined;
+}
+
+/** A sub-graph takes scores, then what it captures, and gives scores. */
+function checkModifier(ctx: InferContext, name: string, scores: readonly number[]): void {
+  const graph = graphOf(ctx.attrs, name);
+  if (graph === undefined) return;
+  const own = graph.inputs.length - (ctx.inputs.length - 3);
+  if (own !== 1 || graph.outputs.length !== 1) {
+    shapeError(
+      ctx,
+      `${name} has ${own} inputs and ${graph.outputs.length} outputs, where scores are one of each`,
+    );
+  }
+  for (const id of [at(graph.inputs, 0), at(graph.outputs, 0)]) {
+    const { shape } = valueById(graph, id).type;
+    if (shape.join() !== scores.join()) {
+      shapeError(ctx, `${name} has scores of [${shape.join(',')}], not [${scores.join(',')}]`);
+    }
+  }
 }
 
 /** A sub-graph over scores, which it may take in another dtype. */
@@ -139,7 +158,10 @@ export const flexAttention = defineOp({
     const q = inputType(ctx, 0);
     requireDType(ctx, q, FLOATS);
     const shapes = [q.shape, inputType(ctx, 1).shape, inputType(ctx, 2).shape] as const;
-    const { batch, heads, queries, valueSize } = geometryOf(ctx, shapes);
+    const { batch, heads, queries, keys, valueSize } = geometryOf(ctx, shapes);
+    for (const name of ['score_mod', 'prob_mod']) {
+      checkModifier(ctx, name, [batch, heads, queries, keys]);
+    }
     return [{ dtype: q.dtype, shape: [batch, heads, queries, valueSize] }];
   },
   decompose,
