@@ -35,21 +35,35 @@ export async function open<T extends BoundedCase & { readonly bounds?: BoundOpti
     ...(item.bounds === undefined ? {} : { bounds: item.bounds }),
   });
   verifyGraph(graph);
-  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
   const names = (item.model.inputs ?? []).map(({ name }) => name);
+  const runs = item.runs.map((inputs) =>
+    Object.fromEntries(inputs.map((tensor, i) => [names[i] ?? '', tensor])),
+  );
+  const outputs = item.model.outputs.map(({ name }) => name);
+  const wanted = await onnxruntimeOn(bytes, runs, outputs);
+  return { item, graph, wanted };
+}
+
+/** What onnxruntime gives for each of several runs. */
+export async function onnxruntimeOn(
+  model: Uint8Array,
+  runs: readonly Readonly<Record<string, Tensor>>[],
+  outputs: readonly string[],
+): Promise<(readonly Tensor[])[]> {
+  const session = await ort.InferenceSession.create(model, { logSeverityLevel: 3 });
   const wanted: (readonly Tensor[])[] = [];
-  for (const inputs of item.runs) {
+  for (const inputs of runs) {
     const feeds = Object.fromEntries(
-      inputs.map(({ dtype, shape, data }, i) => [
-        names[i] ?? '',
+      Object.entries(inputs).map(([name, { dtype, shape, data }]) => [
+        name,
         new ort.Tensor(TYPES[dtype as Known], data as Float32Array, [...shape]),
       ]),
     );
     const results = await session.run(feeds);
-    wanted.push(item.model.outputs.map(({ name }) => ours(results[name])));
+    wanted.push(outputs.map((name) => ours(results[name])));
   }
   await session.release();
-  return { item, graph, wanted };
+  return wanted;
 }
 
 function ours(tensor: ort.Tensor | undefined): Tensor {

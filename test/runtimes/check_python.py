@@ -37,7 +37,7 @@ def values():
 def check_arrays():
     with load(small, threads=1) as model:
         (x_spec,), (y_spec,) = model.inputs, model.outputs
-        assert x_spec == ("x", "f32", (1, 3, 8, 8), 768, None, ()) and x_spec.numpy_dtype == np.float32
+        assert x_spec == ("x", "f32", (1, 3, 8, 8), 768, None, (), None) and x_spec.numpy_dtype == np.float32
         assert y_spec.shape == (1, 4) and model.name == "small" and model.threads == 1
         x = values()
         y = model.run({"x": x})["y"]

@@ -76,7 +76,7 @@ typedef struct {
   void *data;        /* an output with NULL here gets memory of the context, good until its next run */
   uint64_t bytes;    /* of the elements; set by hone_run for outputs */
   uint64_t capacity; /* bytes at `data` that an output may use */
-  uint32_t flags;    /* of hone_output: bit i is set where shape[i] is a bound, see hone_run; else 0 */
+  uint32_t flags;    /* of hone_input and hone_output: bit i is set where shape[i] is a bound, see hone_run */
   uint32_t reserved; /* 0 */
 } hone_tensor;
 
@@ -128,7 +128,8 @@ HONE_API const char *hone_input(uint32_t index, hone_tensor *tensor);
 HONE_API const char *hone_output(uint32_t index, hone_tensor *tensor);
 
 /*
- * Runs the model. Inputs and outputs are in the order of hone_input and hone_output. An output whose
+ * Runs the model. Inputs and outputs are in the order of hone_input and hone_output. An input whose size
+ * varies from run to run is given with its actual shape and bytes. An output whose
  * size depends on data needs the capacity of its bound; its shape and bytes are then set to what they
  * are, and its elements lie one after the other.
  */

@@ -10,8 +10,8 @@
 enum { HONE_ARENA = 0, HONE_WEIGHTS = 1, HONE_INPUT = 2, HONE_OUTPUT = 3, HONE_MOVED = 4 };
 
 /*
- * A buffer of a step: `offset` bytes into arena or weights, or the input, output or move `offset`; outputs
- * from output_count on are the hidden ones.
+ * A buffer of a step: `offset` bytes into arena or weights, or the input, output or move `offset`; inputs
+ * from input_count on, and outputs from output_count on, are the hidden ones.
  */
 typedef struct {
   uint64_t offset;
@@ -77,6 +77,14 @@ typedef struct {
   uint32_t from;
 } hone_extent;
 
+/* Along `axis`, an input may have `least` elements or more; hidden input `from` says how many. */
+typedef struct {
+  uint32_t input;
+  uint32_t axis;
+  uint32_t from;
+  int64_t least;
+} hone_range;
+
 typedef struct {
   const char *describe;
   const char *weights_file; /* inside the model's directory */
@@ -101,6 +109,9 @@ typedef struct {
   uint32_t hidden_count; /* outputs of one i64 each behind the others, which callers do not see */
   uint32_t texts; /* 1: steps on texts belong around the compiled part */
   uint32_t worker_limit; /* more would wait more than they work; 0: no limit */
+  const hone_range *ranges;
+  uint32_t range_count;
+  uint32_t hidden_inputs; /* one i64 each behind the others, which callers do not give */
 } hone_program;
 
 extern const hone_program hone_compiled;

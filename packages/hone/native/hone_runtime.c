@@ -44,6 +44,8 @@ struct hone_context {
   int fault;
   uint32_t fault_step;
   int64_t *hidden; /* outputs that callers do not see, behind own_outputs */
+  int64_t *extents; /* inputs that callers do not give, behind those */
+  uint8_t *rooms; /* where inputs lie that are shorter than their bounds, behind these */
   char error[ERROR_BYTES];
   void **pointers; /* of each step's buffers, one after the other: the refs of the program */
   int64_t iterations[]; /* of each loop; the pointers come after them */
@@ -61,11 +63,28 @@ static int report(char *error, int status, const char *format, ...) {
 
 static uint64_t aligned(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/* Does the size of an input vary? */
+static int is_ranged(uint32_t input) {
+  for (uint32_t i = 0; i < hone_compiled.range_count; i++)
+    if (hone_compiled.ranges[i].input == input) return 1;
+  return 0;
+}
+
+/* Bytes before the room of an input; of all rooms for the number behind the last. */
+static uint64_t room_offset(uint32_t input) {
+  uint64_t total = 0;
+  for (uint32_t i = 0; hone_compiled.range_count && i < input; i++)
+    if (is_ranged(i)) total += aligned(hone_compiled.inputs[i].bytes);
+  return total;
+}
+
+/* Outputs, hidden outputs, hidden inputs, rooms of inputs. */
 static uint64_t output_area_bytes(void) {
   uint64_t total = 0;
   for (uint32_t i = 0; i < hone_compiled.output_count; i++)
     total += aligned(hone_compiled.outputs[i].bytes);
-  return total + aligned(hone_compiled.hidden_count * sizeof(int64_t));
+  return total + aligned(hone_compiled.hidden_count * sizeof(int64_t)) +
+         aligned(hone_compiled.hidden_inputs * sizeof(int64_t)) + room_offset(hone_compiled.input_count);
 }
 
 /* ---- Contexts ---- */
@@ -161,12 +180,15 @@ static int create_context(model *m, const hone_options *options, hone_context **
     release(c);
     return status;
   }
-  c->hidden = (int64_t *)(c->own_outputs + output_area_bytes() -
-                          aligned(hone_compiled.hidden_count * sizeof(int64_t)));
+  c->rooms = c->own_outputs + output_area_bytes() - room_offset(hone_compiled.input_count);
+  c->extents = (int64_t *)(c->rooms - aligned(hone_compiled.hidden_inputs * sizeof(int64_t)));
+  c->hidden = (int64_t *)((uint8_t *)c->extents - aligned(hone_compiled.hidden_count * sizeof(int64_t)));
   for (uint32_t i = 0; i < hone_compiled.ref_count; i++) {
     const hone_ref *ref = &hone_compiled.refs[i];
     if (ref->space == HONE_ARENA) c->pointers[i] = c->arena + ref->offset;
     if (ref->space == HONE_WEIGHTS) c->pointers[i] = m->weights + ref->offset;
+    if (ref->space == HONE_INPUT && ref->offset >= hone_compiled.input_count)
+      c->pointers[i] = c->extents + (ref->offset - hone_compiled.input_count);
     if (ref->space == HONE_OUTPUT && ref->offset >= hone_compiled.output_count)
       c->pointers[i] = c->hidden + (ref->offset - hone_compiled.output_count);
   }
@@ -326,19 +348,41 @@ static uint32_t finish_step(void *data, uint32_t s) {
   return __atomic_load_n(&c->fault, __ATOMIC_RELAXED) ? HONE_END : next_kernel(c, s + 1);
 }
 
-static int check_tensor(hone_context *c, const hone_spec *spec, const char *role,
-                        const hone_tensor *tensor) {
+/* How the size of an input varies along an axis; NULL: it does not. */
+static const hone_range *range_of(uint32_t input, int axis) {
+  for (uint32_t i = 0; i < hone_compiled.range_count; i++)
+    if (hone_compiled.ranges[i].input == input && (int)hone_compiled.ranges[i].axis == axis)
+      return &hone_compiled.ranges[i];
+  return 0;
+}
+
+static int check_input(hone_context *c, uint32_t input, const hone_tensor *tensor) {
+  const hone_spec *spec = &hone_compiled.inputs[input];
   if (tensor->dtype != spec->dtype)
-    return report(c->error, HONE_ERROR_ARGUMENT, "HONE-INPUT-003: %s %.200s has dtype %d, %d is given",
-                  role, spec->name, (int)spec->dtype, (int)tensor->dtype);
+    return report(c->error, HONE_ERROR_ARGUMENT, "HONE-INPUT-003: input %.200s has dtype %d, %d is given",
+                  spec->name, (int)spec->dtype, (int)tensor->dtype);
   int same = tensor->rank == spec->rank;
-  for (int axis = 0; same && axis < spec->rank; axis++)
-    same = tensor->shape[axis] == spec->shape[axis];
+  for (int axis = 0; same && axis < spec->rank; axis++) {
+    const hone_range *range = range_of(input, axis);
+    const int64_t extent = tensor->shape[axis];
+    if (range && (extent < range->least || extent > spec->shape[axis]))
+      return report(c->error, HONE_ERROR_ARGUMENT,
+                    "HONE-INPUT-005: input %.200s has %lld elements along axis %d, it takes %lld to %lld",
+                    spec->name, (long long)extent, axis, (long long)range->least,
+                    (long long)spec->shape[axis]);
+    same = range || extent == spec->shape[axis];
+  }
   if (!same)
     return report(c->error, HONE_ERROR_ARGUMENT,
-                  "HONE-INPUT-005: %s %.200s is given with another shape than the model's", role,
-                  spec->name);
+                  "HONE-INPUT-005: input %.200s is given with another shape than the model's", spec->name);
   return HONE_OK;
+}
+
+/* Bytes of one element. */
+static uint64_t element_bytes(const hone_spec *spec) {
+  uint64_t room = 1;
+  for (int axis = 0; axis < spec->rank; axis++) room *= (uint64_t)spec->shape[axis];
+  return room ? spec->bytes / room : 0;
 }
 
 static int bind_outputs(hone_context *c, hone_tensor *outputs) {
@@ -364,18 +408,40 @@ static int bind_outputs(hone_context *c, hone_tensor *outputs) {
   return HONE_OK;
 }
 
+/* Sets the hidden inputs from the shapes of the others. */
+static int set_extents(hone_context *c, const hone_tensor *inputs) {
+  for (uint32_t k = 0; k < hone_compiled.hidden_inputs; k++) c->extents[k] = -1;
+  for (uint32_t i = 0; i < hone_compiled.range_count; i++) {
+    const hone_range *range = &hone_compiled.ranges[i];
+    const int64_t extent = inputs[range->input].shape[range->axis], before = c->extents[range->from];
+    if (before >= 0 && before != extent)
+      return report(c->error, HONE_ERROR_ARGUMENT,
+                    "HONE-INPUT-020: input %.200s has %lld elements along axis %u, another input has %lld "
+                    "along the same dimension",
+                    hone_compiled.inputs[range->input].name, (long long)extent, (unsigned)range->axis,
+                    (long long)before);
+    c->extents[range->from] = extent;
+  }
+  return HONE_OK;
+}
+
 static int check_inputs(hone_context *c, const hone_tensor *inputs) {
   for (uint32_t i = 0; i < hone_compiled.input_count; i++) {
     const hone_spec *spec = &hone_compiled.inputs[i];
-    const int status = check_tensor(c, spec, "input", &inputs[i]);
+    const int status = check_input(c, i, &inputs[i]);
     if (status) return status;
-    if (inputs[i].bytes != spec->bytes || (!inputs[i].data && spec->bytes))
+    uint64_t bytes = spec->bytes;
+    if (is_ranged(i)) {
+      bytes = element_bytes(spec);
+      for (int axis = 0; axis < spec->rank; axis++) bytes *= (uint64_t)inputs[i].shape[axis];
+    }
+    if (inputs[i].bytes != bytes || (!inputs[i].data && bytes))
       return report(c->error, HONE_ERROR_ARGUMENT,
                     "HONE-INPUT-006: input %.200s needs %llu bytes, %llu are given", spec->name,
-                    (unsigned long long)spec->bytes,
+                    (unsigned long long)bytes,
                     (unsigned long long)(inputs[i].data ? inputs[i].bytes : 0));
   }
-  return HONE_OK;
+  return set_extents(c, inputs);
 }
 
 static const char *fault_text(int what) {
@@ -393,34 +459,58 @@ static const char *fault_text(int what) {
   }
 }
 
+/* What lies together of a tensor that is shorter than its bounds. */
+typedef struct {
+  uint64_t count;
+  uint64_t bytes; /* of one */
+  int last;       /* its outermost axis */
+} rows;
+
+static rows rows_of(const hone_spec *spec, const int64_t *shape) {
+  rows r = {1, element_bytes(spec), spec->rank - 1};
+  for (; r.last > 0 && shape[r.last] == spec->shape[r.last]; r.last--)
+    r.bytes *= (uint64_t)shape[r.last];
+  if (r.last >= 0) r.bytes *= (uint64_t)shape[r.last];
+  for (int axis = 0; axis < r.last; axis++) r.count *= (uint64_t)shape[axis];
+  if (r.bytes == 0) r.count = 0;
+  return r;
+}
+
+/* Where row `n` begins in the room for the bounds. */
+static uint64_t row_offset(const hone_spec *spec, const int64_t *shape, const rows *r, uint64_t n) {
+  uint64_t at = 0, stride = element_bytes(spec);
+  for (int axis = r->last; axis < spec->rank; axis++)
+    if (axis >= 0) stride *= (uint64_t)spec->shape[axis];
+  for (int axis = r->last - 1; axis >= 0; axis--) {
+    at += n % (uint64_t)shape[axis] * stride;
+    n /= (uint64_t)shape[axis];
+    stride *= (uint64_t)spec->shape[axis];
+  }
+  return at;
+}
+
 /* Moves the part of an output that is meant to the front: its rows were spaced by the bounds. */
 static void close_gaps(const hone_spec *spec, hone_tensor *tensor) {
-  const int64_t *bound = spec->shape, *shape = tensor->shape;
-  uint64_t room = 1, count = 1;
-  for (int axis = 0; axis < spec->rank; axis++) {
-    room *= (uint64_t)bound[axis];
-    count *= (uint64_t)shape[axis];
-  }
-  const uint64_t element = room ? spec->bytes / room : 0;
-  tensor->bytes = count * element;
-  if (count == 0) return;
-  int last = spec->rank - 1; /* the innermost axis that is shorter than its bound */
-  uint64_t row = element;    /* bytes that lie together in both */
-  while (last > 0 && shape[last] == bound[last]) row *= (uint64_t)shape[last--];
-  if (last <= 0) return;
-  const uint64_t step = row * (uint64_t)bound[last];
-  row *= (uint64_t)shape[last];
+  const rows r = rows_of(spec, tensor->shape);
+  tensor->bytes = r.count * r.bytes;
   uint8_t *to = tensor->data;
-  for (uint64_t n = 0; n < tensor->bytes / row; n++, to += row) {
-    uint64_t rest = n, at = 0, stride = 1;
-    for (int axis = last - 1; axis >= 0; axis--) {
-      at += rest % (uint64_t)shape[axis] * stride;
-      rest /= (uint64_t)shape[axis];
-      stride *= (uint64_t)bound[axis];
-    }
-    const uint8_t *from = (const uint8_t *)tensor->data + at * step;
-    if (from != to) memmove(to, from, row);
+  for (uint64_t n = 0; n < r.count; n++, to += r.bytes) {
+    const uint8_t *from = (const uint8_t *)tensor->data + row_offset(spec, tensor->shape, &r, n);
+    if (from != to) memmove(to, from, r.bytes);
   }
+}
+
+/* Where an input lies: its rows in a room, spaced by the bounds, where it is shorter than those. */
+static void *place_input(hone_context *c, uint32_t input, const hone_tensor *tensor) {
+  const hone_spec *spec = &hone_compiled.inputs[input];
+  if (!is_ranged(input) || tensor->bytes == spec->bytes) return tensor->data;
+  uint8_t *room = c->rooms + room_offset(input);
+  const rows r = rows_of(spec, tensor->shape);
+  memset(room, c->flags & HONE_POISON ? 0xff : 0, spec->bytes);
+  const uint8_t *from = tensor->data;
+  for (uint64_t n = 0; n < r.count; n++, from += r.bytes)
+    memcpy(room + row_offset(spec, tensor->shape, &r, n), from, r.bytes);
+  return room;
 }
 
 /* Gives outputs whose size depends on data their actual shapes. */
@@ -447,9 +537,17 @@ static int run_locked(hone_context *c, const hone_tensor *inputs, hone_tensor *o
   if (status) return status;
   for (uint32_t i = 0; i < hone_compiled.ref_count; i++) {
     const hone_ref *ref = &hone_compiled.refs[i];
-    if (ref->space == HONE_INPUT) c->pointers[i] = inputs[ref->offset].data;
+    if (ref->space == HONE_INPUT && ref->offset < hone_compiled.input_count && !is_ranged((uint32_t)ref->offset))
+      c->pointers[i] = inputs[ref->offset].data;
     if (ref->space == HONE_OUTPUT && ref->offset < hone_compiled.output_count)
       c->pointers[i] = outputs[ref->offset].data;
+  }
+  for (uint32_t input = 0; hone_compiled.range_count && input < hone_compiled.input_count; input++) {
+    if (!is_ranged(input)) continue;
+    void *data = place_input(c, input, &inputs[input]);
+    for (uint32_t i = 0; i < hone_compiled.ref_count; i++)
+      if (hone_compiled.refs[i].space == HONE_INPUT && hone_compiled.refs[i].offset == input)
+        c->pointers[i] = data;
   }
   if (c->flags & HONE_POISON) memset(c->arena, 0xff, hone_compiled.arena_bytes);
   c->fault = 0;
@@ -493,7 +591,10 @@ static const char *specify(const hone_spec *specs, uint32_t count, uint32_t inde
 }
 
 const char *hone_input(uint32_t index, hone_tensor *tensor) {
-  return specify(hone_compiled.inputs, hone_compiled.input_count, index, tensor);
+  const char *name = specify(hone_compiled.inputs, hone_compiled.input_count, index, tensor);
+  for (uint32_t i = 0; name && i < hone_compiled.range_count; i++)
+    if (hone_compiled.ranges[i].input == index) tensor->flags |= 1u << hone_compiled.ranges[i].axis;
+  return name;
 }
 
 const char *hone_output(uint32_t index, hone_tensor *tensor) {

@@ -102,6 +102,8 @@ class TensorSpec(NamedTuple):
     keys: Optional[Tuple[Union[str, int], ...]] = None
     #: Axes whose extent depends on data: shape and bytes are bounds there.
     bounded: Tuple[int, ...] = ()
+    #: Inputs: the least extent along each of these axes; any up to the shape's may be given.
+    least: Optional[Tuple[int, ...]] = None
 
     @property
     def numpy_dtype(self) -> np.dtype:
@@ -109,10 +111,9 @@ class TensorSpec(NamedTuple):
         return _DTYPES[self.dtype][1]
 
     def __str__(self) -> str:
-        sizes = (
-            f"≤{extent}" if axis in self.bounded else f"{extent}"
-            for axis, extent in enumerate(self.shape)
-        )
+        sizes = [f"{extent}" for extent in self.shape]
+        for i, axis in enumerate(self.bounded):
+            sizes[axis] = f"{self.least[i]}..{sizes[axis]}" if self.least else f"≤{sizes[axis]}"
         return f"{self.dtype} [{', '.join(sizes)}]"
 
 
@@ -196,6 +197,12 @@ def _tensor_spec(value, path: str) -> TensorSpec:
     bounded = _member(value, "bounded", list, path) if "bounded" in value else []
     if not all(type(axis) is int and 0 <= axis < len(shape) for axis in bounded):
         _broken(path, "bounds axes that a shape does not have")
+    least = _member(value, "least", list, path) if "least" in value else None
+    if least is not None and not (
+        len(least) == len(bounded)
+        and all(type(n) is int and 0 <= n <= shape[axis] for n, axis in zip(least, bounded))
+    ):
+        _broken(path, "has ranges that are none")
     spec = TensorSpec(
         _member(value, "name", str, path),
         dtype,
@@ -203,6 +210,7 @@ def _tensor_spec(value, path: str) -> TensorSpec:
         _member(value, "bytes", int, path),
         None if keys is None else tuple(keys),
         tuple(bounded),
+        None if least is None else tuple(least),
     )
     count = 1
     for extent in shape:
@@ -731,6 +739,7 @@ class _COptions(ctypes.Structure):
 _POISON = 1
 
 _CURES = {
+    "HONE-INPUT-020": "give shapes that agree",
     "HONE-RUN-002": _AGAIN,
     "HONE-RUN-003": "compile the model for this processor (--target native)",
     "HONE-RUN-004": "free some memory, or compile with a smaller --batch or --shape",
@@ -875,6 +884,28 @@ def _check_names(role: str, specs, given: Mapping[str, np.ndarray]) -> None:
             )
 
 
+def _at_shape(spec: TensorSpec, array: np.ndarray) -> TensorSpec:
+    """The spec of an input whose size varies, for the size of an array; refuses one outside its range."""
+    if spec.least is None or array.ndim != len(spec.shape):
+        return spec
+    shape = list(spec.shape)
+    for axis, least in zip(spec.bounded, spec.least):
+        extent, most = array.shape[axis], spec.shape[axis]
+        if not least <= extent <= most:
+            raise HoneError(
+                "HONE-INPUT-005",
+                f'input "{spec.name}" has {extent} elements along axis {axis}, '
+                f"the model takes {least} to {most}: {spec}",
+                spec.name,
+                f"give {least} to {most} there, or compile the model for another range with --shape",
+            )
+        shape[axis] = extent
+    count = 1
+    for extent in shape:
+        count *= extent
+    return TensorSpec(spec.name, spec.dtype, tuple(shape), count * spec.numpy_dtype.itemsize)
+
+
 def _check_array(role: str, spec: TensorSpec, array: np.ndarray) -> None:
     expected = f"the model's is {spec}"
     if array.dtype != spec.numpy_dtype:
@@ -905,7 +936,7 @@ def _bind_input(spec: TensorSpec, value) -> np.ndarray:
     array = np.asarray(value)
     if spec.dtype == "bf16" and array.dtype.name == "bfloat16":
         array = array.view(np.uint16)
-    _check_array("input", spec, array)
+    _check_array("input", _at_shape(spec, array), array)
     plain = array.flags.c_contiguous and array.flags.aligned
     return array if plain else array.copy(order="C")
 
@@ -950,11 +981,11 @@ def _c_tensors(specs, arrays):
     tensors = (_CTensor * max(1, len(arrays)))()
     for tensor, spec, array in zip(tensors, specs, arrays):
         tensor.dtype = _DTYPES[spec.dtype][0]
-        tensor.rank = len(spec.shape)
-        for axis, extent in enumerate(spec.shape):
+        tensor.rank = array.ndim
+        for axis, extent in enumerate(array.shape):
             tensor.shape[axis] = extent
         tensor.data = array.ctypes.data
-        tensor.bytes = tensor.capacity = spec.bytes
+        tensor.bytes = tensor.capacity = array.nbytes
     return tensors
 
 

@@ -21,6 +21,7 @@ import { badValue, type OptionReader, parseShape } from './option-reader.ts';
 export interface CompileRequest {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   readonly dims?: Readonly<Record<string, number>>;
+  readonly least?: Readonly<Record<string, number>>;
   readonly batch?: number;
   readonly bounds?: BoundOptions;
   readonly target?: string | readonly string[];
@@ -50,18 +51,28 @@ export function readCompileRequest(
 ): CompileRequest {
   const shapes: Record<string, readonly number[]> = {};
   const dims: Record<string, number> = {};
+  const least: Record<string, number> = {};
   const pairs = options.pairs('shape');
   const inputs = pairs.length === 0 ? new Set<string>() : inputNames(path);
   for (const { key, value } of pairs) {
-    const shape = parseShape(value);
-    if (shape === undefined) {
-      badValue('shape', `${key}=${value}`, 'write NAME=1x3x224x224, or DIMENSION=224');
+    const sizes = parseSizes(value);
+    if (sizes === undefined) {
+      badValue(
+        'shape',
+        `${key}=${value}`,
+        'write NAME=1x3x224x224, DIMENSION=224, or LEAST..MOST for a size that varies: NAME=1x3x48x32..1088',
+      );
     }
+    const shape = sizes.map(({ max }) => max);
     const [size] = shape;
     // x.0 is the first tensor of a sequence x.
     const isInput = inputs.has(key) || inputs.has(key.replace(/(\.\d+)+$/, ''));
-    if (shape.length === 1 && size !== undefined && !isInput) dims[key] = size;
+    const isDimension = shape.length === 1 && size !== undefined && !isInput;
+    if (isDimension) dims[key] = size;
     else shapes[key] = shape;
+    for (const [axis, { min }] of sizes.entries()) {
+      if (min !== undefined) least[isDimension ? key : `${key}[${axis}]`] = min;
+    }
   }
   const batch = options.integer('batch', 1);
   const bounds = Object.fromEntries(
@@ -79,6 +90,7 @@ export function readCompileRequest(
   return {
     ...(Object.keys(shapes).length === 0 ? {} : { shapes }),
     ...(Object.keys(dims).length === 0 ? {} : { dims }),
+    ...(Object.keys(least).length === 0 ? {} : { least }),
     ...(batch === undefined ? {} : { batch }),
     ...(Object.keys(bounds).length === 0 ? {} : { bounds }),
     ...(target === undefined ? {} : { target }),
@@ -91,6 +103,21 @@ export function readCompileRequest(
     ...(calibrate === undefined ? {} : { calibrate }),
     ...(search === undefined ? {} : { search }),
   };
+}
+
+interface Size {
+  readonly max: number;
+  /** The least, where it varies from run to run. */
+  readonly min?: number;
+}
+
+/** A shape written `1x3x48x32..1088`; undefined when it is not one. */
+function parseSizes(text: string): readonly Size[] | undefined {
+  if (!/^\d+(\.\.\d+)?(x\d+(\.\.\d+)?)*$/.test(text)) return undefined;
+  return text.split('x').map((size): Size => {
+    const [min = 0, max] = size.split('..').map(Number);
+    return max === undefined ? { max: min } : { min, max };
+  });
 }
 
 /** N, LO..HI, or 1x80x200: one for each element or axis. */

@@ -28,7 +28,7 @@ const COMPILE_OPTIONS: readonly OptionSpec[] = [
   },
   {
     flags: '--shape <NAME=DIMS>',
-    doc: 'shape of an input, e.g. data=1x3x224x224; or the size of a named dimension, e.g. width=320',
+    doc: 'shape of an input, e.g. data=1x3x224x224; or the size of a named dimension, e.g. width=320. LEAST..MOST in place of a size: it varies from run to run, e.g. x=1x3x48x32..1088 (docs/data-dependent-sizes.md)',
     repeat: true,
   },
   {
@@ -203,7 +203,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       target: 'resolved target name, of the first one where there are several',
       targets:
         'list of {target, stages, arena_bytes, weights_bytes, peak_bytes, library_bytes}, one each',
-      inputs: 'list of {name, dtype, shape}',
+      inputs:
+        'list of {name, dtype, shape}; bounded and least where a size varies from run to run: the axes, and the least along each',
       outputs: 'list of {name, dtype, shape}',
       stages: 'number of kernels, for the first target',
       flops: 'floating-point operations of one run',

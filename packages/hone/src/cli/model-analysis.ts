@@ -14,6 +14,7 @@ import { fuseGraph, uncompiledNodes } from '../fusion/index.ts';
 import type { Graph } from '../graph/types.ts';
 import type { PlannedBound } from 'hone-runtime/artifact/bounds';
 import { boundedAxes, visibleOutputs } from '../graph/extents.ts';
+import { givenInputs, rangesOf } from '../graph/ranges.ts';
 import { valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from '../ops/registry.ts';
 import { runPasses } from '../passes/index.ts';
@@ -135,5 +136,8 @@ function boundSpecs(graph: Graph): { inputs: ShownSpec[]; outputs: ShownSpec[] }
     const bounded = boundedAxes(graph, i);
     return bounded.length === 0 ? spec(id) : { ...spec(id), bounded };
   });
-  return { inputs: graph.inputs.map(spec), outputs };
+  const inputs = givenInputs(graph).map(
+    (id, i): ShownSpec => ({ ...spec(id), ...rangesOf(graph, i) }),
+  );
+  return { inputs, outputs };
 }

@@ -11,6 +11,8 @@ export interface ShownSpec {
   readonly keys?: readonly (number | string)[];
   /** Axes whose extent depends on data: the shape has their bounds. */
   readonly bounded?: readonly number[];
+  /** Inputs: the least extent along each of these axes, which varies from run to run. */
+  readonly least?: readonly number[];
 }
 
 /** As the file states it: named dimensions by name, unknown ones as "?". */
@@ -18,19 +20,31 @@ export function fileSpec({ name, dtype, type, shape }: SignatureValue): ShownSpe
   return { name, dtype: dtype ?? type, shape: (shape ?? ['?']).map((dim) => dim ?? '?') };
 }
 
-export function specJson({ name, dtype, shape, keys, bounded }: ShownSpec): ShownSpec {
+export function specJson({ name, dtype, shape, keys, bounded, least }: ShownSpec): ShownSpec {
   return {
     name,
     dtype,
     shape,
     ...(keys === undefined ? {} : { keys }),
     ...(bounded === undefined ? {} : { bounded }),
+    ...(least === undefined ? {} : { least }),
   };
 }
 
-export function specLine({ name, dtype, shape, keys, bounded = [] }: ShownSpec): string {
+export function specLine({
+  name,
+  dtype,
+  shape,
+  keys,
+  bounded = [],
+  least = [],
+}: ShownSpec): string {
   const shown = keys === undefined ? '' : `  for ${shortList(keys)}`;
-  const sizes = shape.map((size, axis) => (bounded.includes(axis) ? `≤${size}` : size));
+  const sizes = shape.map((size, axis) => {
+    const place = bounded.indexOf(axis);
+    if (place < 0) return size;
+    return least[place] === undefined ? `≤${size}` : `${least[place]}..${size}`;
+  });
   return `${name}  ${dtype} ${formatShape(sizes)}${shown}`;
 }
 

@@ -33,6 +33,14 @@ export async function choosePrecision(
 ): Promise<CompileOptions> {
   const { calibration, precision } = options;
   if ((precision !== 'int8' && precision !== 'auto') || options.plan !== undefined) return options;
+  if (source.ranges !== undefined) {
+    fail(
+      'HONE-CALIBRATE-014',
+      `precision ${precision} is calibrated at fixed sizes only, and sizes of inputs vary from run to run`,
+      source.name,
+      'give fixed sizes with --shape, or compile it with --precision fp32, bf16 or fp16',
+    );
+  }
   if (calibration === undefined) return uncalibrated();
   const plain = optimizeGraph(source, options);
   const registry = options.registry ?? standardRegistry;

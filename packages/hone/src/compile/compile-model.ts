@@ -29,6 +29,7 @@ export async function compileModel(
     const { graph, notes, keys, bounds } = importOnnx(model, {
       ...(options.shapes === undefined ? {} : { shapes: options.shapes }),
       ...(options.dims === undefined ? {} : { dims: options.dims }),
+      ...(options.least === undefined ? {} : { least: options.least }),
       ...(options.batch === undefined ? {} : { batch: options.batch }),
       ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
       ...(options.registry === undefined ? {} : { registry: options.registry }),

@@ -4,10 +4,11 @@
  */
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
-import type { ExtentSpec, Program, TensorSpec } from 'hone-runtime/artifact/program';
+import type { ExtentSpec, Program, RangeSpec, TensorSpec } from 'hone-runtime/artifact/program';
 import type { RoutineCall } from '../backends/c/emit-routines.ts';
 import type { Graph, ValueId } from '../graph/types.ts';
 import { boundedAxes, visibleCount, visibleOutputs } from '../graph/extents.ts';
+import { givenCount, givenInputs, rangesOf } from '../graph/ranges.ts';
 import { valueById } from '../graph/walk.ts';
 import type { LoopFn } from '../loop/types.ts';
 import { graphCost } from '../stages/cost.ts';
@@ -57,8 +58,9 @@ export function generate(graph: Graph, stages: StageGraph, options: GenerateOpti
   const blob = emitter.weights.finish();
   const program: Program = {
     name: graph.name,
-    inputs: graph.inputs.map((id) => specOf(graph, id)),
+    inputs: givenInputs(graph).map((id, i) => ({ ...specOf(graph, id), ...rangesOf(graph, i) })),
     outputs: visibleOutputs(graph).map((id, i) => outputSpec(graph, id, i)),
+    ...(graph.ranges === undefined ? {} : { ranges: rangeSpecs(graph) }),
     ...(graph.extents === undefined ? {} : { extents: extentSpecs(graph) }),
     steps,
     ...(loops.length === 0 ? {} : { loops }),
@@ -108,6 +110,17 @@ function extentSpecs(graph: Graph): readonly ExtentSpec[] {
     of: (graph.extents ?? [])
       .filter(({ from }) => from === first + k)
       .map(({ output, axis }) => ({ output, axis })),
+  }));
+}
+
+/** The inputs behind those that are given, and what they say the extent of. */
+function rangeSpecs(graph: Graph): readonly RangeSpec[] {
+  const first = givenCount(graph);
+  return graph.inputs.slice(first).map((id, k) => ({
+    name: valueById(graph, id).name,
+    of: (graph.ranges ?? [])
+      .filter(({ from }) => from === first + k)
+      .map(({ input, axis, least }) => ({ input, axis, least })),
   }));
 }
 

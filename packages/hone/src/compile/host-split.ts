@@ -30,6 +30,14 @@ export function splitHost(source: Graph, registry: Registry): HostSplit {
   const isText = (id: ValueId): boolean => valueById(graph, id).type.dtype === 'string';
   const all = [...graph.inputs, ...graph.outputs, ...graph.nodes.flatMap((node) => node.outputs)];
   if (!all.some(isText)) return { graph: source };
+  if (source.ranges !== undefined) {
+    fail(
+      'HONE-SHAPE-019',
+      'the model has steps on texts: sizes of its inputs cannot vary from run to run',
+      source.name,
+      'give fixed sizes with --shape',
+    );
+  }
   const onHost = (node: Node): boolean =>
     [...node.inputs, ...node.outputs].some((id) => id !== null && isText(id));
   const places = placeNodes(graph, onHost);

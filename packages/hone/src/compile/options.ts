@@ -21,6 +21,11 @@ export interface CompileOptions {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Sizes of symbolic dimensions by name. */
   readonly dims?: Readonly<Record<string, number>>;
+  /**
+   * Least sizes where they vary from run to run, by INPUT[AXIS] or named dimension; `shapes` and `dims` have
+   * the most. Default: sizes are fixed.
+   */
+  readonly least?: Readonly<Record<string, number>>;
   /** Size of open leading dimensions; default 1. */
   readonly batch?: number;
   /**

@@ -54,6 +54,7 @@ export function recordOptions(options: CompileOptions, targets: readonly Target[
   const all: Readonly<Record<Exclude<keyof CompileOptions, Unrecorded>, unknown>> = {
     shapes,
     dims,
+    least: options.least,
     batch,
     bounds: options.bounds,
     fuse,
@@ -87,6 +88,7 @@ export function readRecordedOptions(
   for (const { name, field } of members({ value: recorded, path: `${subject}: options` })) {
     if (name === 'shapes') options.shapes = record(field, (shape) => list(shape).map(count));
     else if (name === 'dims') options.dims = record(field, count);
+    else if (name === 'least') options.least = record(field, count);
     else if (name === 'batch') options.batch = count(field);
     else if (name === 'bounds') options.bounds = record(field, readBound);
     else if (name === 'fuse') options.fuse = flag(field);

@@ -8,6 +8,7 @@ import type {
   Attrs,
   Constant,
   Graph,
+  InputRange,
   Node,
   OutputExtent,
   Value,
@@ -90,7 +91,11 @@ export class GraphBuilder {
     return value;
   }
 
-  finish(outputs: readonly ValueId[], extents: readonly OutputExtent[] = []): Graph {
+  finish(
+    outputs: readonly ValueId[],
+    extents: readonly OutputExtent[] = [],
+    ranges: readonly InputRange[] = [],
+  ): Graph {
     return Object.freeze({
       name: this.#name,
       inputs: Object.freeze([...this.#inputs]),
@@ -98,6 +103,7 @@ export class GraphBuilder {
       values: Object.freeze([...this.#values]),
       nodes: Object.freeze([...this.#nodes]),
       ...(extents.length === 0 ? {} : { extents: Object.freeze([...extents]) }),
+      ...(ranges.length === 0 ? {} : { ranges: Object.freeze([...ranges]) }),
     });
   }
 

@@ -10,6 +10,7 @@ import type {
   AttrValue,
   Constant,
   Graph,
+  InputRange,
   Node,
   OutputExtent,
   Value,
@@ -169,6 +170,7 @@ function readGraph(scanner: Scanner, options: GraphReadOptions): Graph {
     reader.add(definition, definition.type ?? scanner.fail('an input needs a type'));
     return definition.id;
   });
+  const ranges = scanner.accept('where') ? readRanges(scanner, reader, inputs) : [];
   scanner.expect('{');
   while (!scanner.accept('return')) readLine(scanner, reader);
   const outputs: ValueId[] = [];
@@ -189,6 +191,7 @@ function readGraph(scanner: Scanner, options: GraphReadOptions): Graph {
     values: Object.freeze(values),
     nodes: Object.freeze(nodes),
     ...(extents.length === 0 ? {} : { extents: Object.freeze(extents) }),
+    ...(ranges.length === 0 ? {} : { ranges: Object.freeze(ranges) }),
   });
 }
 
@@ -199,19 +202,45 @@ function readExtents(
   outputs: readonly ValueId[],
 ): OutputExtent[] {
   const extents: OutputExtent[] = [];
-  const position = (): number => {
-    const place = outputs.indexOf(reader.use());
-    return place < 0 ? scanner.fail('not an output, before this') : place;
-  };
   do {
-    const output = position();
-    scanner.expect('[');
-    const axis = scanner.integer();
-    scanner.expect(']');
-    scanner.expect('=');
-    extents.push({ output, axis, from: position() });
+    const { place, axis, from } = readExtent(scanner, reader, outputs, 'output');
+    extents.push({ output: place, axis, from });
   } while (scanner.accept(','));
   return extents;
+}
+
+/** `%x[0] = %n from 2, …`: which extents of inputs vary. */
+function readRanges(
+  scanner: Scanner,
+  reader: GraphReader,
+  inputs: readonly ValueId[],
+): InputRange[] {
+  const ranges: InputRange[] = [];
+  do {
+    const { place, axis, from } = readExtent(scanner, reader, inputs, 'input');
+    scanner.expect('from');
+    ranges.push({ input: place, axis, from, least: scanner.integer() });
+  } while (scanner.accept(','));
+  return ranges;
+}
+
+/** `%y[0] = %n`, both of a list. */
+function readExtent(
+  scanner: Scanner,
+  reader: GraphReader,
+  list: readonly ValueId[],
+  role: 'input' | 'output',
+): { readonly place: number; readonly axis: number; readonly from: number } {
+  const position = (): number => {
+    const place = list.indexOf(reader.use());
+    return place < 0 ? scanner.fail(`not an ${role}, before this`) : place;
+  };
+  const place = position();
+  scanner.expect('[');
+  const axis = scanner.integer();
+  scanner.expect(']');
+  scanner.expect('=');
+  return { place, axis, from: position() };
 }
 
 function readLine(scanner: Scanner, reader: GraphReader): void {

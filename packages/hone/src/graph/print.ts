@@ -8,6 +8,7 @@
  *     }
  *
  * `return %z, %n where %z[1] = %n`: along axis 1, %z holds %n elements; the rest is room.
+ * `graph main(%x: f32[8], %n: i64[]) where %x[0] = %n from 2 {`: so does the input %x, 2 or more of them.
  *
  * A node's name is left out when it is its first output's. `_` is an absent optional input. A
  * value's id is its position in the text; `%x@7` states another.
@@ -64,7 +65,12 @@ function printBody(graph: Graph, options: GraphTextOptions, indent: string): str
   const list = outputs.length === 0 ? '' : ` ${outputs.join(', ')}`;
   const where = extents.length === 0 ? '' : ` where ${extents.join(', ')}`;
   lines.push(`${inner}return${list}${where}`);
-  return `graph ${printName(graph.name)}(${inputs}) {\n${lines.join('\n')}\n${indent}}`;
+  const names = graph.inputs.map((id) => printValueName(valueById(graph, id).name));
+  const ranges = (graph.ranges ?? []).map(
+    ({ input, axis, from, least }) => `${names[input]}[${axis}] = ${names[from]} from ${least}`,
+  );
+  const over = ranges.length === 0 ? '' : ` where ${ranges.join(', ')}`;
+  return `graph ${printName(graph.name)}(${inputs})${over} {\n${lines.join('\n')}\n${indent}}`;
 }
 
 function printConstant(value: Value, options: GraphTextOptions): string {

@@ -65,6 +65,17 @@ export interface OutputExtent {
   readonly from: number;
 }
 
+/** Along an axis, an input holds only as many elements as a hidden input, an i64 scalar, says. */
+export interface InputRange {
+  /** Position among the graph's inputs. */
+  readonly input: number;
+  readonly axis: number;
+  /** Position of the input with the extent: one that the model's user does not give. */
+  readonly from: number;
+  /** The least extent; the most is the shape's. */
+  readonly least: number;
+}
+
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly ValueId[];
@@ -76,4 +87,6 @@ export interface Graph {
    * give extents come last.
    */
   readonly extents?: readonly OutputExtent[];
+  /** Inputs whose extents vary from run to run: shapes are the most. Inputs that give extents come last. */
+  readonly ranges?: readonly InputRange[];
 }

@@ -56,6 +56,17 @@ export function verifyGraph(graph: Graph): Graph {
       wrong('010', graph, `the extent of ${value.name} is no i64 scalar among the outputs`);
     }
   }
+  for (const { input, axis, from, least } of graph.ranges ?? []) {
+    const value = graph.values[graph.inputs[input] ?? -1];
+    const extent = graph.values[graph.inputs[from] ?? -1]?.type;
+    const most = value?.type.shape[axis];
+    if (most === undefined || !(least >= 0 && least < most)) {
+      wrong('010', graph, `input ${input} does not vary from ${least} up along axis ${axis}`);
+    }
+    if (extent?.dtype !== 'i64' || extent.shape.length > 0) {
+      wrong('010', graph, `the extent of input ${input} is no i64 scalar among the inputs`);
+    }
+  }
   return graph;
 }
 

@@ -2,6 +2,7 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { actualOutputs } from '../graph/extents.ts';
+import { allInputs } from '../graph/ranges.ts';
 import type { Graph, Node, ValueId, ValueType } from '../graph/types.ts';
 import { constantTensor, valueById } from '../graph/walk.ts';
 import { type Registry, standardRegistry } from './registry.ts';
@@ -32,7 +33,8 @@ export function evaluateNode(
 }
 
 /**
- * Outputs of a graph, in order; inputs in the order of `graph.inputs`. Sizes that depend on data are
+ * Outputs of a graph, in order; inputs in the order of `graph.inputs`, those that vary at their actual
+ * shapes, without the extents. Sizes that depend on data are
  * the actual ones, and the extents that say so are left out.
  */
 export function interpret(
@@ -54,8 +56,9 @@ export function interpretAll(
   registry: Registry = standardRegistry,
 ): (id: ValueId) => Tensor {
   const known = new Map<ValueId, Tensor>();
+  const all = allInputs(graph, inputs);
   graph.inputs.forEach((id, i) => {
-    const tensor = inputs[i];
+    const tensor = all[i];
     if (tensor === undefined) {
       fail(
         'HONE-INPUT-001',

@@ -40,7 +40,7 @@ export function compactGraph(graph: Graph, names: ReadonlyMap<ValueId, string>):
       known.set(id, outputs[i] ?? -1);
     });
   }
-  return builder.finish(graph.outputs.map(use), graph.extents);
+  return builder.finish(graph.outputs.map(use), graph.extents, graph.ranges);
 }
 
 /** Nodes that an output depends on, and those that check something. */

@@ -212,7 +212,11 @@ class Rebuilder implements Rebuild {
   readonly uses = (id: ValueId): number => this.#uses.get(id) ?? 0;
 
   finish(): Graph {
-    const draft = this.#graph.finish(this.old.outputs.map(this.map), this.old.extents);
+    const draft = this.#graph.finish(
+      this.old.outputs.map(this.map),
+      this.old.extents,
+      this.old.ranges,
+    );
     return compactGraph(draft, this.#names);
   }
 

@@ -151,6 +151,7 @@ function tensorSpec(field: Field): TensorSpec {
     bytes: count(member(field, 'bytes')),
     ...parseKeys(field),
     ...(hasMember(field, 'bounded') ? { bounded: list(member(field, 'bounded')).map(count) } : {}),
+    ...(hasMember(field, 'least') ? { least: list(member(field, 'least')).map(count) } : {}),
   };
 }
 

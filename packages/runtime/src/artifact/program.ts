@@ -16,6 +16,18 @@ export interface TensorSpec {
   readonly keys?: MapKeys;
   /** Axes whose extent depends on data: `shape` and `bytes` are bounds there. Absent: none. */
   readonly bounded?: readonly number[];
+  /** Inputs: the least extent along each of these axes; any up to the shape's may be given. */
+  readonly least?: readonly number[];
+}
+
+/** An i64 that runtimes set and the caller does not see: how much of some inputs is meant. */
+export interface RangeSpec {
+  readonly name: string;
+  readonly of: readonly {
+    readonly input: number;
+    readonly axis: number;
+    readonly least: number;
+  }[];
 }
 
 /** An i64 that a run computes and its caller does not see: how much of some outputs is meant. */
@@ -106,6 +118,8 @@ export interface Program {
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** The buffer of number k is input `inputs.length + k`. */
+  readonly ranges?: readonly RangeSpec[];
   /** The buffer of number k is output `outputs.length + k`. */
   readonly extents?: readonly ExtentSpec[];
   /** Steps in order, but for what control steps say; all workers finish one before the next begins. */

@@ -15,8 +15,8 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 export function bindInputs(specs: readonly TensorSpec[], given: Tensors): readonly NativeTensor[] {
   checkNames('input', specs, given);
   return specs.map((spec) => {
-    const tensor = given[spec.name];
-    return bind('input', spec, tensor ?? missingInput(spec, specs));
+    const tensor = given[spec.name] ?? missingInput(spec, specs);
+    return bind('input', atShape(spec, tensor), tensor);
   });
 }
 
@@ -70,15 +70,22 @@ export function actualOutputs(
   );
 }
 
-/** "f32 [1,3,224,224]"; with "≤100" where the size depends on data and 100 is its bound. */
+/**
+ * "f32 [1,3,224,224]"; with "≤100" where the size depends on data and 100 is its bound, and "2..100" where
+ * an input may have any size from 2 to 100.
+ */
 export function signatureText(spec: {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly bounded?: readonly number[];
+  readonly least?: readonly number[];
 }): string {
-  const sizes = spec.shape.map((size, axis) =>
-    spec.bounded?.includes(axis) === true ? `≤${size}` : size,
-  );
+  const sizes = spec.shape.map((size, axis) => {
+    const place = spec.bounded?.indexOf(axis) ?? -1;
+    if (place < 0) return size;
+    const least = spec.least?.[place];
+    return least === undefined ? `≤${size}` : `${least}..${size}`;
+  });
   return `${spec.dtype} [${sizes.join(',')}]`;
 }
 
@@ -91,6 +98,26 @@ export function checkNames(role: string, specs: readonly TensorSpec[], given: Te
     if (specs.some((spec) => spec.name === name)) continue;
     fail('HONE-INPUT-002', `the model has no ${role} "${name}"`, name, `it has: ${names(specs)}`);
   }
+}
+
+/** The spec of an input whose size varies, for the size of a tensor; refuses one outside its range. */
+function atShape(spec: TensorSpec, { shape: given }: Tensor): TensorSpec {
+  const { name, dtype, shape, bounded = [], least } = spec;
+  if (least === undefined || given.length !== shape.length) return spec;
+  for (const [i, axis] of bounded.entries()) {
+    const [extent, min, max] = [given[axis] ?? -1, least[i] ?? 0, shape[axis] ?? 0];
+    if (Number.isInteger(extent) && extent >= min && extent <= max) continue;
+    fail(
+      'HONE-INPUT-005',
+      `input "${name}" has ${extent} elements along axis ${axis}, the model takes ${min} to ${max}: ${signatureText(spec)}`,
+      name,
+      `give ${min} to ${max} there, or compile the model for another range with --shape`,
+    );
+  }
+  const actual = shape.map((extent, axis) =>
+    bounded.includes(axis) ? (given[axis] ?? 0) : extent,
+  );
+  return { name, dtype, shape: actual, bytes: elementCount(actual) * dtypeBytes(dtype) };
 }
 
 /** Refuses another dtype or shape, and another number of texts. */

@@ -55,6 +55,10 @@ export function programTable(request: ProgramTableRequest): string {
   const extents = (program.extents ?? []).flatMap(({ of }, k) =>
     of.map(({ output, axis }) => `{${output}, ${axis}, ${k}}`),
   );
+  const { ranges = [] } = program;
+  const rangeRows = ranges.flatMap(({ of }, k) =>
+    of.map(({ input, axis, least }) => `{${input}, ${axis}, ${k}, ${least}LL}`),
+  );
   const checks = cpuChecks(target).map((check) => `HONE_CPU_${check}`);
   return `/* The compiled program of ${commentText(program.name)}: written by hone, see hone_program.h. */
 #include "hone_program.h"
@@ -63,7 +67,7 @@ ${kernels.map((name) => `hone_kernel ${name};\n`).join('')}
 ${table('hone_spec inputs', program.inputs.map(specRow))}
 ${table('hone_spec outputs', program.outputs.map(specRow))}
 ${table('hone_extent extents', extents)}
-${table('hone_ref refs', refs.rows)}
+${ranges.length === 0 ? '' : `${table('hone_range ranges', rangeRows)}\n`}${table('hone_ref refs', refs.rows)}
 ${table('int64_t dims', dims)}
 ${table('hone_step steps', steps)}
 ${loops.length === 0 ? '' : `${table('hone_loop loops', loopRows)}\n${table('hone_move moves', moves.flat())}\n`}const hone_program hone_compiled = {
@@ -84,7 +88,7 @@ ${loops.length === 0 ? '' : '  .loops = loops,\n  .moves = moves,\n'}  .input_co
   .hidden_count = ${program.extents?.length ?? 0},
   .step_count = ${program.steps.length},
   .ref_count = ${refs.rows.length},
-${loops.length === 0 ? '' : `  .loop_count = ${loops.length},\n`}  .texts = ${program.host === undefined ? 0 : 1},
+${loops.length === 0 ? '' : `  .loop_count = ${loops.length},\n`}${ranges.length === 0 ? '' : `  .ranges = ranges,\n  .range_count = ${rangeRows.length},\n  .hidden_inputs = ${ranges.length},\n`}  .texts = ${program.host === undefined ? 0 : 1},
   .worker_limit = ${program.workerLimit ?? 0},
 };
 `;
@@ -272,7 +276,7 @@ function checkRef(program: Program, ref: BufferRef, label: string): void {
   const limit = {
     arena: program.arenaBytes,
     weights: program.weightsBytes,
-    input: program.inputs.length - 1,
+    input: program.inputs.length + (program.ranges?.length ?? 0) - 1,
     output: program.outputs.length + (program.extents?.length ?? 0) - 1,
   }[ref.space];
   const place = 'offset' in ref ? ref.offset : ref.index;

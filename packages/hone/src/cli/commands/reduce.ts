@@ -81,7 +81,14 @@ function readCheck(options: OptionReader): Stage {
 
 /** Inputs of parts have their sizes; lengths of lists, and bounds, are still asked for. */
 function withoutSizes(request: CompileOptions, part: OnnxModel): CompileOptions {
-  const { shapes = {}, dims: _dims, batch: _batch, bounds = {}, ...others } = request;
+  const {
+    shapes = {},
+    dims: _dims,
+    least: _least,
+    batch: _batch,
+    bounds = {},
+    ...others
+  } = request;
   const lists = part.graph.inputs.filter(({ type }) => type.kind !== 'tensor');
   const kept = Object.entries(shapes).filter(([key]) =>
     lists.some(({ name }) => key === name || key.startsWith(`${name}.`)),

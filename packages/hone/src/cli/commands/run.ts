@@ -77,7 +77,7 @@ export async function run(invocation: Invocation): Promise<Outcome> {
         inputs: inputs.map(({ name, dtype, shape }) => ({
           name,
           dtype,
-          shape,
+          shape: assembled.tensors[name]?.shape ?? shape,
           source: assembled.sources[name],
         })),
         outputs: rows.map(({ spec, tensor, file, summary }) => ({

@@ -149,7 +149,13 @@ export function readBytes(path: string): Uint8Array {
 
 /** The tensor as it is, or a coded error: values are never converted behind the user's back. */
 function fitTensor(spec: InputSpec, tensor: Tensor, path: string): Tensor {
-  const wanted = `${spec.dtype} ${spec.shape.join('x')}`;
+  const { bounded = [], least } = spec;
+  const sizes = spec.shape.map((size, axis) => {
+    const place = least === undefined ? -1 : bounded.indexOf(axis);
+    return place < 0 ? { min: size, max: size } : { min: least?.[place] ?? 0, max: size };
+  });
+  const shown = sizes.map(({ min, max }) => (min === max ? max : `${min}..${max}`));
+  const wanted = `${spec.dtype} ${shown.join('x')}`;
   if (tensor.dtype !== spec.dtype) {
     fail(
       'HONE-INPUT-003',
@@ -166,7 +172,11 @@ function fitTensor(spec: InputSpec, tensor: Tensor, path: string): Tensor {
       `reshape it to ${spec.shape.join('x') || 'a scalar'}`,
     );
   }
-  if (tensor.shape.some((extent, axis) => extent !== spec.shape[axis])) {
+  const isOutside = (extent: number, axis: number): boolean => {
+    const { min = 0, max = 0 } = sizes[axis] ?? {};
+    return extent < min || extent > max;
+  };
+  if (tensor.shape.some(isOutside)) {
     fail(
       'HONE-INPUT-005',
       `input "${spec.name}" takes ${wanted}, ${path} has shape ${tensor.shape.join('x')}`,

@@ -12,6 +12,9 @@ export interface InputSpec {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
+  /** Axes that vary from run to run, and the least extent along each. */
+  readonly bounded?: readonly number[];
+  readonly least?: readonly number[];
 }
 
 interface PictureLayout {

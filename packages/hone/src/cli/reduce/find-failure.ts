@@ -13,6 +13,7 @@ import { compileForTargets } from '../../compile/pipeline.ts';
 import { importOnnx, type OnnxModel } from '../../frontends/onnx/index.ts';
 import type { Graph } from '../../graph/types.ts';
 import { visibleOutputs } from '../../graph/extents.ts';
+import { givenInputs } from '../../graph/ranges.ts';
 import { valueById } from '../../graph/walk.ts';
 import { interpret } from '../../ops/interpret.ts';
 import { standardRegistry } from '../../ops/registry.ts';
@@ -68,7 +69,7 @@ async function compareRun(
   options: CompileOptions,
   seed: number,
 ): Promise<Failure | null> {
-  const specs = graph.inputs.map((id) => {
+  const specs = givenInputs(graph).map((id) => {
     const { name, type } = valueById(graph, id);
     return { name, dtype: type.dtype, shape: type.shape };
   });

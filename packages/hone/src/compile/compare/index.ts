@@ -14,6 +14,7 @@ import { withScratch } from '../../backends/c/toolchain-run.ts';
 import { importOnnx, openOnnx } from '../../frontends/onnx/index.ts';
 import type { Graph } from '../../graph/types.ts';
 import { visibleOutputs } from '../../graph/extents.ts';
+import { givenInputs } from '../../graph/ranges.ts';
 import { valueById } from '../../graph/walk.ts';
 import { type Answers, classesOf, compareAnswers } from '../answers.ts';
 import { type Carried, findCarried, withCarried } from '../calibrate/carried.ts';
@@ -309,7 +310,7 @@ function checkSignature(
   const text = (specs: readonly SampleSpec[]): string =>
     specs.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.join('x')}`).join(', ');
   const own = text(
-    source.inputs.map((id) => {
+    givenInputs(source).map((id) => {
       const { name, type } = valueById(source, id);
       return { name, ...type };
     }),

@@ -19,6 +19,7 @@ import { shrinkList } from './shrink.ts';
 export interface ReduceOptions {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   readonly dims?: Readonly<Record<string, number>>;
+  readonly least?: Readonly<Record<string, number>>;
   readonly batch?: number;
   readonly registry?: Registry;
   /** Name of the node that the failure is about, where it says. */

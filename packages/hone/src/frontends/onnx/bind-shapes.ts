@@ -9,6 +9,7 @@ import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../graph/types.ts';
 import { dtypeOf } from './tensor-elements.ts';
 import { type InputPlan, takeApart } from './bind-containers.ts';
+import { bindRanges, type SizeRange } from './bind-ranges.ts';
 import { keysOfInput } from './map-ops.ts';
 import type { OnnxDim, OnnxGraph, OnnxValueInfo } from './types.ts';
 
@@ -19,6 +20,11 @@ export interface ShapeOptions {
   readonly dims?: Readonly<Record<string, number>>;
   /** Size of leading dimensions that are still open; default 1, announced. */
   readonly batch?: number;
+  /**
+   * Least sizes where they vary from run to run, by INPUT[AXIS] or named dimension; `shapes` and `dims` have
+   * the most.
+   */
+  readonly least?: Readonly<Record<string, number>>;
 }
 
 export interface BoundInputs {
@@ -27,6 +33,8 @@ export interface BoundInputs {
   /** By the names of tensors; those of a sequence x are x.0, x.1, …. */
   readonly types: ReadonlyMap<string, ValueType>;
   readonly notes: readonly string[];
+  /** Sizes that vary from run to run. */
+  readonly ranges: readonly SizeRange[];
 }
 
 /** Elements of one tensor, at most; sizes above are surely a mistake. */
@@ -82,6 +90,7 @@ export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions
   }
   const missing = open.filter(({ dims }) => dims.some((dim) => typeof dim !== 'number'));
   if (missing.length > 0) failOpen(missing, file);
+  const ranges = bindRanges(open, symbols, options.least ?? {});
   const types = new Map<string, ValueType>();
   for (const { name, info, dims } of open) {
     const shape = dims as number[];
@@ -99,7 +108,7 @@ export function bindInputs(graph: OnnxGraph, file: string, options: ShapeOptions
     }
     types.set(name, { dtype: dtypeOf(dataType, `input ${name}`), shape });
   }
-  return { types, plans, notes };
+  return { types, plans, notes, ranges };
 }
 
 /** An input's dimensions after a given shape; binds the symbols the shape decides. */

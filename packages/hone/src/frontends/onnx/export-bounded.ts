@@ -11,6 +11,7 @@ import { HONE_DOMAIN } from '../../ops/tensor/positions.ts';
 
 /** The graph with the outputs that a user sees, and the nodes they depend on. */
 export function withoutExtents(graph: Graph): Graph {
+  if (graph.ranges !== undefined) refuse(graph.name);
   if (graph.extents === undefined) return graph;
   const outputs = visibleOutputs(graph);
   const needed = new Set<ValueId>(outputs);

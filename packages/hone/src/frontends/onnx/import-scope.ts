@@ -7,7 +7,7 @@
 import { fail } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
-import type { ValueId } from '../../graph/types.ts';
+import type { InputRange, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../../ops/builder.ts';
 import type { Registry } from '../../ops/registry.ts';
 import type { CallerAttributes } from './attributes.ts';
@@ -30,6 +30,8 @@ export interface ImportState {
   readonly folding: FoldBudget;
   /** What the user says of sizes and numbers that depend on data. */
   readonly bounds: Bounds;
+  /** Inputs whose extents vary from run to run. */
+  readonly ranges: readonly InputRange[];
   /** Nodes that may still be added; inlined functions could multiply without it. */
   nodesLeft: number;
   readonly nodeNames: Set<string>;

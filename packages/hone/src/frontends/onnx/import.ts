@@ -15,6 +15,7 @@ import { opBuilder, type Registry, standardRegistry } from '../../ops/registry.t
 import { collectOperators, functionTable } from './analyze.ts';
 import type { InputPlan } from './bind-containers.ts';
 import { bindInputs, realInputs, type ShapeOptions } from './bind-shapes.ts';
+import { addRanges, failVaryingMap } from './import-ranges.ts';
 import { type BoundOptions, Bounds } from './bounded/bounds.ts';
 import { isTensorEntity, numbersOf } from './bounded/index.ts';
 import { type Int, isKnown } from './bounded/ints.ts';
@@ -114,7 +115,9 @@ function importWith(model: OnnxModel, options: ImportOptions, limits: Bounds): I
       ? []
       : [[name, entity.keys] as const];
   });
-  const made = numberDraws(scope.builder.graph.finish([...outputs, ...hidden], extents));
+  const made = numberDraws(
+    scope.builder.graph.finish([...outputs, ...hidden], extents, scope.state.ranges),
+  );
   scope.state.bounds.checkUsed(boundable(scope, made));
   const bounds = plannedBounds(made);
   return {
@@ -143,6 +146,8 @@ export function openScope(
   const constants = options.constants ?? {};
   const bound = bindInputs(graph, model.source.name, withConstantShapes(options, constants));
   const builder = opBuilder(graph.name || 'main', registry);
+  const isFixed = (name: string): boolean => Object.hasOwn(constants, name);
+  const { ranges, entities } = addRanges(builder, bound, isFixed);
   const inputOf = (plan: InputPlan): Entity => {
     if (plan.kind === 'sequence') return sequenceOf(plan.items.map(inputOf));
     if (plan.kind === 'optional') {
@@ -151,12 +156,14 @@ export function openScope(
     const { name } = plan;
     if (plan.kind === 'map') {
       const values = inputOf({ kind: 'tensor', name });
-      invariant(isTensor(values), `the values of ${name} are a tensor`);
+      if (!isTensor(values)) return failVaryingMap(name);
       return { kind: 'map', values, keys: plan.keys };
     }
     const type = bound.types.get(name);
     invariant(type !== undefined, `input ${name} has a type`);
-    const fixed = Object.hasOwn(constants, name) ? constants[name] : undefined;
+    const fixed = isFixed(name) ? constants[name] : undefined;
+    const made = entities.get(name);
+    if (made !== undefined) return limited(builder, bounds, '', name, made);
     return fixed === undefined
       ? limited(builder, bounds, '', name, builder.graph.input(name, type))
       : builder.constant(checkedConstant(name, fixed, type), name);
@@ -171,6 +178,7 @@ export function openScope(
       notes: [...bound.notes],
       folding: newFoldBudget(),
       bounds,
+      ranges,
       nodesLeft: MAX_INLINED_NODES + graph.nodes.length,
       nodeNames: new Set(),
     },

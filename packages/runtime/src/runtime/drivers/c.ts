@@ -277,6 +277,7 @@ function packWatches(watches: readonly NativeWatch[]): Uint8Array {
 }
 
 const CURES: Readonly<Record<string, string>> = {
+  'HONE-INPUT-020': 'give shapes that agree',
   'HONE-RUN-002': 'fetch or compile the artifact again',
   'HONE-RUN-003': 'compile the model for this processor (--target native)',
   'HONE-RUN-004': 'free some memory, or compile with a smaller --batch or --shape',
