@@ -1,4 +1,5 @@
 /** docs/precision.md: the tables of an accuracy run. */
+import { CALIBRATORS } from 'hone/compile/calibrate/calibrators';
 import type { AccuracyRow, SubjectReport } from './main.ts';
 import { CLEAR, type Share } from './texts.ts';
 
@@ -67,17 +68,23 @@ function share(counts: Share | undefined): string {
   return `${counts?.same ?? 0} of ${counts?.of ?? 0}`;
 }
 
-/** Lines of the first picture that are read otherwise than in fp32, and clear ones of the others. */
+/**
+ * Lines of the first picture that are read otherwise than in fp32, and clear ones of the others. Of
+ * int8 those of the default calibrator; the table counts the rest.
+ */
 function otherTexts(rows: readonly AccuracyRow[]): string[] {
   const [first = ''] = rows[0]?.texts?.byPicture.keys() ?? [];
-  const all = rows.flatMap(({ precision, texts }) =>
+  const listed = rows.filter(
+    ({ precision }) => !precision.startsWith('int8') || precision === `int8, ${CALIBRATORS[0]}`,
+  );
+  const all = listed.flatMap(({ precision, texts }) =>
     (texts?.others ?? [])
       .filter(({ sample, margin }) => sample.startsWith(first) || margin >= CLEAR)
       .map((text) => ({ precision, ...text })),
   );
   if (all.length === 0) return [];
   return [
-    `Read otherwise, of ${first} and of the lines elsewhere that fp32 reads clearly:`,
+    `Read otherwise, of ${first} and of the lines elsewhere that fp32 reads clearly (int8: with ${CALIBRATORS[0]}):`,
     '',
     line(['precision', 'line', 'reads', 'fp32 reads', 'margin']),
     line(['---', '---', '---', '---', '---']),
