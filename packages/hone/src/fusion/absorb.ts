@@ -6,7 +6,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { load } from '../expr/build.ts';
 import { exprSize, substituteAxes } from '../expr/rewrite.ts';
 import type { Expr } from '../expr/types.ts';
-import type { ContractBody, ReduceBody, View } from '../stages/types.ts';
+import type { Buffer, ContractBody, ReduceBody, View } from '../stages/types.ts';
 import {
   type Draft,
   dropUnusedOperands,
@@ -24,6 +24,7 @@ export function whyNotAbsorbed(
   map: Draft,
   output: View,
   readers: number,
+  buffers: readonly Buffer[],
 ): string | null {
   const { body } = map;
   if (body.kind !== 'map') return 'the reader is not element-wise';
@@ -55,9 +56,45 @@ export function whyNotAbsorbed(
       loadsOf(body.value, k).every((node) => coversAxes(node.index, view.shape, body.axes)),
     );
     if (!isWhole) return 'an operand of the reader covers a part of the result';
+    if (isBlockable(producer, producer.body, buffers)) {
+      const isFast = map.operands.every(
+        (view, k) =>
+          view.buffer === output.buffer ||
+          loadsOf(body.value, k).every(({ index }) => isBlocked(view, index, output, buffers)),
+      );
+      if (!isFast) return 'an operand of the reader runs along rows or columns only';
+    }
     if (producer.body.accDtype === 'i32' && body.value.dtype === 'i64') return 'integer widening';
   }
   return null;
+}
+
+/** Could it be a convolution in blocks of channels, as long as its epilogue is? */
+function isBlockable(
+  { operands }: Draft,
+  { spec }: ContractBody,
+  buffers: readonly Buffer[],
+): boolean {
+  if (spec.kind !== 'conv' || spec.kernel.length !== 2) return false;
+  return at(buffers, at(operands, 1).buffer).role === 'constant';
+}
+
+/**
+ * Can blocks of channels read an operand: an image like the result, a value per channel, or one for all?
+ * Masks of places do not fit: they are cheap on their own, and a convolution without blocks is slow.
+ */
+function isBlocked(
+  { shape, buffer }: View,
+  index: readonly Expr[],
+  output: View,
+  buffers: readonly Buffer[],
+): boolean {
+  if (sameList(shape, output.shape)) return true;
+  const names = index.flatMap((expr) => (expr.kind === 'axis' ? [expr.name] : []));
+  if (names.length === 0) return true;
+  const { role } = at(buffers, buffer);
+  if (role === 'constant') return names.every((name) => name === 'i1');
+  return role === 'temp' && shape.length === 4 && shape[2] === 1 && shape[3] === 1;
 }
 
 /** What a contraction or reduction writes. */

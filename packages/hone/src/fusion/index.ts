@@ -158,7 +158,7 @@ function absorbIntoProducer(
     const reason = !writesInOrder(found.draft)
       ? 'the producer writes in another order'
       : bufferOf(work, output).role === 'temp'
-        ? whyNotAbsorbed(found.draft, map, output, readers)
+        ? whyNotAbsorbed(found.draft, map, output, readers, work.buffers)
         : 'the result is a model output';
     if (reason === null) {
       near.replace(position, absorbMap(found.draft, map, output));
