@@ -249,6 +249,23 @@ export const FREE_CASES: readonly FreeCase[] = [
     ],
   },
   {
+    name: 'a reshape of no elements',
+    model: {
+      opset: 18,
+      inputs: [value('x', [0, 6]), value('s', [2], 'i64')],
+      nodes: [
+        node('Reshape', ['x', 's'], ['r'], { allowzero: { int: 1 } }),
+        node('Shape', ['r'], ['y']),
+      ],
+      outputs: [value('y', [2], 'i64')],
+    },
+    runs: [[3, 0] as const, [0, 1024] as const, [0, 0] as const].map(([a, b]) => [
+      noise([0, 6], 5),
+      i64(a, b),
+    ]),
+    beyond: [[[noise([0, 6], 8), i64(0, 1025)], /r along axis 1: at most 1024, assumed/]],
+  },
+  {
     name: 'a reshape to rows of a known length',
     model: {
       opset: 18,

@@ -8,7 +8,7 @@ import { elementCount } from 'hone-runtime/base/tensor';
 /** Room for more elements than this is not planned: such a bound says that there is none. */
 export const MAX_ELEMENTS = 2 ** 30;
 /** An extent that nothing bounds is planned for as many. */
-const ASSUMED_EXTENT = 1024;
+export const ASSUMED_EXTENT = 1024;
 /** A tensor is assumed to take no more bytes than this, if its extents can be less. */
 export const ASSUMED_BYTES = 64 * 2 ** 20;
 /** Where there is no bound below. */

@@ -3,7 +3,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { dtypeBytes } from 'hone-runtime/base/dtype';
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
-import { ASSUMED_BYTES, MAX_ELEMENTS } from './bounds.ts';
+import { ASSUMED_BYTES, ASSUMED_EXTENT, MAX_ELEMENTS } from './bounds.ts';
 import { common } from './elementwise.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
 import {
@@ -76,15 +76,16 @@ function reshapedSizes(
     const source = { tensor, axis: -1, origin: '', option: '' } as const;
     s.checked(apart, { min: 0, max: 0 }, source, `${s.node}: elements before and after differ`);
   }
-  // No extent is more than all elements, were the others 1.
+  // No extent is more than all elements, were the others 1; beside a 0 it may be anything.
   const known = sizes.filter(isKnown).reduce((a, c) => a * Math.max(1, c), 1);
-  const most = Math.floor(mostOf(total) / known);
+  const isEmpty = mostOf(total) === 0;
+  const most = isEmpty ? ASSUMED_EXTENT : Math.floor(mostOf(total) / known);
   const dtype = s.dtype(x);
   const room = (size: Int): number => (isKnown(size) ? size : Math.min(most, mostOf(size)));
-  if (elementCount(sizes.map(room)) * dtypeBytes(dtype) > ASSUMED_BYTES)
+  if (isEmpty || elementCount(sizes.map(room)) * dtypeBytes(dtype) > ASSUMED_BYTES)
     return s.bounded(sizes, {
       dtype,
-      start: 2 ** 20,
+      start: isEmpty ? ASSUMED_EXTENT : 2 ** 20,
       room: (_, cap) => Math.min(cap, most),
       all: true,
     });
