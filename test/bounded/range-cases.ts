@@ -2,7 +2,7 @@
 import type { CompileOptions } from 'hone/compile/index';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { RawModel } from '../onnx/raw-model.ts';
-import { i64, node, noise } from './cases.ts';
+import { i64, node, noise, numbers } from './cases.ts';
 
 export interface RangeCase {
   readonly name: string;
@@ -193,4 +193,88 @@ export const LINES: RangeCase = {
   runs: [40, 9, 10, 23, 39].map((w) => ({ x: noise([1, 1, 8, w], w) })),
 };
 
-export const RANGE_CASES: readonly RangeCase[] = [POOLED, BATCHES, ATTENTION, LINES];
+/** Token ids by batch and sequence: what is given comes back too, and a recurrent layer reads it. */
+const TOKENS: RangeCase = {
+  name: 'an embedding and a recurrent layer, batch and sequence vary',
+  model: {
+    opset: 18,
+    inputs: [
+      { name: 'ids', dtype: 'i64', shape: ['B', 'S'] },
+      { name: 'extra', dtype: 'f32', shape: ['B', 4] },
+    ],
+    outputs: [
+      { name: 'same', dtype: 'i64' },
+      { name: 'y', dtype: 'f32' },
+      { name: 'last', dtype: 'f32' },
+      { name: 'flat', dtype: 'f32' },
+      { name: 'total', dtype: 'f32' },
+      { name: 'shape', dtype: 'i64' },
+    ],
+    initializers: {
+      table: noise([10, 4], 1),
+      w: noise([1, 12, 4], 2),
+      r: noise([1, 12, 3], 3),
+      row: i64(-1, 4),
+      middle: i64(1),
+    },
+    nodes: [
+      node('Identity', ['ids'], ['same']),
+      node('Shape', ['ids'], ['shape']),
+      node('Gather', ['table', 'ids'], ['e0']),
+      node('Unsqueeze', ['extra', 'middle'], ['e1']),
+      node('Add', ['e0', 'e1'], ['e']),
+      node('Reshape', ['e', 'row'], ['flat']),
+      node('ReduceSum', ['e'], ['total'], { keepdims: { int: 0 } }),
+      node('Transpose', ['e'], ['t'], { perm: { ints: [1, 0, 2] } }),
+      node('LSTM', ['t', 'w', 'r'], ['y', 'last'], { hidden_size: { int: 3 } }),
+    ],
+  },
+  options: { dims: { B: 3, S: 6 }, least: { B: 1, S: 1 } },
+  runs: [
+    [3, 6],
+    [1, 1],
+    [2, 5],
+    [3, 1],
+    [1, 6],
+  ].map(([b = 0, s = 0]) => ({ ids: numbers([b, s], 10, b * 9 + s), extra: noise([b, 4], b + s) })),
+};
+
+/** Nothing at all may be given; a branch of the model reads the input from outside. */
+const EMPTY: RangeCase = {
+  name: 'a branch reads the input, which may be empty',
+  model: {
+    opset: 18,
+    inputs: [
+      { name: 'x', dtype: 'f32', shape: ['N', 3] },
+      { name: 'flag', dtype: 'bool', shape: [] },
+    ],
+    outputs: [
+      { name: 'y', dtype: 'f32' },
+      { name: 'sum', dtype: 'f32' },
+    ],
+    initializers: { first: i64(0) },
+    nodes: [
+      node('ReduceSum', ['x', 'first'], ['sum'], { keepdims: { int: 0 } }),
+      node('If', ['flag'], ['y'], {
+        then_branch: {
+          graph: {
+            nodes: [node('Neg', ['x'], ['a'])],
+            outputs: [{ name: 'a', dtype: 'f32' }],
+          },
+        },
+        else_branch: {
+          graph: {
+            nodes: [node('Concat', ['x', 'x'], ['b'], { axis: { int: 0 } })],
+            outputs: [{ name: 'b', dtype: 'f32' }],
+          },
+        },
+      }),
+    ],
+  },
+  options: { shapes: { x: [4, 3] }, least: { N: 0 } },
+  runs: [4, 0, 1, 3].flatMap((n) =>
+    [0, 1].map((flag) => ({ x: noise([n, 3], n), flag: fromNumbers('bool', [], [flag]) })),
+  ),
+};
+
+export const RANGE_CASES: readonly RangeCase[] = [POOLED, BATCHES, ATTENTION, LINES, TOKENS, EMPTY];
