@@ -1,7 +1,7 @@
 /** Models with sizes that depend on data, and inputs that make them empty, full and in between. */
 import { seededRandom } from 'hone-runtime/base/random';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
-import type { RawModel, RawNode } from '../onnx/raw-model.ts';
+import type { RawGraph, RawModel, RawNode, RawValue } from '../onnx/raw-model.ts';
 
 export interface BoundedCase {
   readonly name: string;
@@ -16,6 +16,17 @@ export const node = (
   outputs: readonly string[],
   attrs: RawNode['attrs'] = {},
 ): RawNode => ({ op, inputs, outputs, attrs });
+
+/** A node that runs one of two graphs. */
+export const branch = (
+  condition: string,
+  outputs: readonly string[],
+  yes: RawGraph,
+  no: RawGraph,
+): RawNode =>
+  node('If', [condition], outputs, { then_branch: { graph: yes }, else_branch: { graph: no } });
+
+export const truth = (name: string): RawValue => ({ name, dtype: 'bool', shape: [] });
 
 export const i64 = (...values: number[]): Tensor => fromNumbers('i64', [values.length], values);
 export const scalar = (value: number, dtype: Tensor['dtype'] = 'i64'): Tensor =>

@@ -1,22 +1,13 @@
 /** Optionals of which data says whether they have a value. */
 import { fromNumbers } from 'hone-runtime/base/tensor';
-import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
-import { type BoundedCase, f32, node, noise, scalar } from './cases.ts';
+import type { RawNode, RawValue } from '../onnx/raw-model.ts';
+import { branch, type BoundedCase, f32, node, noise, scalar, truth } from './cases.ts';
 
 const optional = (name: string, ...shape: (number | null)[]): RawValue => ({
   name,
   shape,
   container: 'optional',
 });
-const truth = (name: string): RawValue => ({ name, dtype: 'bool', shape: [] });
-const branch = (
-  condition: string,
-  outputs: readonly string[],
-  yes: RawGraph,
-  no: RawGraph,
-): RawNode =>
-  node('If', [condition], outputs, { then_branch: { graph: yes }, else_branch: { graph: no } });
-
 /** Takes the value where there is one, else its own. */
 const orElse = (name: string, fallback: string): RawNode[] => [
   node('OptionalHasElement', [name], ['has']),

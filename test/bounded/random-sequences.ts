@@ -2,7 +2,7 @@
 import { type Random, seededRandom } from 'hone-runtime/base/random';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
-import { type BoundedCase, flags, i64, node, noise, scalar } from './cases.ts';
+import { type BoundedCase, flags, i64, node, noise, scalar, truth } from './cases.ts';
 
 const ROWS = 5;
 const WIDTH = 3;
@@ -15,7 +15,6 @@ const sequence = (name: string): RawValue => ({
 });
 const tensor = (name: string): RawValue => ({ name, shape: [null, null] });
 const number = (name: string): RawValue => ({ name, dtype: 'i64', shape: [] });
-const truth = (name: string): RawValue => ({ name, dtype: 'bool', shape: [] });
 const axis = (value: number): RawNode['attrs'] => ({ axis: { int: value } });
 
 /** Makes nodes on sequences of tensors [≤rows, WIDTH] step by step. */

@@ -1,7 +1,18 @@
 /** Sequences whose length, elements or positions depend on data, and optionals that data decides. */
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
-import { type BoundedCase, f32, flags, i64, node, noise, scalar, SHARES } from './cases.ts';
+import {
+  branch,
+  type BoundedCase,
+  f32,
+  flags,
+  i64,
+  node,
+  noise,
+  scalar,
+  SHARES,
+  truth,
+} from './cases.ts';
 
 const MOST = 5;
 const WIDTH = 3;
@@ -11,7 +22,6 @@ const list = (name: string, shape: RawValue['shape'] = [null]): RawValue => ({
   container: 'sequence',
 });
 const number = (name: string): RawValue => ({ name, dtype: 'i64', shape: [] });
-const truth = (name: string): RawValue => ({ name, dtype: 'bool', shape: [] });
 const tensor = (name: string, ...shape: (number | null)[]): RawValue => ({ name, shape });
 const axis = (value: number, isNew = false): RawNode['attrs'] => ({
   axis: { int: value },
@@ -40,14 +50,6 @@ const body = (nodes: readonly RawNode[], element: RawValue['shape'] = [null]): R
 
 const loop = (inputs: readonly string[], outputs: readonly string[], graph: RawGraph): RawNode =>
   node('Loop', inputs, outputs, { body: { graph } });
-
-const branch = (
-  condition: string,
-  outputs: readonly string[],
-  yes: RawGraph,
-  no: RawGraph,
-): RawNode =>
-  node('If', [condition], outputs, { then_branch: { graph: yes }, else_branch: { graph: no } });
 
 /** Appends x[0 … i], whose length grows, or a row of m. */
 const APPEND_PART = [
