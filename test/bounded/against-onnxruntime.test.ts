@@ -18,6 +18,7 @@ import { LOOP_CASES } from './loop-cases.ts';
 import { OPTIONAL_CASES } from './optional-cases.ts';
 import { check, open, type Opened } from './peer.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
+import { WEIGHT_CASES } from './weight-cases.ts';
 import { WIDE_CASES } from './wide-cases.ts';
 import { SEQUENCE_CASES } from './sequence-cases.ts';
 
@@ -28,6 +29,7 @@ const CASES: readonly BoundedCase[] = [
   ...LOOP_CASES,
   ...CONTROL_CASES,
   ...WIDE_CASES,
+  ...WEIGHT_CASES,
   ...SEQUENCE_CASES,
   ...OPTIONAL_CASES,
 ];

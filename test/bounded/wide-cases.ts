@@ -13,16 +13,18 @@ import type { RawNode, RawValue } from '../onnx/raw-model.ts';
 import { type BoundedCase, i64, node, noise } from './cases.ts';
 
 /** An input of the operator that is an input of the model, cut along some axes. */
-interface Cut {
+export interface Cut {
   readonly shape: readonly number[];
   readonly open: readonly number[];
+  /** Of these axes so many elements for each of the length. */
+  readonly times?: Readonly<Record<number, number>>;
   readonly dtype?: Tensor['dtype'];
   /** Whole numbers from `least`, or 0, up to, but not including, this. */
   readonly below?: number;
   readonly least?: number;
 }
 
-interface Spec {
+export interface Spec {
   readonly inputs: readonly (Cut | Tensor | null)[];
   readonly attrs?: RawNode['attrs'];
   readonly domain?: string;
@@ -35,7 +37,7 @@ interface Spec {
 
 const isCut = (input: Cut | Tensor): input is Cut => 'open' in input;
 
-function wide(op: string, note: string, n: number, spec: Spec): BoundedCase {
+export function wide(op: string, note: string, n: number, spec: Spec): BoundedCase {
   const nodes: RawNode[] = [
     node('Cast', ['flags'], ['ones'], { to: { int: 7 } }),
     node('ReduceSum', ['ones', 'first'], ['length'], { keepdims: { int: 1 } }),
@@ -43,6 +45,13 @@ function wide(op: string, note: string, n: number, spec: Spec): BoundedCase {
   const initializers: Record<string, Tensor> = { first: i64(0) };
   const inputs: RawValue[] = [{ name: 'flags', dtype: 'bool', shape: [n] }];
   const cuts: Cut[] = [];
+  const lengthTimes = (times: number): string => {
+    const [factor, made] = [`times${times}`, `length${times}`];
+    if (times === 1) return 'length';
+    if (initializers[factor] === undefined) nodes.push(node('Mul', ['length', factor], [made]));
+    initializers[factor] = i64(times);
+    return made;
+  };
   const names = spec.inputs.map((input, k) => {
     if (input === null) return '';
     let name = `x${k}`;
@@ -55,7 +64,8 @@ function wide(op: string, note: string, n: number, spec: Spec): BoundedCase {
     for (const axis of input.open) {
       initializers[`axis${axis}`] = i64(axis);
       const cut = `${name}_${axis}`;
-      nodes.push(node('Slice', [name, 'first', 'length', `axis${axis}`], [cut]));
+      const end = lengthTimes(input.times?.[axis] ?? 1);
+      nodes.push(node('Slice', [name, 'first', end, `axis${axis}`], [cut]));
       name = cut;
     }
     return name;
@@ -88,7 +98,7 @@ function wide(op: string, note: string, n: number, spec: Spec): BoundedCase {
 
 /** Numbers, and none where the cut takes them off. */
 function spoiled(
-  { shape, open, dtype = 'f32', below, least = 0 }: Cut,
+  { shape, open, times = {}, dtype = 'f32', below, least = 0 }: Cut,
   length: number,
   seed: number,
 ): Tensor {
@@ -97,7 +107,8 @@ function spoiled(
   const most = dtype === 'f32' ? Number.NaN : dtype === 'u8' ? 255 : 2 ** 30;
   const out = Array.from({ length: elementCount(shape) }, (_, p) => {
     const isRoom = open.some(
-      (axis) => Math.floor(p / (strides[axis] ?? 1)) % (shape[axis] ?? 1) >= length,
+      (axis) =>
+        Math.floor(p / (strides[axis] ?? 1)) % (shape[axis] ?? 1) >= length * (times[axis] ?? 1),
     );
     if (isRoom) return most;
     const value = values[p] ?? 0;
@@ -106,10 +117,10 @@ function spoiled(
   return fromNumbers(dtype, shape, out);
 }
 
-const int = (value: number) => ({ int: value });
+export const int = (value: number) => ({ int: value });
 const float = (value: number) => ({ float: value });
 const ints = (...values: number[]) => ({ ints: values });
-const text = (value: string) => ({ text: value });
+export const text = (value: string) => ({ text: value });
 const MS = 'com.microsoft';
 const scalar = (value: number, dtype: Tensor['dtype'] = 'f32'): Tensor =>
   fromNumbers(dtype, [], [value]);
@@ -119,7 +130,7 @@ const bytes = (shape: readonly number[], seed: number, dtype: Tensor['dtype'] = 
     shape,
     toNumbers(noise(shape, seed)).map((value) => Math.floor((value + 1) * 60)),
   );
-const cut = (shape: readonly number[], ...open: number[]): Cut => ({ shape, open });
+export const cut = (shape: readonly number[], ...open: number[]): Cut => ({ shape, open });
 const byteCut = (shape: readonly number[], ...open: number[]): Cut => ({
   ...{ shape, open, dtype: 'u8', below: 200 },
 });

@@ -2,9 +2,9 @@
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import { align, common } from './elementwise.ts';
 import { expanded } from './expand.ts';
-import type { Int } from './ints.ts';
+import { type Int, mostOf } from './ints.ts';
 import { given, type Rule, sizeAt, type Use } from './rule.ts';
-import type { Sized } from './sized.ts';
+import { boundsOf, type Sized } from './sized.ts';
 
 function takenApart(use: Use, inputs: readonly (Sized | null)[]): readonly Sized[] {
   if (use.def.kind === 'composite') return expanded({ ...use, inputs }, use.def);
@@ -27,9 +27,7 @@ const aligned =
   };
 
 /** Labels of each operand, '.' for every axis that an ellipsis stands for. */
-function labelsOf(use: Use): readonly (readonly string[])[] {
-  const equation = String(use.attrs['equation']).replaceAll(' ', '');
-  const terms = (equation.split('->')[0] ?? '').split(',');
+function labelsOf(use: Use, terms: readonly string[]): readonly (readonly string[])[] {
   return terms.map((term, k) => {
     const { sizes } = given(use, k);
     const [before = '', after] = term.split('...');
@@ -41,9 +39,64 @@ function labelsOf(use: Use): readonly (readonly string[])[] {
   });
 }
 
+/** The output's labels where the equation has none: the ellipsis, then what occurs once, sorted. */
+function implied(labels: readonly string[]): string {
+  const once = labels.filter(
+    (label) => !label.startsWith('.') && labels.indexOf(label) === labels.lastIndexOf(label),
+  );
+  return `...${once.sort().join('')}`;
+}
+
+interface Labelled {
+  readonly x: Sized;
+  readonly labels: readonly string[];
+}
+
+/**
+ * Every label once: of axes that share one, the elements where they agree, on the first of them. In memory
+ * these lie in steps of the room, whatever is meant of it.
+ */
+function diagonal(use: Use, { x, labels }: Labelled): Labelled {
+  const { s, ints } = use;
+  const label = labels.find((own, axis) => labels.indexOf(own) !== axis);
+  if (label === undefined) return { x, labels };
+  const axes = labels.flatMap((own, axis) => (own === label ? [axis] : []));
+  // An axis of extent 1 is broadcast against the others.
+  const single = axes.find((axis) => sizeAt(x, axis) === 1);
+  if (single !== undefined) {
+    const sizes = x.sizes.toSpliced(single, 1);
+    const id = s.reshape(x.id, boundsOf(sizes));
+    return diagonal(use, { x: { id, sizes }, labels: labels.toSpliced(single, 1) });
+  }
+  const extent = sizeAt(x, at(axes, 0));
+  const others = [...labels.keys()].filter((axis) => labels[axis] !== label);
+  const rest = others.map((axis) => sizeAt(x, axis));
+  const bound = mostOf(extent);
+  const front = s.b.op('Transpose', [x.id], { perm: [...axes, ...others] });
+  const flat = s.reshape(front, [bound ** axes.length, ...boundsOf(rest)]);
+  const step = axes.reduce((sum, _, i) => sum + bound ** i, 0);
+  const places = s.b.op('Mul', [s.iota(bound), ints.id(step)]);
+  const made = s.made(s.op('Gather', [flat, places], { axis: 0 }), [extent, ...rest]);
+  return diagonal(use, {
+    x: made,
+    labels: [label, ...others.map((axis) => at(labels, axis))],
+  });
+}
+
+/** The term that has these labels. */
+const termOf = (labels: readonly string[]): string =>
+  labels
+    .map((label, i) => {
+      if (!label.startsWith('.')) return label;
+      return labels[i - 1]?.startsWith('.') === true ? '' : '...';
+    })
+    .join('');
+
 /** Axes of a label have one extent; an extent of 1 is broadcast. */
 const einsum: Rule = (use) => {
-  const labels = labelsOf(use);
+  const equation = String(use.attrs['equation']).replaceAll(' ', '');
+  const [left = '', right] = equation.split('->');
+  const labels = labelsOf(use, left.split(','));
   const extents = new Map<string, Int>();
   labels.forEach((own, k) => {
     const x = given(use, k);
@@ -58,13 +111,17 @@ const einsum: Rule = (use) => {
       extents.set(label, common(use, extents.get(label) ?? 1, sizeAt(x, axis)));
     });
   });
-  const inputs = labels.map((own, k) =>
-    own.reduce(
-      (x: Sized, label, axis) => use.s.fit(x, axis, extents.get(label) ?? 1),
-      given(use, k),
-    ),
+  const operands = labels.map((own, k): Labelled => {
+    const fit = (x: Sized, label: string, axis: number): Sized =>
+      use.s.fit(x, axis, extents.get(label) ?? 1);
+    return diagonal(use, { x: own.reduce(fit, given(use, k)), labels: own });
+  });
+  const terms = operands.map((operand) => termOf(operand.labels)).join();
+  const attrs = { ...use.attrs, equation: `${terms}->${right ?? implied(labels.flat())}` };
+  return takenApart(
+    { ...use, attrs },
+    operands.map(({ x }) => x),
   );
-  return takenApart(use, inputs);
 };
 
 const MS = 'com.microsoft:';

@@ -69,15 +69,35 @@ function doubled(use: Use, x: Sized, { from, length }: Transform): Sized {
   return parts.op('Mul', [x, weight]);
 }
 
-const dft: Rule = (use) => {
+/**
+ * Numbers per point that only the run knows, 1 or 2: complex numbers, with parts of 0 where they are real.
+ * Half a spectrum is that of real numbers. A run checks it.
+ */
+function complex(use: Use, x: Sized, most: 1 | 2): Sized {
+  const { s } = use;
+  const last = x.sizes.length - 1;
+  const count = sizeAt(x, last);
+  if (isKnown(count)) return x;
+  const says = `${s.node}: numbers per point, 1${most === 1 ? '' : ' or 2'}`;
+  const source = { tensor: '', axis: last, origin: '', option: '' } as const;
+  s.checked(count, { min: 1, max: most }, source, says);
+  const filled = s.first(s.masked(x, 0, [last]), last, most);
+  return { id: filled.id, sizes: x.sizes.with(last, most) };
+}
+
+const dft: Rule = (whole) => {
+  const isSpectrum = intOf(whole, 'onesided') !== 0 && intOf(whole, 'inverse') === 0;
+  const x = complex(whole, given(whole, 0), isSpectrum ? 1 : 2);
+  return transformed({ ...whole, inputs: [x, ...whole.inputs.slice(1)] }, x);
+};
+
+function transformed(use: Use, x: Sized): readonly Sized[] {
   const { s, ints } = use;
   const parts = new Parts(use);
-  const x = given(use, 0);
   const rank = x.sizes.length;
   const asked = use.inputs[2] == null ? [] : knownInts(use, 2, 'the axis');
   const axis = axisIn(use, asked[0] ?? -2, rank);
   const count = sizeAt(x, rank - 1);
-  if (!isKnown(count)) return s.cannot('real or complex is not known');
   const transform = transformOf(use, x, axis);
   const { from, length, isInverse, isHalf } = transform;
   if (isKnown(sizeAt(x, axis)) && isKnown(length) && use.def.kind === 'composite')
@@ -114,7 +134,7 @@ const dft: Rule = (use) => {
     scaled.length === 1 && only !== undefined ? only : parts.op('Concat', scaled, { axis: -1 });
   const back = parts.op('Transpose', [joined], { perm: perm.map((_, i) => perm.indexOf(i)) });
   return [parts.cast(back, dtype)];
-};
+}
 
 /** Positions of windows of `size`, one row per window. */
 function frames(use: Use, count: Int, size: Int, step: number, last: number): Sized {
@@ -137,10 +157,13 @@ function framed(use: Use, x: Sized, axis: number, size: Int, step: number): Size
   return s.made(s.op('Gather', [x.id, places.id], { axis }), sizes);
 }
 
-const stft: Rule = (use) => {
-  const { s } = use;
+const stft: Rule = (whole) => {
+  const { s } = whole;
+  const isHalf = intOf(whole, 'onesided', 1) !== 0;
+  const own = given(whole, 0);
+  const signal = own.sizes.length === 3 ? complex(whole, own, isHalf ? 1 : 2) : own;
+  const use: Use = { ...whole, inputs: [signal, ...whole.inputs.slice(1)] };
   const parts = new Parts(use);
-  const signal = given(use, 0);
   const window = use.inputs[2] ?? null;
   const [step = 0] = knownInts(use, 1, 'the step of frames');
   if (step < 1) return s.cannot('frames without a step');
