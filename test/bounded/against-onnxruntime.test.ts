@@ -16,6 +16,7 @@ import { CONTROL_CASES } from './control-cases.ts';
 import { DETECTION_CASES } from './detection-cases.ts';
 import { LOOP_CASES } from './loop-cases.ts';
 import { OPTIONAL_CASES } from './optional-cases.ts';
+import { PICTURE_CASES } from './picture-cases.ts';
 import { check, open, type Opened } from './peer.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
 import { WEIGHT_CASES } from './weight-cases.ts';
@@ -29,7 +30,11 @@ const CASES: readonly BoundedCase[] = [
   ...LOOP_CASES,
   ...CONTROL_CASES,
   ...WIDE_CASES,
+<<<<<<< HEAD
   ...WEIGHT_CASES,
+=======
+  ...PICTURE_CASES,
+>>>>>>> c135610 (Pictures of unknown extents are sampled by GridSample, RoiAlign and DeformConv)
   ...SEQUENCE_CASES,
   ...OPTIONAL_CASES,
 ];

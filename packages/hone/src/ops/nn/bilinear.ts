@@ -1,4 +1,5 @@
 /** Bilinear samples of an image at positions computed from data. */
+import type { DType } from 'hone-runtime/base/dtype';
 import { binary, cast, constant, index, select, unary } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import { add, choose, mul, sub } from '../math/scalar.ts';
@@ -32,44 +33,58 @@ export function sampleWithZeros(size: ImageSize, pixel: Pixel, y: Expr, x: Expr)
   return add(add(corner(0, 0), corner(0, 1)), add(corner(1, 0), corner(1, 1)));
 }
 
+/** How far an image reaches along an axis: all of its room, or as an i64 of the run says. */
+export interface ImageReach {
+  readonly room: number;
+  readonly meant?: Expr;
+}
+
 /**
  * A sample as RoiAlign takes it: positions up to one pixel outside are moved to the border, and
  * further ones give 0. `join` puts the four weighted pixels together.
  */
 export function sampleInRegion(
-  size: ImageSize,
+  [height, width]: readonly [ImageReach, ImageReach],
   pixel: Pixel,
   y: Expr,
   x: Expr,
   join: (parts: readonly Expr[]) => Expr,
 ): Expr {
-  const near = (position: Expr, extent: number): Expr =>
+  /** The extent less a number, as a position and as an index. */
+  const less = (dtype: DType, { room, meant }: ImageReach, by: number): Expr =>
+    meant === undefined ? constant(dtype, room - by) : sub(cast(dtype, meant), by);
+  const within = (at: Expr, reach: ImageReach): Expr => {
+    const inRoom = binary('min', at, index(reach.room - 1));
+    if (reach.meant === undefined) return inRoom;
+    return binary('max', binary('min', inRoom, sub(reach.meant, 1)), index(0));
+  };
+  const near = (position: Expr, reach: ImageReach): Expr =>
     binary(
       'and',
       binary('ge', position, constant(position.dtype, -1)),
-      binary('le', position, constant(position.dtype, extent)),
+      binary('le', position, less(position.dtype, reach, 0)),
     );
-  const along = (position: Expr, extent: number) => {
+  const along = (position: Expr, reach: ImageReach) => {
     const bounded = binary(
       'min',
       binary('max', position, constant(position.dtype, 0)),
-      constant(position.dtype, extent - 1),
+      less(position.dtype, reach, 1),
     );
     const low = unary('floor', bounded);
-    const lowIndex = binary('min', cast('i64', low), index(extent - 1));
-    const highIndex = binary('min', add(lowIndex, 1), index(extent - 1));
+    const lowIndex = within(cast('i64', low), reach);
+    const highIndex = within(add(lowIndex, 1), reach);
     const share = sub(bounded, low);
     return [
       { at: lowIndex, weight: sub(1, share) },
       { at: highIndex, weight: share },
     ] as const;
   };
-  const rows = along(y, size.height);
-  const columns = along(x, size.width);
+  const rows = along(y, height);
+  const columns = along(x, width);
   const parts = rows.flatMap((row) =>
     columns.map((column) => mul(pixel(row.at, column.at), mul(row.weight, column.weight))),
   );
-  const inside = binary('and', near(y, size.height), near(x, size.width));
+  const inside = binary('and', near(y, height), near(x, width));
   const value = join(parts);
   return select(inside, value, constant(value.dtype, 0));
 }

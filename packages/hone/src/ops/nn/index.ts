@@ -30,7 +30,7 @@ import { maxPool } from './max-pool.ts';
 import { maxRoiPool } from './max-roi-pool.ts';
 import { maxUnpool } from './max-unpool.ts';
 import { averagePool, lpPool } from './pool.ts';
-import { roiAlign } from './roi-align.ts';
+import { roiAlign, sizedRoiAlign } from './roi-align.ts';
 import { rotaryEmbedding } from './rotary-embedding.ts';
 import { SKIP_NORMS } from './skip-norm.ts';
 import { hardmax, logSoftmax, softmax } from './softmax.ts';
@@ -63,6 +63,7 @@ export const NN_OPS: readonly OpDef[] = [
   ...SKIP_NORMS,
   deformConv,
   roiAlign,
+  sizedRoiAlign,
   maxRoiPool,
   det,
   maxUnpool,

@@ -1,6 +1,6 @@
 /** RoiAlign: pools regions of images, each sampled at a regular grid of points. */
 import { at } from 'hone-runtime/base/diagnostics';
-import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
+import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { acc, axis, binary, bound, cast, constant, index, load } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { Attrs } from '../../graph/types.ts';
@@ -15,13 +15,15 @@ import {
   textAttr,
   typeError,
 } from '../checks.ts';
-import { defineOp, type InferContext, type TestCase } from '../define-op.ts';
+import { defineOp, type InferContext, type LowerContext, type TestCase } from '../define-op.ts';
 import { outAxes } from '../lower.ts';
-import { checkedIndex } from '../tensor/elements.ts';
+import type { StageBody } from '../../stages/types.ts';
+import { checkedIndex, pictureOf } from '../tensor/elements.ts';
+import { HONE_DOMAIN } from '../tensor/positions.ts';
 import { FLOATS } from '../math/dtypes.ts';
 import { given } from '../math/loops.ts';
 import { add, computeType, div, max, mul, sub, widen } from '../math/scalar.ts';
-import { type ImageSize, sampleInRegion } from './bilinear.ts';
+import { type ImageReach, type ImageSize, sampleInRegion } from './bilinear.ts';
 import { sample } from './samples.ts';
 
 function outShape(ctx: InferContext): readonly number[] {
@@ -109,45 +111,7 @@ export const roiAlign = defineOp({
     requireDType(ctx, inputType(ctx, 2), ['i64'], 'batch_indices');
     return [{ dtype: x.dtype, shape: outShape(ctx) }];
   },
-  lower: (ctx) => {
-    const x = inputType(ctx, 0);
-    const ratio = intAttr(ctx.attrs, 'sampling_ratio');
-    if (ratio < 1) return 'sampling_ratio 0 takes a number of samples that depends on input data';
-    const shape = outShape(ctx);
-    const dtype = computeType(x.dtype);
-    const [r, c] = [axis('i0'), axis('i1')];
-    const coordinate = (k: number): Expr => widen(load('1', x.dtype, [r, index(k)]));
-    const position = (side: 0 | 1): Expr => {
-      const { from, length } = region(coordinate, side, ctx.attrs);
-      const [cell, point] = side === 1 ? [axis('i2'), axis('r0')] : [axis('i3'), axis('r1')];
-      const size = div(length, at(shape, side === 1 ? 2 : 3));
-      const inCell = div(add(cast(dtype, point), 0.5), ratio);
-      return add(from, mul(size, add(cast(dtype, cell), inCell)));
-    };
-    const image = bound(load('2', 'i64', [r]), at(x.shape, 0));
-    const pixel = (y: Expr, column: Expr): Expr => widen(load('0', x.dtype, [image, c, y, column]));
-    const mean = textAttr(ctx.attrs, 'mode') === 'avg';
-    const value = sampleInRegion(
-      { height: at(x.shape, 2), width: at(x.shape, 3) },
-      pixel,
-      position(1),
-      position(0),
-      // The largest is taken of the weighted pixels, not of their sums.
-      (parts) => parts.reduce((sum, part) => binary(mean ? 'add' : 'max', sum, part)),
-    );
-    const folded = acc(0, dtype);
-    return [
-      {
-        kind: 'reduce',
-        axes: shape,
-        reduceAxes: [ratio, ratio],
-        steps: [{ op: mean ? 'sum' : 'max', value, dtype }],
-        spans: 'outer',
-        outIndex: outAxes(4),
-        value: cast(x.dtype, mean ? div(folded, constant(dtype, ratio * ratio)) : folded),
-      },
-    ];
-  },
+  lower: (ctx) => lowered(ctx),
   reference: (inputs, attrs, ctx) => {
     const [x, rois, batches] = [given(inputs, 0), given(inputs, 1), given(inputs, 2)];
     const [values, boxes, images] = [toNumbers(x), toNumbers(rois), toNumbers(batches)];
@@ -195,6 +159,90 @@ export const roiAlign = defineOp({
   },
   cases: () => cases(),
 });
+
+/**
+ * The same of images that are the begin of their room: the last input says how many rows and columns of it. No
+ * model has this operator: the importer makes it where extents are data.
+ */
+export const sizedRoiAlign = defineOp({
+  kind: 'core',
+  name: 'SizedRoiAlign',
+  domain: HONE_DOMAIN,
+  doc: 'As RoiAlign, of images with room: the last input has their extents.',
+  since: 1,
+  attrs: roiAlign.attrs,
+  infer: (ctx) => {
+    requireDType(ctx, inputType(ctx, 3), ['i64'], 'extents');
+    if (inputType(ctx, 3).shape.join() !== '2') shapeError(ctx, 'not two extents');
+    return roiAlign.infer(ctx);
+  },
+  lower: (ctx) =>
+    lowered(
+      ctx,
+      [0, 1].map((i) => load('3', 'i64', [index(i)])),
+    ),
+  reference: ([x, rois, batches, extents], attrs, ctx) => {
+    const meant = pictureOf(x as Tensor, extents as Tensor);
+    return roiAlign.reference([meant, rois ?? null, batches ?? null], attrs, ctx);
+  },
+  cases: () =>
+    [
+      [7, 6],
+      [4, 5],
+      [1, 2],
+    ].flatMap((meant) =>
+      cases().map(({ inputs, note, ...item }) => ({
+        ...item,
+        note: `${note}, ${meant.join(' × ')} pixels`,
+        inputs: [...inputs, fromNumbers('i64', [2], meant)],
+      })),
+    ),
+});
+
+/** `meant`: how far the images reach, where that is data; their room is more. */
+function lowered(ctx: LowerContext, meant: readonly Expr[] = []): readonly StageBody[] | string {
+  const x = inputType(ctx, 0);
+  const ratio = intAttr(ctx.attrs, 'sampling_ratio');
+  if (ratio < 1) return 'sampling_ratio 0 takes a number of samples that depends on input data';
+  const shape = outShape(ctx);
+  const dtype = computeType(x.dtype);
+  const [r, c] = [axis('i0'), axis('i1')];
+  const coordinate = (k: number): Expr => widen(load('1', x.dtype, [r, index(k)]));
+  const position = (side: 0 | 1): Expr => {
+    const { from, length } = region(coordinate, side, ctx.attrs);
+    const [cell, point] = side === 1 ? [axis('i2'), axis('r0')] : [axis('i3'), axis('r1')];
+    const size = div(length, at(shape, side === 1 ? 2 : 3));
+    const inCell = div(add(cast(dtype, point), 0.5), ratio);
+    return add(from, mul(size, add(cast(dtype, cell), inCell)));
+  };
+  const image = bound(load('2', 'i64', [r]), at(x.shape, 0));
+  const pixel = (y: Expr, column: Expr): Expr => widen(load('0', x.dtype, [image, c, y, column]));
+  const mean = textAttr(ctx.attrs, 'mode') === 'avg';
+  const reach = (side: 0 | 1): ImageReach => {
+    const [room, own] = [at(x.shape, side + 2), meant[side]];
+    return own === undefined ? { room } : { room, meant: own };
+  };
+  const value = sampleInRegion(
+    [reach(0), reach(1)],
+    pixel,
+    position(1),
+    position(0),
+    // The largest is taken of the weighted pixels, not of their sums.
+    (parts) => parts.reduce((sum, part) => binary(mean ? 'add' : 'max', sum, part)),
+  );
+  const folded = acc(0, dtype);
+  return [
+    {
+      kind: 'reduce',
+      axes: shape,
+      reduceAxes: [ratio, ratio],
+      steps: [{ op: mean ? 'sum' : 'max', value, dtype }],
+      spans: 'outer',
+      outIndex: outAxes(4),
+      value: cast(x.dtype, mean ? div(folded, constant(dtype, ratio * ratio)) : folded),
+    },
+  ];
+}
 
 function cases(): readonly TestCase[] {
   const boxes = fromNumbers('f32', [3, 4], [0, 0, 5, 6, 1.5, 2.25, 4, 3, -3, 2, 9, 7.5]);

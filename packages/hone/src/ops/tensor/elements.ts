@@ -102,6 +102,18 @@ export function gatherBy(
   return tensorOf(source.dtype, shape, out);
 }
 
+/**
+ * The picture [n, c, …] at the begin of its room. Extents are those of a run: less than 1 counts as 1, as there
+ * is nothing to sample, and more than the room as that.
+ */
+export function pictureOf(x: Tensor, extents: Tensor): Tensor {
+  const meant = Array.from(elementsOf(extents), Number);
+  const shape = x.shape.map((room, axis) =>
+    axis < 2 ? room : Math.min(Math.max(meant[axis - 2] ?? room, 1), room),
+  );
+  return stridedCopy(x, shape, 0, stridesOf(x.shape));
+}
+
 /** Copies a block of `shape` from a tensor into a larger one at `start`. */
 export function placeBlock(
   target: Elements,

@@ -24,15 +24,30 @@ interface Tap {
   readonly weight?: Expr;
 }
 
-export function gridSampleValue(x: ValueType, grid: ValueType, options: GridOptions): Expr {
+/** How far a picture reaches along an axis. */
+interface Reach {
+  readonly room: number;
+  /** An i64 where the run says how much of the room it is. */
+  readonly meant?: Expr;
+}
+
+/** `meant`: how far the picture reaches, where that is data; its room is more. */
+export function gridSampleValue(
+  x: ValueType,
+  grid: ValueType,
+  options: GridOptions,
+  meant: readonly Expr[] = [],
+): Expr {
   const work: DType = x.dtype === 'f64' || grid.dtype === 'f64' ? 'f64' : 'f32';
   const extents = x.shape.slice(2);
   const axes = outAxes(x.shape.length);
   const [n, c, ...rest] = axes as [Expr, Expr, ...Expr[]];
-  const taps = extents.map((extent, axis) => {
+  const taps = extents.map((room, axis) => {
     // The grid names the last axis first.
     const at = [n, ...rest, index(extents.length - 1 - axis)];
-    return axisTaps(cast(work, load('1', grid.dtype, at)), extent, options);
+    const own = meant[axis];
+    const reach: Reach = own === undefined ? { room } : { room, meant: own };
+    return axisTaps(cast(work, load('1', grid.dtype, at)), reach, options);
   });
   const nest = (level: number, at: readonly Expr[]): Expr => {
     const here = taps[level];
@@ -48,32 +63,40 @@ export function gridSampleValue(x: ValueType, grid: ValueType, options: GridOpti
   return cast(x.dtype, nest(0, [n, c]));
 }
 
-function axisTaps(value: Expr, extent: number, options: GridOptions): Tap[] {
+function axisTaps(value: Expr, { room, meant }: Reach, options: GridOptions): Tap[] {
   const c = (number: number): Expr => constant(value.dtype, number);
   const { aligned, mode, padding } = options;
-  const low = aligned ? 0 : -0.5;
-  const high = aligned ? extent - 1 : extent - 0.5;
+  const extent = meant === undefined ? c(room) : cast(value.dtype, meant);
+  const less = (by: number): Expr =>
+    meant === undefined ? c(room - by) : binary('sub', extent, c(by));
+  const low = c(aligned ? 0 : -0.5);
+  const high = less(aligned ? 1 : 0.5);
+  const last = less(1);
   const settle = (p: Expr): Expr => {
     if (padding === 'border') {
-      const clamped = binary('min', binary('max', p, c(0)), c(extent - 1));
+      const clamped = binary('min', binary('max', p, c(0)), last);
       // Up to half a pixel beyond the centres is still inside; only cubic sampling sees it.
       if (mode !== 'cubic' || aligned) return clamped;
-      return select(binary('and', binary('ge', p, c(low)), binary('le', p, c(high))), p, clamped);
+      return select(binary('and', binary('ge', p, low), binary('le', p, high)), p, clamped);
     }
     return padding === 'reflection' ? reflected(p, low, high) : p;
   };
   const half = c(0.5);
   const shifted = binary('add', value, c(1));
   const raw = aligned
-    ? binary('mul', binary('mul', shifted, half), c(extent - 1))
-    : binary('mul', binary('sub', binary('mul', shifted, c(extent)), c(1)), half);
+    ? binary('mul', binary('mul', shifted, half), last)
+    : binary('mul', binary('sub', binary('mul', shifted, extent), c(1)), half);
   const position = settle(mode === 'nearest' ? unary('round', raw) : raw);
   const tap = (p: Expr, weight?: Expr): Tap => {
     const settled = cast('i64', padding === 'reflection' ? settle(p) : p);
-    const at = binary('min', binary('max', settled, index(0)), index(extent - 1));
+    const inRoom = binary('min', binary('max', settled, index(0)), index(room - 1));
+    const at =
+      meant === undefined
+        ? inRoom
+        : binary('max', binary('min', inRoom, binary('sub', meant, index(1))), index(0));
     const inside =
       padding === 'zeros'
-        ? { inside: binary('and', binary('ge', p, c(0)), binary('le', p, c(extent - 1))) }
+        ? { inside: binary('and', binary('ge', p, c(0)), binary('le', p, last)) }
         : {};
     return { at, ...inside, ...(weight === undefined ? {} : { weight }) };
   };
@@ -92,14 +115,21 @@ function axisTaps(value: Expr, extent: number, options: GridOptions): Tap[] {
 }
 
 /** Reflection at both borders, as a triangle wave. */
-function reflected(p: Expr, low: number, high: number): Expr {
-  const c = (number: number): Expr => constant(p.dtype, number);
-  if (high === low) return c(low);
-  const period = 2 * (high - low);
-  const from = binary('sub', p, c(low));
-  const turns = unary('floor', binary('div', from, c(period)));
-  const phase = binary('sub', from, binary('mul', turns, c(period)));
-  return binary('add', c(low), binary('min', phase, binary('sub', c(period), phase)));
+function reflected(p: Expr, low: Expr, high: Expr): Expr {
+  const from = binary('sub', p, low);
+  const folded = (period: Expr): Expr => {
+    const turns = unary('floor', binary('div', from, period));
+    const phase = binary('sub', from, binary('mul', turns, period));
+    return binary('add', low, binary('min', phase, binary('sub', period, phase)));
+  };
+  if (low.kind === 'const' && high.kind === 'const') {
+    const range = Number(high.value) - Number(low.value);
+    return range === 0 ? low : folded(constant(p.dtype, 2 * range));
+  }
+  const range = binary('sub', high, low);
+  // A picture of one pixel has nothing between its borders.
+  const wave = folded(binary('mul', constant(p.dtype, 2), range));
+  return select(binary('gt', high, low), wave, low);
 }
 
 /** theta · (x, y[, z], 1) at the output index; the last output axis is the matrix' row. */

@@ -13,17 +13,20 @@ import {
   inputType,
   int,
   intAttr,
+  requireDType,
   shapeError,
   text,
   textAttr,
   typeError,
 } from '../checks.ts';
-import { defineOp, type InferContext } from '../define-op.ts';
+import { index, load } from '../../expr/build.ts';
+import { defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
 import { checkedShape, compiled } from './bodies.ts';
 import { cubicWeight } from './cubic.ts';
-import { eachPosition } from './elements.ts';
-import { affineGridValue, gridSampleValue } from './grid-lower.ts';
+import { eachPosition, pictureOf } from './elements.ts';
+import { affineGridValue, type GridOptions, gridSampleValue } from './grid-lower.ts';
+import { HONE_DOMAIN } from './positions.ts';
 
 const MODES = ['linear', 'nearest', 'cubic'];
 const PADDINGS = ['zeros', 'border', 'reflection'];
@@ -111,12 +114,7 @@ export const GridSample = defineOp({
     compiled(ctx, () => [
       mapBody(
         outShape(ctx),
-        gridSampleValue(inputType(ctx, 0), inputType(ctx, 1), {
-          aligned: intAttr(ctx.attrs, 'align_corners') !== 0,
-          mode: textAttr(ctx.attrs, 'mode'),
-          padding: textAttr(ctx.attrs, 'padding_mode'),
-          cubicA: CUBIC_A,
-        }),
+        gridSampleValue(inputType(ctx, 0), inputType(ctx, 1), optionsOf(ctx.attrs)),
       ),
     ]),
   reference: ([x, grid], attrs, ctx) => {
@@ -150,32 +148,77 @@ export const GridSample = defineOp({
     });
     return [fromNumbers(source.dtype, shape, out)];
   },
-  cases: () => {
-    const x = fromNumbers('f32', [1, 2, 3, 4], [...Array(24).keys()]);
-    const points = [-1, -1, -0.5, 0.3, 0.1, 0.77, 1.3, -1.9, 0.99, 1, 0.2, -0.4];
-    const grid = fromNumbers('f32', [1, 2, 3, 2], points);
-    const cube = fromNumbers('f32', [1, 1, 2, 2, 2], [...Array(8).keys()]);
-    return [
-      { inputs: [x, grid] },
-      ...MODES.flatMap((mode) =>
-        PADDINGS.map((padding_mode, i) => ({
-          note: `${mode} ${padding_mode}`,
-          inputs: [x, grid],
-          attrs: { mode, padding_mode, align_corners: i % 2 },
-        })),
-      ),
-      {
-        note: 'cubic, half a pixel beyond the centres',
-        inputs: [x, fromNumbers('f32', [1, 1, 2, 2], [-0.9, -0.95, 0.97, 0.8])],
-        attrs: { mode: 'cubic', padding_mode: 'border' },
-      },
-      {
-        note: 'volume',
-        inputs: [cube, fromNumbers('f32', [1, 1, 1, 2, 3], [0, 0.2, -0.7, 1, 1, 1])],
-      },
-    ];
-  },
+  cases: () => gridCases(),
 });
+
+/**
+ * The same of pictures that are the begin of their room along every axis: the last input says how much of
+ * it. No model has this operator: the importer makes it where extents are data.
+ */
+export const SizedGridSample = defineOp({
+  kind: 'core',
+  name: 'SizedGridSample',
+  domain: HONE_DOMAIN,
+  doc: 'As GridSample, of pictures with room: the last input has their extents.',
+  since: 1,
+  attrs: GridSample.attrs,
+  infer: (ctx) => {
+    const spatial = inputType(ctx, 0).shape.length - 2;
+    requireDType(ctx, inputType(ctx, 2), ['i64'], 'extents');
+    if (inputType(ctx, 2).shape.join() !== `${spatial}`) shapeError(ctx, `not ${spatial} extents`);
+    return [{ dtype: inputType(ctx, 0).dtype, shape: outShape(ctx) }];
+  },
+  lower: (ctx) =>
+    compiled(ctx, () => {
+      const [x, grid] = [inputType(ctx, 0), inputType(ctx, 1)];
+      const meant = x.shape.slice(2).map((_, i) => load('2', 'i64', [index(i)]));
+      return [mapBody(outShape(ctx), gridSampleValue(x, grid, optionsOf(ctx.attrs), meant))];
+    }),
+  reference: ([x, grid, extents], attrs, ctx) => {
+    const meant = pictureOf(x as Tensor, extents as Tensor);
+    return GridSample.reference([meant, grid ?? null], attrs, ctx);
+  },
+  cases: () =>
+    gridCases().map(({ inputs, ...item }, i) => {
+      const shape = inputs[0]?.shape.slice(2) ?? [];
+      // All of the room, less of it, one pixel.
+      const meant = shape.map((extent) => Math.max(1, i % 3 === 0 ? extent : extent - i));
+      return { ...item, inputs: [...inputs, fromNumbers('i64', [shape.length], meant)] };
+    }),
+});
+
+const optionsOf = (attrs: Attrs): GridOptions => ({
+  aligned: intAttr(attrs, 'align_corners') !== 0,
+  mode: textAttr(attrs, 'mode'),
+  padding: textAttr(attrs, 'padding_mode'),
+  cubicA: CUBIC_A,
+});
+
+function gridCases(): readonly TestCase[] {
+  const x = fromNumbers('f32', [1, 2, 3, 4], [...Array(24).keys()]);
+  const points = [-1, -1, -0.5, 0.3, 0.1, 0.77, 1.3, -1.9, 0.99, 1, 0.2, -0.4];
+  const grid = fromNumbers('f32', [1, 2, 3, 2], points);
+  const cube = fromNumbers('f32', [1, 1, 2, 2, 2], [...Array(8).keys()]);
+  return [
+    { inputs: [x, grid] },
+    ...MODES.flatMap((mode) =>
+      PADDINGS.map((padding_mode, i) => ({
+        note: `${mode} ${padding_mode}`,
+        inputs: [x, grid],
+        attrs: { mode, padding_mode, align_corners: i % 2 },
+      })),
+    ),
+    {
+      note: 'cubic, half a pixel beyond the centres',
+      inputs: [x, fromNumbers('f32', [1, 1, 2, 2], [-0.9, -0.95, 0.97, 0.8])],
+      attrs: { mode: 'cubic', padding_mode: 'border' },
+    },
+    {
+      note: 'volume',
+      inputs: [cube, fromNumbers('f32', [1, 1, 1, 2, 3], [0, 0.2, -0.7, 1, 1, 1])],
+    },
+  ];
+}
 
 function affineShape(ctx: InferContext): readonly number[] {
   const theta = inputType(ctx, 0).shape;

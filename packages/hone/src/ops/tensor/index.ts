@@ -8,7 +8,7 @@ import { DepthToSpace, SpaceToDepth } from './depth-space.ts';
 import { Expand, Tile } from './expand.ts';
 import { Gather, GatherElements, GatherND } from './gather.ts';
 import { ConstantOfShape, EyeLike, Range } from './generate.ts';
-import { AffineGrid, GridSample } from './grid-sample.ts';
+import { AffineGrid, GridSample, SizedGridSample } from './grid-sample.ts';
 import { NonMaxSuppression, PaddedNonMaxSuppression } from './non-max-suppression.ts';
 import { OneHot } from './one-hot.ts';
 import { Pad } from './pad.ts';
@@ -30,7 +30,7 @@ export const TENSOR_OPS: readonly OpDef[] = [
   ...[Reshape, Flatten, Squeeze, Unsqueeze, Identity],
   ...[Transpose, Concat, Slice, Split, Pad, CenterCropPad, Trilu, ReverseSequence],
   ...[Gather, GatherElements, GatherND, ScatterElements, ScatterND, Scatter, TensorScatter],
-  ...[Expand, Tile, Resize, Upsample, GridSample, AffineGrid],
+  ...[Expand, Tile, Resize, Upsample, GridSample, SizedGridSample, AffineGrid],
   ...[DepthToSpace, SpaceToDepth, Col2Im],
   ...[Shape, Size, ConstantOfShape, Range, EyeLike, OneHot],
   ...[

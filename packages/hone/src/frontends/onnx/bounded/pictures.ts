@@ -1,82 +1,86 @@
 /** Operators that sample pictures of unknown extents, and that cut or pad them in the middle. */
 import { at } from 'hone-runtime/base/diagnostics';
+import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
 import { atBound } from './at-bound.ts';
 import { type Int, isKnown, isSame, mostOf } from './ints.ts';
 import { padTo } from './movement.ts';
-import { Parts } from './parts.ts';
-import { axisIn, given, intsOf, type Rule, sizeAt } from './rule.ts';
+import { axisIn, given, intOf, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
+import { slidesOf, windowsIn } from './spatial.ts';
 
 const spatialOf = (x: Sized): number[] => x.sizes.slice(2).map((_, i) => i + 2);
 
-/**
- * A grid's places are parts of the picture's extents: they become such parts of the room, at the same
- * pixels. Beyond the picture is room that is 0, or the border, which places are kept within.
- */
-const gridSample: Rule = (use) => {
+/** The node as the operator that takes the extents of its pictures as numbers of the run. */
+function sizedTo(
+  use: Use,
+  op: string,
+  inputs: readonly Sized[],
+  sizes: readonly Int[],
+): readonly Sized[] {
   const { s, ints } = use;
-  const parts = new Parts(use);
+  s.room(sizes);
+  const extents = ints.list(spatialOf(given(use, 0)).map((axis) => sizeAt(given(use, 0), axis)));
+  const ids = [...inputs.map(({ id }) => id), extents];
+  const [made = -1] = s.ops(op, ids, use.attrs, { domain: HONE_DOMAIN });
+  return [s.made(made, sizes)];
+}
+
+/** A grid's places are parts of the picture's extents, so those have to be known to the node. */
+const gridSample: Rule = (use) => {
   const [x, grid] = [given(use, 0), given(use, 1)];
-  const axes = spatialOf(x);
-  const batch = sizeAt(x, 0);
-  const sizes = [batch, sizeAt(x, 1), ...grid.sizes.slice(1, -1)];
-  if (axes.every((axis) => isKnown(sizeAt(x, axis)))) return atBound(use, [x, grid], [sizes]);
-  const padding = String(use.attrs['padding_mode']);
-  const isSmooth = String(use.attrs['mode']).includes('cubic');
-  if (padding === 'reflection' || (padding === 'border' && isSmooth))
-    s.cannot(`padding ${padding} of a picture of unknown extents`);
-  const isAligned = Number(use.attrs['align_corners'] ?? 0) !== 0;
-  const dtype = s.dtype(grid);
-  // The last axis of the picture comes first in a place.
-  const extents = axes.map((axis) => sizeAt(x, axis)).reverse();
-  const listed = (of: (n: Int) => Sized): Sized =>
-    parts.op(
-      'Concat',
-      extents.map((n) => parts.reshape(of(n), [1])),
-      { axis: 0 },
-    );
-  const less = isAligned ? 1 : 0;
-  const own = listed((n) => parts.int(ints.max(ints.sub(n, less), 0), 'f64'));
-  const room = listed((n) => parts.int(Math.max(1, mostOf(n) - less), 'f64'));
-  const one = parts.number(1, 'f64');
-  let place = parts.cast(grid, 'f64');
-  if (padding === 'border') {
-    // The outermost pixels' middles.
-    const edge = isAligned
-      ? one
-      : parts.op('Sub', [one, parts.op('Div', [one, parts.op('Max', [own, one])])]);
-    const least = parts.op('Neg', [edge]);
-    place = parts.op('Max', [parts.op('Min', [place, edge]), least]);
-  }
-  const shifted = parts.op('Mul', [parts.op('Add', [place, one]), parts.op('Div', [own, room])]);
-  const moved = parts.cast(parts.op('Sub', [shifted, one]), dtype);
-  return atBound(use, [s.masked(x, 0, axes), moved], [sizes]);
+  const sizes = [sizeAt(x, 0), sizeAt(x, 1), ...grid.sizes.slice(1, -1)];
+  const isKnownPicture = spatialOf(x).every((axis) => isKnown(sizeAt(x, axis)));
+  if (isKnownPicture) return atBound(use, [x, grid], [sizes]);
+  return sizedTo(use, 'SizedGridSample', [x, grid], sizes);
 };
 
-/** Beyond the picture is 0, as in its room; offsets are as many as there are windows. */
+/**
+ * Beyond the picture is 0, as in its room; offsets are as many as there are windows. Where only one of both is
+ * known, an extent of the other that does not fit is an error of the run.
+ */
 const deformConv: Rule = (use) => {
   const { s } = use;
   const [x, w, offset] = [0, 1, 2].map((k) => given(use, k)) as [Sized, Sized, Sized];
   if (!w.sizes.slice(2).every(isKnown)) s.cannot('a kernel of unknown extents');
-  const data = s.masked(x, 0, [1, ...spatialOf(x)]);
-  const shapes = [data, s.masked(w, 0, [1]), ...use.inputs.slice(2)];
-  const strides = use.attrs['strides'];
-  const isOpen = spatialOf(x).some((axis) => !isKnown(sizeAt(x, axis)));
-  if (isOpen && spatialOf(offset).some((axis) => isKnown(sizeAt(offset, axis))))
-    s.cannot(`offsets of known extents, in steps of ${String(strides ?? 1)}`);
-  const sizes = [sizeAt(x, 0), sizeAt(w, 0), ...offset.sizes.slice(2)];
-  return atBound(use, shapes, [sizes]);
+  let data = s.masked(x, 0, [1, ...spatialOf(x)]);
+  let rest = use.inputs.slice(2);
+  slidesOf(use, x, w.sizes.slice(2)).forEach((slide, i) => {
+    const [axis, have] = [i + 2, sizeAt(offset, i + 2)];
+    const of = (what: string, size: Int, min: number, max: number): Int => {
+      const source = { tensor: '', axis, origin: '', option: '' } as const;
+      const says = `${s.node}: ${what} for the windows along axis ${axis}`;
+      return s.checked(size, { min, max }, source, says);
+    };
+    if (isKnown(have) && !isKnown(sizeAt(x, axis)) && isKnown(slide.span)) {
+      // Pictures that have so many windows: as many as a stride.
+      const reach = (have - 1) * slide.stride + slide.span;
+      const least = reach - mostOf(slide.before) - mostOf(slide.after);
+      const most = Math.max(0, least + slide.stride - 1);
+      const from = have === 0 ? 0 : Math.max(0, least);
+      data = s.first(data, axis, of('the picture', sizeAt(x, axis), from, most));
+      return;
+    }
+    const count = windowsIn(use, sizeAt(x, axis), slide, false);
+    if (isSame(count, have)) return;
+    const own = isKnown(count) ? of('offsets', have, count, count) : count;
+    // Offsets and their mask.
+    rest = rest.map((input, k) => (k === 1 || input === null ? input : s.first(input, axis, own)));
+  });
+  const [offsets = offset] = rest;
+  const sizes = [sizeAt(x, 0), sizeAt(w, 0), ...(offsets ?? offset).sizes.slice(2)];
+  return atBound(use, [data, s.masked(w, 0, [1]), ...rest], [sizes]);
 };
 
-/** Regions of known pictures, or of any number of them with any number of channels. */
+/** Regions of any number of pictures with any number of channels, of any extents. */
 const roiAlign: Rule = (use) => {
   const { s } = use;
   const [x, rois, batch] = [given(use, 0), given(use, 1), given(use, 2)];
-  if (!spatialOf(x).every((axis) => isKnown(sizeAt(x, axis))))
-    s.cannot('pictures of unknown extents');
-  const id = s.op('RoiAlign', [x.id, s.masked(rois, 0).id, s.masked(batch, 0).id], use.attrs);
-  const { shape } = s.b.typeOf(id);
-  return [s.made(id, [sizeAt(rois, 0), sizeAt(x, 1), ...shape.slice(2)])];
+  const inputs = [x, s.masked(rois, 0), s.masked(batch, 0)];
+  const cells = ['output_height', 'output_width'].map((name) => intOf(use, name, 1));
+  const sizes = [sizeAt(rois, 0), sizeAt(x, 1), ...cells];
+  const isKnownPicture = spatialOf(x).every((axis) => isKnown(sizeAt(x, axis)));
+  if (isKnownPicture) return atBound(use, inputs, [sizes]);
+  return sizedTo(use, 'SizedRoiAlign', inputs, sizes);
 };
 
 /** The same elements taken off, or put on, at both ends; one more at the end where they are odd. */

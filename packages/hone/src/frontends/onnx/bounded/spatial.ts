@@ -12,7 +12,7 @@ import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import { boundsOf, isBounded, lowest, type Sized } from './sized.ts';
 
 /** One spatial axis. */
-interface Slide {
+export interface Slide {
   readonly span: Int;
   readonly stride: number;
   readonly before: Int;
@@ -28,7 +28,8 @@ function listOf(use: Use, name: string, rank: number, otherwise: number): readon
     : new Array<number>(rank).fill(otherwise);
 }
 
-function slidesOf(use: Use, x: Sized, kernel: readonly Int[]): readonly Slide[] {
+/** How a kernel slides along each spatial axis. */
+export function slidesOf(use: Use, x: Sized, kernel: readonly Int[]): readonly Slide[] {
   const { ints } = use;
   const rank = x.sizes.length - 2;
   const strides = listOf(use, 'strides', rank, 1);
@@ -53,7 +54,7 @@ function slidesOf(use: Use, x: Sized, kernel: readonly Int[]): readonly Slide[] 
 }
 
 /** How many windows an extent takes. */
-function windowsIn(use: Use, n: Int, slide: Slide, isCeil: boolean): Int {
+export function windowsIn(use: Use, n: Int, slide: Slide, isCeil: boolean): Int {
   const { ints } = use;
   const { span, stride, before, after } = slide;
   if (slide.count !== undefined) return slide.count;
