@@ -30,11 +30,8 @@ const CASES: readonly BoundedCase[] = [
   ...LOOP_CASES,
   ...CONTROL_CASES,
   ...WIDE_CASES,
-<<<<<<< HEAD
   ...WEIGHT_CASES,
-=======
   ...PICTURE_CASES,
->>>>>>> c135610 (Pictures of unknown extents are sampled by GridSample, RoiAlign and DeformConv)
   ...SEQUENCE_CASES,
   ...OPTIONAL_CASES,
 ];

@@ -37,10 +37,7 @@ export interface Spec {
 
 const isCut = (input: Cut | Tensor): input is Cut => 'open' in input;
 
-<<<<<<< HEAD
-=======
 /** The operator on inputs cut to as much as flags are set, at several lengths. */
->>>>>>> c135610 (Pictures of unknown extents are sampled by GridSample, RoiAlign and DeformConv)
 export function wide(op: string, note: string, n: number, spec: Spec): BoundedCase {
   const nodes: RawNode[] = [
     node('Cast', ['flags'], ['ones'], { to: { int: 7 } }),
@@ -122,13 +119,8 @@ function spoiled(
 }
 
 export const int = (value: number) => ({ int: value });
-<<<<<<< HEAD
-const float = (value: number) => ({ float: value });
-const ints = (...values: number[]) => ({ ints: values });
-=======
 export const float = (value: number) => ({ float: value });
 export const ints = (...values: number[]) => ({ ints: values });
->>>>>>> c135610 (Pictures of unknown extents are sampled by GridSample, RoiAlign and DeformConv)
 export const text = (value: string) => ({ text: value });
 const MS = 'com.microsoft';
 const scalar = (value: number, dtype: Tensor['dtype'] = 'f32'): Tensor =>
