@@ -22,6 +22,7 @@ import { PRODUCER_CASES } from './producer-cases.ts';
 import { WEIGHT_CASES } from './weight-cases.ts';
 import { WIDE_CASES } from './wide-cases.ts';
 import { SEQUENCE_CASES } from './sequence-cases.ts';
+import { SPATIAL_CASES } from './spatial-cases.ts';
 
 const CASES: readonly BoundedCase[] = [
   ...PRODUCER_CASES,
@@ -32,6 +33,7 @@ const CASES: readonly BoundedCase[] = [
   ...WIDE_CASES,
   ...WEIGHT_CASES,
   ...PICTURE_CASES,
+  ...SPATIAL_CASES,
   ...SEQUENCE_CASES,
   ...OPTIONAL_CASES,
 ];

@@ -11,9 +11,9 @@ import { compileGraph } from 'hone/compile/index';
 import type { OpDef } from 'hone/ops/define-op';
 import { interpret } from 'hone/ops/interpret';
 import { standardRegistry } from 'hone/ops/registry';
-import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
+import type { Tensor } from 'hone-runtime/base/tensor';
 import { mergedLibrary } from '../support/merged-library.ts';
-import { type Refusal, surveyCase, titleOf, type Trial } from './survey.ts';
+import { differs, placesOf, type Refusal, surveyCase, titleOf, type Trial } from './survey.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../../docs/data-dependent-refused.md', import.meta.url));
 
@@ -37,26 +37,6 @@ const APART: Readonly<Record<string, string>> = {
 const OPERATORS: readonly OpDef[] = standardRegistry
   .all()
   .filter(({ domain }) => domain !== 'hone');
-
-function differs(got: Tensor, wanted: Tensor): string | undefined {
-  if (got.shape.join() !== wanted.shape.join()) return `[${got.shape}], not [${wanted.shape}]`;
-  if (got.dtype === 'string') {
-    return got.data.join('\0') === (wanted.data as readonly string[]).join('\0')
-      ? undefined
-      : 'other texts';
-  }
-  const [a, b] = [toNumbers(got), toNumbers(wanted)];
-  const k = b.findIndex((y, i) => {
-    const x = a[i] ?? Number.NaN;
-    // What the exact size makes no number of may be another such: an inverse of nothing.
-    if (!Number.isFinite(y)) return Number.isFinite(x);
-    return !(x === y || Math.abs(x - y) <= 2e-3 * (1 + Math.abs(y)));
-  });
-  return k < 0 ? undefined : `element ${k} is ${a[k]}, not ${b[k]}`;
-}
-
-const placesOf = ({ places }: Trial | Refusal): string =>
-  places.map(({ input, axis }) => `${input}.${axis}`).join('+');
 
 const trials: Trial[] = [];
 const refusals: Refusal[] = [];

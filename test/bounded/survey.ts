@@ -11,7 +11,13 @@ import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { isFloat } from 'hone-runtime/base/dtype';
 import { memorySource } from 'hone-runtime/base/io';
-import { elementCount, fromNumbers, stridesOf, type Tensor } from 'hone-runtime/base/tensor';
+import {
+  elementCount,
+  fromNumbers,
+  stridesOf,
+  type Tensor,
+  toNumbers,
+} from 'hone-runtime/base/tensor';
 import { type RawAttribute, type RawNode, rawModel, type RawValue } from '../onnx/raw-model.ts';
 
 /** An axis of an input of a case. */
@@ -302,4 +308,29 @@ function trial(
     }));
   });
   return { ...what, graph, runs };
+}
+
+export const isTrial = (found: Trial | Refusal): found is Trial => 'graph' in found;
+
+export const placesOf = ({ places }: Trial | Refusal): string =>
+  places.map(({ input, axis }) => `${input}.${axis}`).join('+');
+
+/** In what a result is not what is wanted; undefined: in nothing. */
+export function differs(got: Tensor, wanted: Tensor): string | undefined {
+  if (got.shape.join() !== wanted.shape.join()) return `[${got.shape}], not [${wanted.shape}]`;
+  if (got.dtype === 'string') {
+    return got.data.join('\0') === (wanted.data as readonly string[]).join('\0')
+      ? undefined
+      : 'other texts';
+  }
+  const [a, b] = [toNumbers(got), toNumbers(wanted)];
+  // Two steps of a dtype that parts of an operator are rounded to.
+  const share = got.dtype === 'bf16' ? 2 ** -7 : 2e-3;
+  const k = b.findIndex((y, i) => {
+    const x = a[i] ?? Number.NaN;
+    // What the exact size makes no number of may be another such: an inverse of nothing.
+    if (!Number.isFinite(y)) return Number.isFinite(x);
+    return !(x === y || Math.abs(x - y) <= share * (1 + Math.abs(y)));
+  });
+  return k < 0 ? undefined : `element ${k} is ${a[k]}, not ${b[k]}`;
 }

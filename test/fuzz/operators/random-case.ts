@@ -77,10 +77,11 @@ function usableCases(op: OpDef): readonly TestCase[] {
 /** What other inputs are given. */
 const PLAIN: readonly DType[] = NUMBERS_AND_BOOL;
 
-/** The case of a seed, one that its operator accepts and the reference computes. */
-export function randomCase(seed: number): OpCase {
+/** The case of a seed, one that its operator accepts and the reference computes; `isDrawn`: of which. */
+export function randomCase(seed: number, isDrawn?: (op: OpDef) => boolean): OpCase {
   const random = seededRandom(seed);
-  const { op, cases } = among(random, fuzzedOperators());
+  const all = fuzzedOperators();
+  const { op, cases } = among(random, isDrawn ? all.filter((source) => isDrawn(source.op)) : all);
   let best = fromRecord(op, among(random, cases));
   const changes = 1 + random.integer(5);
   for (let n = 0; n < changes; n++) {

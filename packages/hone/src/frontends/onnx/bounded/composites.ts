@@ -2,12 +2,16 @@
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import { align, common } from './elementwise.ts';
 import { expanded } from './expand.ts';
-import { type Int, mostOf } from './ints.ts';
+import { type Int, isKnown, mostOf, type Unknown } from './ints.ts';
 import { given, type Rule, sizeAt, type Use } from './rule.ts';
 import { boundsOf, type Sized } from './sized.ts';
 
-function takenApart(use: Use, inputs: readonly (Sized | null)[]): readonly Sized[] {
-  if (use.def.kind === 'composite') return expanded({ ...use, inputs }, use.def);
+function takenApart(
+  use: Use,
+  inputs: readonly (Sized | null)[],
+  held: readonly Unknown[] = [],
+): readonly Sized[] {
+  if (use.def.kind === 'composite') return expanded({ ...use, inputs }, use.def, held);
   return use.s.cannot('it is made of nothing else');
 }
 
@@ -124,10 +128,23 @@ const einsum: Rule = (use) => {
   );
 };
 
+/** A convolution and what is behind it: larger kernels than its own need not fit into the picture. */
+const convolution =
+  (weights: number): Rule =>
+  (use) => {
+    const kernel = given(use, weights).sizes.slice(2);
+    const held = kernel.flatMap((size) => (isKnown(size) ? [] : [size]));
+    return takenApart(use, use.inputs, held);
+  };
+
 const MS = 'com.microsoft:';
 
 export const COMPOSITES: ReadonlyMap<string, Rule> = new Map([
   ['Einsum', einsum],
+  ['QLinearConv', convolution(3)],
+  [`${MS}QLinearConv`, convolution(3)],
+  [`${MS}FusedConv`, convolution(1)],
+  [`${MS}ConvTransposeWithDynamicPads`, convolution(1)],
   [`${MS}QLinearAdd`, aligned(0, 3)],
   [`${MS}QLinearMul`, aligned(0, 3)],
   [`${MS}QLinearWhere`, aligned(0, 1, 4)],

@@ -13,7 +13,7 @@ import { constantTensor } from '../../../graph/walk.ts';
 import { inputOf, OpBuilder } from '../../../ops/builder.ts';
 import type { CompositeOp } from '../../../ops/define-op.ts';
 import { type Band, bandMade, bandOf } from './band.ts';
-import { type Int, mostOf } from './ints.ts';
+import { type Int, mostOf, type Unknown } from './ints.ts';
 import {
   areEnough,
   fitted,
@@ -37,8 +37,13 @@ interface Draft {
 /** Lists of more numbers are not looked at one by one. */
 const MAX_NUMBERS = 64;
 
-export function expanded(use: Use, def: CompositeOp): readonly Sized[] {
-  const probing = probingOf(use);
+/** `held`: extents that nothing in it but the extents of its parts follows; they are at their bound. */
+export function expanded(
+  use: Use,
+  def: CompositeOp,
+  held: readonly Unknown[] = [],
+): readonly Sized[] {
+  const probing = probingOf(use, held);
   let why = 'its parts were not recognised';
   for (const set of probeSets(probing)) {
     const accepted: { readonly probe: Probe; readonly draft: Draft }[] = [];

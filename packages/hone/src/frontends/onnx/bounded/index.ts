@@ -10,6 +10,7 @@ import { type BoundedEntity, type Entity, failBounded } from '../entities.ts';
 import type { Bounds } from './bounds.ts';
 import { COMPOSITES } from './composites.ts';
 import { CONTRACTION } from './contraction.ts';
+import { CONVOLUTION } from './convolution.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { expanded } from './expand.ts';
 import { INDEXING } from './indexing.ts';
@@ -17,6 +18,7 @@ import { Ints } from './ints.ts';
 import { MOVEMENT } from './movement.ts';
 import { GLOBAL_POOLS, NORMALIZATION } from './normalization.ts';
 import { PARALLEL } from './parallel.ts';
+import { POOLS } from './pools.ts';
 import { PICTURES } from './pictures.ts';
 import { PRODUCERS } from './producers.ts';
 import { PRODUCTS } from './products.ts';
@@ -27,7 +29,6 @@ import type { PartNode, Rule, Use } from './rule.ts';
 import { shapeArithmetic } from './shape-arithmetic.ts';
 import { isBounded, type Sized, Sizing } from './sized.ts';
 import { SIGNAL } from './signal.ts';
-import { SPATIAL } from './spatial.ts';
 import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
 import { TEXTS } from './texts.ts';
@@ -44,7 +45,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...PRODUCERS,
   ...SUPPRESSION,
   ...UNIQUE,
-  ...SPATIAL,
+  ...CONVOLUTION,
+  ...POOLS,
   ...GLOBAL_POOLS,
   ...NORMALIZATION,
   ...PARALLEL,
@@ -74,6 +76,7 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['Slice', [1, 2]],
   ['Split', [1]],
   ['TopK', [1]],
+  ['MaxUnpool', [2]],
   ['Resize', [3]],
   ['CenterCropPad', [1]],
   ['DFT', [1]],

@@ -104,9 +104,8 @@ const MVN_EPSILON = 1e-9;
 const meanVariance: Rule = (use) => {
   const parts = new Parts(use);
   const x = given(use, 0);
-  const axes = (use.attrs['axes'] as readonly number[]).map((axis) =>
-    axisIn(use, axis, x.sizes.length),
-  );
+  const asked = use.attrs['axes'] as readonly number[];
+  const axes = [...new Set(asked.map((axis) => axisIn(use, axis, x.sizes.length)))];
   if (areKnown(x, axes)) return atBound(use);
   const wide = wideOf(use.s.dtype(x));
   const data = parts.cast(x, wide);
@@ -129,19 +128,37 @@ const lpNorm: Rule = (use) => {
 /** Nor to the sums over neighbouring channels. */
 const localResponse: Rule = (use) => atBound(use, [use.s.masked(given(use, 0), 0, [1])]);
 
-/** Every channel by itself, with known numbers. */
+/** Every channel by itself; in training by numbers of its own, beside which the running ones move on. */
 const batchNorm: Rule = (use) => {
-  if (intOf(use, 'training_mode') !== 0) {
-    const x = given(use, 0);
-    if (
-      !areKnown(
-        x,
-        from(0, x.sizes.length).filter((axis) => axis !== 1),
-      )
-    )
-      use.s.cannot('the statistics of training are of what is unknown');
-  }
-  return atBound(use);
+  const parts = new Parts(use);
+  const x = given(use, 0);
+  const rank = x.sizes.length;
+  const axes = from(0, rank).filter((axis) => axis !== 1);
+  if (intOf(use, 'training_mode') === 0 || areKnown(x, axes)) return atBound(use);
+  const wide = wideOf(use.s.dtype(x));
+  const data = parts.cast(x, wide);
+  const mean = parts.reduce('ReduceMean', data, axes);
+  const centred = parts.op('Sub', [data, mean]);
+  const variance = parts.reduce('ReduceMean', parts.op('Mul', [centred, centred]), axes);
+  const raised = parts.op('Add', [variance, parts.number(intOf(use, 'epsilon'), wide)]);
+  const inverse = parts.op('Reciprocal', [parts.op('Sqrt', [raised])]);
+  // A vector has one channel.
+  const spread = (k: number): Sized => {
+    const parameter = parts.cast(given(use, k), wide);
+    return rank < 2 ? parameter : perChannel(use, parameter, rank);
+  };
+  const factor = parts.op('Mul', [spread(1), inverse]);
+  const y = parts.op('Add', [parts.op('Mul', [centred, factor]), spread(2)]);
+  const share = intOf(use, 'momentum');
+  const running = (k: number, now: Sized): Sized => {
+    const old = given(use, k);
+    const kept = parts.op('Mul', [parts.cast(old, wide), parts.number(share, wide)]);
+    const own = parts.reshape(now, [rank < 2 ? 1 : sizeAt(x, 1)]);
+    const added = parts.op('Mul', [own, parts.number(1 - share, wide)]);
+    return parts.cast(parts.op('Add', [kept, added]), use.s.dtype(old));
+  };
+  const all = [parts.cast(y, use.s.dtype(x)), running(3, mean), running(4, variance)];
+  return all.slice(0, Math.max(1, use.outputs));
 };
 
 export const NORMALIZATION: ReadonlyMap<string, Rule> = new Map([

@@ -6,7 +6,7 @@ import { type Int, isKnown, isSame, mostOf } from './ints.ts';
 import { padTo } from './movement.ts';
 import { axisIn, given, intOf, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
-import { slidesOf, windowsIn } from './spatial.ts';
+import { slidesOf, windowsIn } from './windows.ts';
 
 const spatialOf = (x: Sized): number[] => x.sizes.slice(2).map((_, i) => i + 2);
 

@@ -34,16 +34,19 @@ export interface Probing {
   /** Unknown numbers as they are met, sums and products included. */
   readonly numbers: readonly Unknown[];
   readonly leaves: readonly Unknown[];
+  /** Numbers that are not made up: at their bound they stand for all there can be. */
+  readonly held: readonly Unknown[];
 }
 
 /** All unknown numbers that a node's inputs have, in extents and in lists that decide sizes. */
-export function probingOf(use: Use): Probing {
+export function probingOf(use: Use, held: readonly Unknown[] = []): Probing {
   const { ints } = use;
   const met = new Map<ValueId, Unknown>();
   const leaves = new Map<ValueId, Unknown>();
   const walk = (x: Int): void => {
     if (isKnown(x)) return;
     const term = termOf(ints, x);
+    if (held.some(({ id }) => id === x.id)) return;
     if (term === undefined) leaves.set(x.id, x);
     else for (const part of [term.a, term.b]) walk(part);
   };
@@ -51,14 +54,14 @@ export function probingOf(use: Use): Probing {
     if (input === null) continue;
     const listed = ints.isNoted(input.id) ? (ints.noted(input.id) ?? []) : [];
     for (const x of [...input.sizes, ...listed]) {
-      if (isKnown(x)) continue;
+      if (isKnown(x) || held.some(({ id }) => id === x.id)) continue;
       met.set(x.id, x);
       walk(x);
     }
   }
   if (leaves.size > MAX_LEAVES) use.s.cannot(`${leaves.size} different unknown extents meet`);
   const numbers = [...new Map([...leaves, ...met]).values()];
-  return { ints, numbers, leaves: [...leaves.values()] };
+  return { ints, numbers, leaves: [...leaves.values()], held };
 }
 
 function termOf(ints: Ints, x: Unknown) {
@@ -69,7 +72,7 @@ function termOf(ints: Ints, x: Unknown) {
  * Sets of made-up sizes, each with sizes above the bounds, far above and below: with numbers of the same bound
  * told apart, or taken for the same. The first set of which a node accepts enough is used.
  */
-export function probeSets({ leaves }: Probing): readonly (readonly Probe[])[] {
+export function probeSets({ leaves, held }: Probing): readonly (readonly Probe[])[] {
   const bounds = leaves.map(({ max }) => (max <= MAX_FINITE ? max : UNBOUNDED));
   const ways: readonly ((bound: number, step: number) => number)[] = [
     (bound, step) => bound + step,
@@ -79,16 +82,14 @@ export function probeSets({ leaves }: Probing): readonly (readonly Probe[])[] {
   ];
   const rows = (isApart: boolean): readonly number[] =>
     bounds.map((bound, i) => (isApart ? i : bounds.indexOf(bound)));
+  const fixed = held.map(({ id, max }) => [id, max] as const);
+  const probe = (size: (leaf: number) => number): Probe =>
+    new Map([...fixed, ...leaves.map(({ id }, i) => [id, size(i)] as const)]);
   const setOf = (lines: readonly number[]): readonly Probe[] => [
     // Constants are taken from a probe that has all of them.
-    new Map(leaves.map(({ id }, i) => [id, Math.max(2, at(bounds, i))])),
+    probe((i) => Math.max(2, at(bounds, i))),
     ...STEPS[0].flatMap((_, k) =>
-      ways.map(
-        (way) =>
-          new Map(
-            leaves.map(({ id }, i) => [id, way(at(bounds, i), at(at(STEPS, at(lines, i)), k))]),
-          ),
-      ),
+      ways.map((way) => probe((i) => way(at(bounds, i), at(at(STEPS, at(lines, i)), k)))),
     ),
   ];
   const apart = rows(true);
