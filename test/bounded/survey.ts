@@ -51,16 +51,16 @@ export const titleOf = (op: OpDef): string => (op.domain ? `${op.domain}:${op.na
 const OPSET = 23;
 
 /** Which inputs a model has as constants: integers, as parameters mostly are, or all that it may. */
-type Fixed = 'integers' | 'all' | 'none';
+export type Fixed = 'integers' | 'all' | 'none';
 
-interface Written {
+export interface Written {
   readonly bytes: Uint8Array;
   /** Positions among the operator's inputs. */
   readonly inputs: readonly number[];
 }
 
 /** A model of one node; `open`: axes cut to the length that the last input says. */
-function write(op: OpDef, item: TestCase, fixed: Fixed, open: readonly Place[]): Written {
+export function write(op: OpDef, item: TestCase, fixed: Fixed, open: readonly Place[]): Written {
   const nodes: RawNode[] = [];
   const initializers: Record<string, Tensor> = {};
   const inputs: RawValue[] = [];
@@ -219,7 +219,7 @@ function clampTo(x: Tensor, value: number): number {
 }
 
 /** Wanted outputs at a length; undefined where the operator does not take that size. */
-function exact(op: OpDef, item: TestCase, fixed: Fixed): readonly Tensor[] | undefined {
+export function exact(op: OpDef, item: TestCase, fixed: Fixed): readonly Tensor[] | undefined {
   const written = write(op, item, fixed, []);
   const graph = imported(written);
   if (graph instanceof HoneError) return undefined;

@@ -4,7 +4,7 @@ import type { ValueId } from '../../../graph/types.ts';
 import { atBound, inferredSizes } from './at-bound.ts';
 import { inGroups } from './groups.ts';
 import { type Int, isKnown, leastOf, mostOf } from './ints.ts';
-import { slice } from './movement.ts';
+import { slice } from './slicing.ts';
 import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 import { kernelOf, listOf, type Slide, slidesOf, spatialOf, windowed } from './windows.ts';

@@ -8,6 +8,7 @@ import type { AttrValue, ValueId } from '../../../graph/types.ts';
 import { completeAttrs, type OpBuilder } from '../../../ops/builder.ts';
 import { type BoundedEntity, type Entity, failBounded } from '../entities.ts';
 import type { Bounds } from './bounds.ts';
+import { axesInput, withChosenAxes } from './chosen-axes.ts';
 import { COMPOSITES } from './composites.ts';
 import { CONTRACTION } from './contraction.ts';
 import { CONVOLUTION } from './convolution.ts';
@@ -29,6 +30,7 @@ import type { PartNode, Rule, Use } from './rule.ts';
 import { shapeArithmetic } from './shape-arithmetic.ts';
 import { isBounded, type Sized, Sizing } from './sized.ts';
 import { SIGNAL } from './signal.ts';
+import { SLICING } from './slicing.ts';
 import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
 import { TEXTS } from './texts.ts';
@@ -39,6 +41,7 @@ export type TensorEntity = ValueId | BoundedEntity;
 const RULES: ReadonlyMap<string, Rule> = new Map([
   ...ELEMENTWISE,
   ...MOVEMENT,
+  ...SLICING,
   ...INDEXING,
   ...REDUCTION,
   ...CONTRACTION,
@@ -71,9 +74,9 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['Reshape', [1]],
   ['Expand', [1]],
   ['Tile', [1]],
-  ['Pad', [1]],
+  ['Pad', [1, 3]],
   ['OneHot', [1]],
-  ['Slice', [1, 2]],
+  ['Slice', [1, 2, 3, 4]],
   ['Split', [1]],
   ['TopK', [1]],
   ['MaxUnpool', [2]],
@@ -126,7 +129,7 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
       return id != null && builder.graph.value(id).constant === undefined;
     });
     // Whether a loop decides sizes its rule finds out.
-    if (decides !== true && key !== 'Loop') return undefined;
+    if (decides !== true && key !== 'Loop' && !hasOpenAxes(builder, key, ids)) return undefined;
   }
   const def = builder.find(op, domain);
   if (def === undefined) return failBounded(`node ${node.name} (${op})`);
@@ -141,10 +144,26 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
     apply: (part) => applied(node, part),
   };
   if (key === 'Loop' && !isOpen) return stackingLoop(use)?.map(entityOf);
+  const axes = axesInput(key);
+  if (
+    axes !== undefined &&
+    hasOpenAxes(
+      builder,
+      key,
+      use.inputs.map((input) => input?.id ?? null),
+    )
+  )
+    return withChosenAxes(use, axes).map(entityOf);
   const rule = RULES.get(key);
   if (rule !== undefined) return rule(use).map(entityOf);
   if (def.kind === 'composite') return expanded(use, def).map(entityOf);
   return failBounded(`node ${node.name} (${op})`);
+}
+
+/** Are the axes of an operator data? */
+function hasOpenAxes(builder: OpBuilder, key: string, ids: readonly (ValueId | null)[]): boolean {
+  const id = ids[axesInput(key) ?? ids.length];
+  return id != null && builder.graph.value(id).constant === undefined;
 }
 
 /** A node that stands for part of another. */

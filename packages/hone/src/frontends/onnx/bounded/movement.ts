@@ -19,6 +19,7 @@ import {
   type Use,
 } from './rule.ts';
 import type { Sized } from './sized.ts';
+import { axisOf, FAR, ofAxis, slice } from './slicing.ts';
 
 const shape: Rule = (use) => {
   const { sizes } = given(use, 0);
@@ -246,102 +247,18 @@ const concatRule: Rule = (use) => {
   return [concat(use, operands, axisIn(use, intOf(use, 'axis'), rank))];
 };
 
-/** Elements from `start` in steps, as many as `count` says. */
-export function slice(
-  use: Use,
-  x: Sized,
-  axis: number,
-  start: Int,
-  step: number,
-  count: Int,
-): Sized {
-  const { s, ints } = use;
-  const have = sizeAt(x, axis);
-  if (start === 0 && step === 1) return s.first(x, axis, count);
-  const bound = mostOf(count);
-  const steps = s.b.op('Mul', [s.iota(bound), ints.id(step)]);
-  const list = s.b.op('Add', [steps, ints.id(start)]);
-  const last = Math.max(0, mostOf(have) - 1);
-  const safe = s.b.op('Max', [s.b.op('Min', [list, ints.id(last)]), ints.id(0)]);
-  if (mostOf(have) > 0) return s.take(x, axis, safe, count);
-  return s.first(x, axis, count);
-}
-
-const sliceRule: Rule = (use) => {
-  let x = given(use, 0);
-  const starts = intsOf(use, 1, 'where the slice begins');
-  const ends = intsOf(use, 2, 'where the slice ends');
-  const rank = x.sizes.length;
-  const axes = optionalKnown(use, 3, 'the axes') ?? starts.map((_, i) => i);
-  const steps = optionalKnown(use, 4, 'the steps') ?? starts.map(() => 1);
-  axes.forEach((asked, i) => {
-    const axis = axisIn(use, asked, rank);
-    const [start, end, step] = [at(starts, i), at(ends, i), at(steps, i)];
-    const cut = sliceOf(use, sizeAt(x, axis), start, end, step);
-    x = slice(use, x, axis, cut.start, step, cut.count);
-  });
-  return [x];
-};
-
-function sliceOf(
-  use: Use,
-  n: Int,
-  start: Int,
-  end: Int,
-  step: number,
-): { readonly start: Int; readonly count: Int } {
-  const { ints, s } = use;
-  if (step === 0) return s.cannot('a step is 0');
-  const fromEnd = (x: Int): Int => {
-    // Ends far outside are all the same; as they stand they would not fit arithmetic.
-    const near = isKnown(x) ? Math.min(Math.max(x, -(2 ** 40)), 2 ** 40) : x;
-    return ints.whereLess(near, 0, ints.add(near, n), near);
-  };
-  if (step > 0) {
-    const from = ints.clamp(fromEnd(start), 0, n);
-    const to = ints.clamp(fromEnd(end), 0, n);
-    let length = ints.max(ints.sub(to, from), 0);
-    if (isKnown(start) && start < 0) length = ints.within(length, 0, -start);
-    length = ints.within(length, 0, Math.max(0, mostOf(to) - leastOf(from)));
-    return { start: from, count: ints.ceilDiv(ints.within(length, 0, mostOf(n)), step) };
-  }
-  const top = ints.sub(n, 1);
-  const from = ints.clamp(fromEnd(start), 0, ints.max(top, 0));
-  const to = ints.clamp(fromEnd(end), -1, top);
-  // An empty axis has no last element to begin at.
-  const length = ints.min(ints.max(ints.sub(from, to), 0), n);
-  return { start: from, count: ints.ceilDiv(length, -step) };
-}
-
-const split: Rule = (use) => {
-  const { ints } = use;
-  const x = given(use, 0);
-  const axis = axisIn(use, intOf(use, 'axis'), x.sizes.length);
-  const n = sizeAt(x, axis);
-  const asked = optionalInts(use, 1, 'the lengths');
-  const count = asked?.length ?? intOf(use, 'num_outputs', use.outputs);
-  const even = (): Int => (isKnown(n) ? Math.ceil(n / count) : ints.ceilDiv(n, count));
-  let start: Int = 0;
-  return Array.from({ length: count }, (_, i) => {
-    // A length beyond the axis is no ONNX; what there is of it is given.
-    const wanted = asked === undefined ? even() : ints.clamp(at(asked, i), 0, n);
-    const rest = ints.max(ints.sub(n, start), 0);
-    const length = ints.min(wanted, rest);
-    const part = slice(use, x, axis, start, 1, ints.within(length, 0, mostOf(wanted)));
-    start = ints.add(start, wanted);
-    return part;
-  });
-};
-
 const pad: Rule = (use) => {
   const { ints, s } = use;
   let x = given(use, 0);
   const pads = intsOf(use, 1, 'the pads');
   const rank = x.sizes.length;
-  const axes = optionalKnown(use, 3, 'the axes') ?? x.sizes.map((_, i) => i);
+  const asked = optionalInts(use, 3, 'the axes') ?? x.sizes.map((_, i) => i);
   const mode = String(use.attrs['mode'] ?? 'constant');
   const fill = use.inputs[2];
-  const near = pads.map((item) => (isKnown(item) ? item : ints.near(item, 2 ** 40)));
+  const said = pads.map((item) => (isKnown(item) ? item : ints.near(item, FAR)));
+  const isOpen = !asked.every(isKnown);
+  const axes = isOpen ? [...x.sizes.keys()] : asked.map(Number);
+  const near = isOpen ? padsOfAll(use, asked, said, rank) : said;
   const totals = [...x.sizes];
   axes.forEach((asked, i) => {
     const axis = axisIn(use, asked, rank);
@@ -362,6 +279,21 @@ const pad: Rule = (use) => {
   });
   return [x];
 };
+
+/** Pads of every axis, where those of some are given and the run says of which. */
+function padsOfAll(
+  use: Use,
+  asked: readonly Int[],
+  pads: readonly Int[],
+  rank: number,
+): readonly Int[] {
+  const places = asked.map((axis) => axisOf(use, axis, rank));
+  return [0, asked.length].flatMap((first) =>
+    Array.from({ length: rank }, (_, axis) =>
+      ofAxis(use, places, axis, pads.slice(first, first + asked.length), 0),
+    ),
+  );
+}
 
 /** Position i of the result reads i - before, brought into the axis as the mode says. */
 function mirrored(
@@ -464,7 +396,5 @@ export const MOVEMENT: ReadonlyMap<string, Rule> = new Map([
   ['Expand', expand],
   ['Tile', tile],
   ['Concat', concatRule],
-  ['Slice', sliceRule],
-  ['Split', split],
   ['Pad', pad],
 ]);
