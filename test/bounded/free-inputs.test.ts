@@ -31,7 +31,6 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   'com.microsoft:ConvTransposeWithDynamicPads': /the padding depends on/,
   'com.microsoft:CropAndResize': /crop_size depends on/,
   'com.microsoft:ExpandDims': /the axis depends on/,
-  'com.microsoft:GroupQueryAttention': /total_sequence_length depends on/,
   'com.microsoft:Pad': /pads depends on/,
   'com.microsoft:Range': /start depends on/,
 };

@@ -23,6 +23,7 @@ import { writeCompiler } from '../support/c-compiler.ts';
 import { shell } from '../support/doc-examples.ts';
 import { missingPython, PYTHON_RUNTIME, python } from '../support/python.ts';
 import { noise } from './cases.ts';
+import { DECODER_CASES } from './decoder-cases.ts';
 import { check, onnxruntimeOn } from './peer.ts';
 import { ATTENTION, LINES, RANGE_CASES, type RangeCase } from './range-cases.ts';
 
@@ -51,7 +52,7 @@ async function checkRuns(
   }
 }
 
-for (const item of RANGE_CASES) {
+for (const item of [...RANGE_CASES, ...DECODER_CASES]) {
   test(`${item.name}: as onnxruntime at each size`, async () => {
     const bytes = rawModel(item.model);
     const outputs = item.model.outputs.map(({ name }) => name);

@@ -100,7 +100,8 @@ function geometryOf(
     scale: scale === 0 ? 1 / Math.sqrt(size) : scale,
     softcap: intAttr(attrs, 'softcap'),
     window: Math.max(0, window),
-    rotates: intAttr(attrs, 'do_rotary') !== 0,
+    // Caches without columns rotate nothing.
+    rotates: intAttr(attrs, 'do_rotary') !== 0 && shapeOf(IN.cos)?.[1] !== 0,
   };
 }
 

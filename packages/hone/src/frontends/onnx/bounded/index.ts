@@ -14,6 +14,7 @@ import { CONTRACTION } from './contraction.ts';
 import { CONVOLUTION } from './convolution.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { expanded } from './expand.ts';
+import { groupQueryAttention } from './group-query.ts';
 import { INDEXING } from './indexing.ts';
 import { Ints } from './ints.ts';
 import { MOVEMENT } from './movement.ts';
@@ -34,6 +35,7 @@ import { SLICING } from './slicing.ts';
 import { stackingLoop } from './stacking-loop.ts';
 import { SUPPRESSION } from './suppression.ts';
 import { TEXTS } from './texts.ts';
+import { TOKEN_STATES } from './token-states.ts';
 import { UNIQUE } from './unique.ts';
 
 export type TensorEntity = ValueId | BoundedEntity;
@@ -60,6 +62,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...RESAMPLE,
   ...PICTURES,
   ...SIGNAL,
+  ...TOKEN_STATES,
+  ['com.microsoft:GroupQueryAttention', groupQueryAttention],
 ]);
 
 /** Inputs that decide sizes, by operator: where one is no constant, the rule is asked. */
@@ -88,6 +92,7 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['BlackmanWindow', [0]],
   ['StringSplit', [0]],
   ['StringNormalizer', [0]],
+  ['com.microsoft:GroupQueryAttention', [6]],
 ]);
 
 /** Numbers of what a builder builds; they live as long as it does. */

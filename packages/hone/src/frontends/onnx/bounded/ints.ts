@@ -126,13 +126,17 @@ export class Ints {
   /** The elements of what a value is put together from: the same number stays the same value. */
   #parts(id: ValueId): readonly Int[] | undefined {
     const node = this.#b.graph.producer(id);
-    if (node === undefined || node.domain !== '' || this.#b.typeOf(id).dtype !== 'i64')
-      return undefined;
+    if (node === undefined || node.domain !== '') return undefined;
     const inputs = node.inputs.flatMap((input) => input ?? []);
     const read = node.op === 'Concat' ? inputs : REARRANGES.has(node.op) ? inputs.slice(0, 1) : [];
     const lists = read.map((input) => this.elements(input));
     if (lists.length === 0 || lists.includes(undefined)) return undefined;
-    return lists.flatMap((list) => list ?? []);
+    const items = lists.flatMap((list) => list ?? []);
+    // Numbers that a narrower type holds are the same in it.
+    const { min, max } = INTEGERS_UP_TO.get(this.#b.typeOf(id).dtype) ?? NOTHING;
+    const most = this.#b.typeOf(id).dtype === 'i32' ? 2 ** 31 - 1 : max;
+    const fits = (x: Int): boolean => leastOf(x) >= Math.max(min, -most) && mostOf(x) <= most;
+    return items.every(fits) ? items : undefined;
   }
 
   /** Where the elements of a value lie. */
@@ -324,6 +328,7 @@ const COMMUTES: ReadonlySet<string> = new Set(['Add', 'Min', 'Max', 'Mul']);
 const REARRANGES: ReadonlySet<string> = new Set([
   ...['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Cast'],
 ]);
+const NOTHING: Interval = { min: 0, max: -1 };
 const WHOLE: ReadonlySet<string> = new Set(INTEGERS_UP_TO.keys());
 
 const keyOf = (x: Int): string => (typeof x === 'number' ? `${x}` : `#${x.id}`);

@@ -6,7 +6,8 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers } from 'hone-runtime/base/tensor';
 import { atBound, inferredSizes } from './at-bound.ts';
 import { align } from './elementwise.ts';
-import { type Int, isKnown, mostOf } from './ints.ts';
+import { MAX_ELEMENTS } from './bounds.ts';
+import { type Int, isKnown, leastOf, mostOf, unknown } from './ints.ts';
 import { Parts } from './parts.ts';
 import { axisIn, given, intOf, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import { isBounded, type Sized } from './sized.ts';
@@ -99,6 +100,22 @@ function safeLabels(use: Use, labels: Sized): Sized {
   return parts.op('Where', [isIgnored, parts.number(0, dtype), labels]);
 }
 
+/** Rows that do not fit behind where they are written are an error of the run. */
+function checkPlaces(use: Use, { id }: Sized, rows: Int, extent: Int): void {
+  const { s, ints } = use;
+  if (s.b.typeOf(id).shape[0] === 0) return;
+  const source = { tensor: s.plan.names[0] ?? '', axis: -1, origin: '', option: '' } as const;
+  const end = (op: string): Int => {
+    const made = s.op(op, [id, s.b.ints([0])], { keepdims: 0 });
+    const { min, max } = ints.interval(made);
+    return unknown(made, min, max);
+  };
+  const slack = ints.sub(ints.sub(extent, rows), end('ReduceMax'));
+  const says = `${s.node}: rows are written outside of the cache`;
+  for (const x of [end('ReduceMin'), slack])
+    if (leastOf(x) < 0) s.checked(x, { min: 0, max: MAX_ELEMENTS }, source, says);
+}
+
 /** A cache of which each place holds the row that is written to it, if there is one. */
 const tensorScatter: Rule = (use) => {
   const { s, ints } = use;
@@ -119,6 +136,7 @@ const tensorScatter: Rule = (use) => {
     use.attrs['mode'] === 'circular'
       ? parts.op('Mod', [apart, parts.int(ints.max(extent, 1), 'i64')])
       : apart;
+  if (where !== null && use.attrs['mode'] !== 'circular') checkPlaces(use, where, rows, extent);
   const isWritten = parts.op('And', [
     parts.op('GreaterOrEqual', [row, parts.number(0, 'i64')]),
     parts.op('Less', [row, parts.int(rows, 'i64')]),
