@@ -152,7 +152,7 @@ const WINDOW: RangeCase = {
 };
 
 /** One word for each of two sequences of different lengths, and how many words there are is data. */
-const LENGTHS_DIFFER: RangeCase = {
+export const LENGTHS_DIFFER: RangeCase = {
   name: 'GroupQueryAttention, two sequences of different lengths, total is an input',
   model: modelOf({
     inputs: [
