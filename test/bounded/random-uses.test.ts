@@ -12,7 +12,7 @@ import { mergedLibrary } from '../support/merged-library.ts';
 import { differs, isTrial, placesOf, surveyCase, titleOf, type Trial } from './survey.ts';
 
 const WINDOWS =
-  'Conv|ConvInteger|ConvTranspose|MaxPool|AveragePool|LpPool|MaxUnpool|Col2Im|QLinearConv';
+  'Conv|ConvInteger|ConvTranspose|MaxPool|AveragePool|LpPool|MaxUnpool|Col2Im|QLinearConv|DeformConv';
 const NORMALISATIONS =
   'BatchNormalization|Global.*Pool|InstanceNormalization|GroupNormalization|LRN|LpNormalization|MeanVarianceNormalization';
 const DRAWN = new RegExp(`^(${WINDOWS}|${NORMALISATIONS}|com.microsoft:FusedConv)$`);

@@ -233,17 +233,15 @@ export function exact(op: OpDef, item: TestCase, fixed: Fixed): readonly Tensor[
   }
 }
 
+interface Linked {
+  readonly places: readonly Place[];
+  /** A length that all of them can have. */
+  readonly length: number;
+}
+
 /** Axes that have to change together with one, the fewest there can be; undefined: it cannot change. */
-function linked(
-  op: OpDef,
-  item: TestCase,
-  fixed: Fixed,
-  place: Place,
-): readonly Place[] | undefined {
+function linked(op: OpDef, item: TestCase, fixed: Fixed, place: Place): Linked | undefined {
   const n = extentOf(item, place);
-  const isTaken = (places: readonly Place[]): boolean =>
-    exact(op, cutTo(item, places, n - 1), fixed) !== undefined;
-  if (isTaken([place])) return [place];
   const others = item.inputs.flatMap((tensor, input) =>
     (tensor?.shape ?? []).flatMap((extent, axis) =>
       extent === n && (input !== place.input || axis !== place.axis) ? [{ input, axis }] : [],
@@ -252,8 +250,13 @@ function linked(
   const sets = Array.from({ length: 2 ** Math.min(others.length, 7) }, (_, bits) =>
     others.filter((_, i) => (bits >> i) % 2 === 1),
   ).sort((a, b) => a.length - b.length);
-  for (const set of sets.slice(1)) {
-    if (isTaken([place, ...set])) return [place, ...set];
+  // Channels of groups and heads change by more than one.
+  for (const length of new Set([n - 1, n - 2, Math.floor(n / 2)])) {
+    if (length < 1) continue;
+    for (const set of sets) {
+      const places = [place, ...set];
+      if (exact(op, cutTo(item, places, length), fixed) !== undefined) return { places, length };
+    }
   }
   return undefined;
 }
@@ -272,10 +275,10 @@ export function surveyCase(op: OpDef, item: TestCase, isRun = true): readonly (T
   item.inputs.forEach((tensor, input) => {
     (tensor?.shape ?? []).forEach((extent, axis) => {
       if (extent < 2 || seen.has(`${input}.${axis}`)) return;
-      const places = linked(op, item, fixed, { input, axis });
-      if (places === undefined) return;
-      for (const place of places) seen.add(`${place.input}.${place.axis}`);
-      found.push(trial(op, item, fixed, places, isRun));
+      const link = linked(op, item, fixed, { input, axis });
+      if (link === undefined) return;
+      for (const place of link.places) seen.add(`${place.input}.${place.axis}`);
+      found.push(trial(op, item, fixed, link, isRun));
     });
   });
   return found;
@@ -285,7 +288,7 @@ function trial(
   op: OpDef,
   item: TestCase,
   fixed: Fixed,
-  places: readonly Place[],
+  { places, length: shorter }: Linked,
   isRun: boolean,
 ): Trial | Refusal {
   const what = { op: titleOf(op), note: item.note ?? '', places };
@@ -293,7 +296,7 @@ function trial(
   const graph = imported(written);
   if (graph instanceof HoneError) return { ...what, error: graph };
   const n = extentOf(item, places[0] as Place);
-  const runs = (isRun ? [n, n - 1, 1, 0] : []).flatMap((length) => {
+  const runs = (isRun ? [...new Set([n, shorter, 1, 0])] : []).flatMap((length) => {
     const wanted = exact(op, cutTo(item, places, length), fixed);
     if (wanted === undefined) return [];
     return ([0, 1] as const).map((kind) => ({

@@ -24,13 +24,13 @@ function together(use: Use, x: Sized, axis: number): Sized {
   return { id, sizes: x.sizes.toSpliced(axis, 2, all) };
 }
 
-const roomy = (x: Sized, axis: number): Sized => ({
-  ...x,
-  sizes: x.sizes.with(axis, mostOf(sizeAt(x, axis))),
-});
-
 /** Of two extents that are the same number, the one that says more. */
 const closer = (a: Int, b: Int): Int => (isKnown(a) || (!isKnown(b) && a.max <= b.max) ? a : b);
+
+function leastCommonMultiple(a: number, b: number): number {
+  const divisor = (x: number, y: number): number => (y === 0 ? x : divisor(y, x % y));
+  return (a * b) / divisor(a, b);
+}
 
 /**
  * Takes a rule for known channels to groups with room. Axis 0 of the weights has the channels of all groups,
@@ -41,25 +41,31 @@ export const inGroups =
   (use) => {
     const { s, ints } = use;
     const groups = intOf(use, 'group', 1);
+    // Channels that share a group, and offsets where there are any, are one part.
+    const all = leastCommonMultiple(groups, intOf(use, 'offset_group', 1));
     const [x, w] = [given(use, 0), given(use, 1)];
     const channels = [sizeAt(x, 1), sizeAt(w, 0), sizeAt(w, 1)];
-    if (groups === 1 || channels.every(isKnown)) return rule(use);
-    const each = [ints.div(sizeAt(w, 0), groups), sizeAt(w, 1)] as const;
-    const taken = closer(ints.div(sizeAt(x, 1), groups), each[read]);
-    const made = each[1 - read] ?? 1;
-    const data = s.maskedWith(apart(use, x, 1, groups, taken), fill(use), [2]);
-    // Room that is summed is nothing in both; what it makes is cut off.
+    if (all === 1 || channels.every(isKnown)) return rule(use);
+    const splits = read === 0 ? ([all, 1] as const) : ([groups, all / groups] as const);
+    const each = splits.map((parts, axis) => ints.div(sizeAt(w, axis), parts));
+    const taken = closer(ints.div(sizeAt(x, 1), all), at(each, read));
+    const made = at(each, 1 - read);
     const sizes = read === 0 ? [taken, made] : [made, taken];
-    const split = s.first(apart(use, w, 0, groups, at(sizes, 0)), 2, at(sizes, 1));
-    const weights = s.isReal(w) ? s.masked(split, 0, [read + 1]) : split;
+    const data = s.maskedWith(apart(use, x, 1, all, taken), fill(use), [2]);
+    // Room that is summed is nothing in both; what it makes is cut off.
+    const split = splits.reduce(
+      (y: Sized, parts, axis) => apart(use, y, 2 * axis, parts, at(sizes, axis)),
+      w,
+    );
+    const weights = s.isReal(w) ? s.masked(split, 0, [2 * read + 1]) : split;
     const perChannel = (y: Sized): Sized => {
       const [size = 1] = y.sizes;
-      const isSame = size === 1 || (isKnown(size) && isKnown(made));
+      const isSame = y.sizes.length !== 1 || size === 1 || (isKnown(size) && isKnown(made));
       return isSame ? y : together(use, apart(use, y, 0, groups, made), 0);
     };
     const inputs = [
       together(use, data, 1),
-      roomy(together(use, weights, 0), 1),
+      together(use, together(use, weights, 2), 0),
       ...use.inputs.slice(2).map((y) => (y === null ? null : perChannel(y))),
     ];
     const [y] = rule({ ...use, inputs });

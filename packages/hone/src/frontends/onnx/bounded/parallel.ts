@@ -9,6 +9,7 @@ import { align } from './elementwise.ts';
 import { MAX_ELEMENTS } from './bounds.ts';
 import { type Int, isKnown, leastOf, mostOf, unknown } from './ints.ts';
 import { Parts } from './parts.ts';
+import { rotaryEmbedding } from './rotary.ts';
 import { axisIn, given, intOf, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import { isBounded, type Sized } from './sized.ts';
 
@@ -215,7 +216,7 @@ export const PARALLEL: ReadonlyMap<string, Rule> = new Map([
   ...FREE.map((op) => [op, free] as const),
   ...['BiasGelu', 'FastGelu'].map((op) => [`${MS}${op}`, broadcastOwn] as const),
   ['ReverseSequence', masking(1)],
-  ['RotaryEmbedding', masking(3)],
+  ['RotaryEmbedding', rotaryEmbedding],
   ['Multinomial', multinomial],
   ['Det', squareMatrix],
   [`${MS}Inverse`, squareMatrix],

@@ -2,6 +2,7 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
 import { atBound } from './at-bound.ts';
+import { inGroups } from './groups.ts';
 import { type Int, isKnown, isSame, mostOf } from './ints.ts';
 import { padTo } from './movement.ts';
 import { axisIn, given, intOf, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
@@ -108,7 +109,7 @@ const centerCropPad: Rule = (use) => {
 
 export const PICTURES: ReadonlyMap<string, Rule> = new Map([
   ['GridSample', gridSample],
-  ['DeformConv', deformConv],
+  ['DeformConv', inGroups(deformConv, 1, (use) => use.s.number(0, use.s.dtype(given(use, 0))))],
   ['RoiAlign', roiAlign],
   ['CenterCropPad', centerCropPad],
 ]);

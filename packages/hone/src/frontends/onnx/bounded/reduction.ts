@@ -34,7 +34,7 @@ const NEUTRAL: ReadonlyMap<string, (dtype: DType) => number> = new Map([
 function axesOf(use: Use, x: Sized): readonly number[] {
   const rank = x.sizes.length;
   const axes = optionalKnown(use, 1, 'the axes') ?? [];
-  if (axes.length > 0) return axes.map((axis) => axisIn(use, axis, rank));
+  if (axes.length > 0) return [...new Set(axes.map((axis) => axisIn(use, axis, rank)))];
   return intOf(use, 'noop_with_empty_axes') !== 0 ? [] : x.sizes.map((_, axis) => axis);
 }
 

@@ -1,9 +1,10 @@
 /** Rotary positions by caches whose width, half of what is rotated of a head, may be unknown. */
 import type { ValueId } from '../../../graph/types.ts';
 import { agreed } from './agreed.ts';
+import { atBound } from './at-bound.ts';
 import { isKnown, leastOf, mostOf } from './ints.ts';
-import { wideOf } from './parts.ts';
-import { sizeAt, type Use } from './rule.ts';
+import { Parts, wideOf } from './parts.ts';
+import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
 export interface Rotation {
@@ -63,3 +64,42 @@ export function rotated(use: Use, it: Rotation): ValueId {
   const isRotated = s.op('Less', [place, ints.id(ints.mul(half, 2))]);
   return s.op('Where', [isRotated, s.cast(turned, dtype), x]);
 }
+
+/** Heads of unknown size: those of packed columns are taken apart, as room lies behind each. */
+export const rotaryEmbedding: Rule = (use) => {
+  const { s, ints } = use;
+  const parts = new Parts(use);
+  const [x, cos, sin] = [0, 1, 2].map((k) => given(use, k)) as [Sized, Sized, Sized];
+  const ids = use.inputs[3] == null ? null : s.masked(given(use, 3), 0);
+  const isPacked = x.sizes.length === 3;
+  const asked = intOf(use, 'rotary_embedding_dim');
+  const widths = [x, cos, sin].map((y) => sizeAt(y, y.sizes.length - 1));
+  if (widths.every(isKnown)) return atBound(use, [x, cos, sin, ids]);
+  const [n = 1, rows = 1, columns = 1] = x.sizes;
+  const count = intOf(use, 'num_heads');
+  const heads = isPacked
+    ? parts.op('Transpose', [parts.reshape(x, [n, rows, count, ints.div(columns, count)])], {
+        perm: [0, 2, 1, 3],
+      })
+    : x;
+  // Caches of each row by itself are one that all rows have a position in.
+  const places = [sizeAt(heads, 0), sizeAt(heads, 2)].map(mostOf) as [number, number];
+  const all = places[0] * places[1];
+  const cache = (own: Sized): Sized => {
+    const axis = own.sizes.length - 1;
+    const cut = asked === 0 ? own : s.first(own, axis, asked / 2);
+    const width = sizeAt(cut, axis);
+    if (ids !== null) return cut;
+    const fitted = [0, 2].reduce((y: Sized, of, k) => s.first(y, k, sizeAt(heads, of)), cut);
+    return { id: s.reshape(fitted.id, [all, mostOf(width)]), sizes: [all, width] };
+  };
+  const made = rotated(use, {
+    ...{ x: heads.id, cos: cache(cos), sin: cache(sin) },
+    positions: ids?.id ?? s.reshape(s.iota(all), places),
+    isInterleaved: intOf(use, 'interleaved') !== 0,
+  });
+  const y: Sized = { id: made, sizes: heads.sizes };
+  if (!isPacked) return [y];
+  const back = parts.op('Transpose', [y], { perm: [0, 2, 1, 3] });
+  return [parts.reshape(back, x.sizes)];
+};
