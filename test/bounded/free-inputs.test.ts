@@ -23,7 +23,6 @@ import { differs, exact, titleOf, write } from './survey.ts';
 const REFUSED: Readonly<Record<string, RegExp>> = {
   AffineGrid: /size depends on/,
   Col2Im: /image_shape depends on/,
-  DynamicSlice: /starts depends on/,
   MelWeightMatrix: /num_mel_bins depends on/,
   Resize: /an aspect ratio is kept/,
   STFT: /frame_step depends on/,

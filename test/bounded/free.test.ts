@@ -12,6 +12,7 @@ import { HoneError } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { mergedLibrary } from '../support/merged-library.ts';
 import { FREE_CASES, type FreeCase } from './free-cases.ts';
+import { LIST_CASES } from './list-cases.ts';
 import { check, open, type Opened } from './peer.ts';
 
 const opened: Opened<FreeCase>[] = [];
@@ -25,7 +26,7 @@ function isBeyond(says: RegExp): (error: unknown) => boolean {
   };
 }
 
-for (const item of FREE_CASES) {
+for (const item of [...FREE_CASES, ...LIST_CASES]) {
   test(`${item.name}: interpreted as onnxruntime computes it`, async () => {
     const found = await open(item);
     const text = printGraph(found.graph, { constants: 'full' });

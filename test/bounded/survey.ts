@@ -37,6 +37,8 @@ export interface Trial {
     readonly inputs: readonly Tensor[];
     readonly wanted: readonly Tensor[];
   }[];
+  /** Inputs that would make outputs of other ranks than the model states: errors of the run. */
+  readonly beyond: readonly (readonly Tensor[])[];
 }
 
 export interface Refusal {
@@ -59,8 +61,17 @@ export interface Written {
   readonly inputs: readonly number[];
 }
 
-/** A model of one node; `open`: axes cut to the length that the last input says. */
-export function write(op: OpDef, item: TestCase, fixed: Fixed, open: readonly Place[]): Written {
+/**
+ * A model of one node; `open`: axes cut to the length that the last input says; `whole`: outputs at the full
+ * size, whose ranks the model states.
+ */
+export function write(
+  op: OpDef,
+  item: TestCase,
+  fixed: Fixed,
+  open: readonly Place[],
+  whole: readonly Tensor[] = [],
+): Written {
   const nodes: RawNode[] = [];
   const initializers: Record<string, Tensor> = {};
   const inputs: RawValue[] = [];
@@ -100,7 +111,11 @@ export function write(op: OpDef, item: TestCase, fixed: Fixed, open: readonly Pl
     opset: op.domain ? OPSET : Math.max(OPSET, op.since),
     ...(op.domain ? { domains: { [op.domain]: op.since } } : {}),
     inputs,
-    outputs: outputs.map((name) => ({ name })),
+    outputs: outputs.map((name, i) => {
+      const tensor = whole[i];
+      if (tensor === undefined || whole.length !== outputs.length) return { name };
+      return { name, dtype: tensor.dtype, shape: tensor.shape.map(() => null) };
+    }),
     initializers,
     nodes,
   });
@@ -292,14 +307,17 @@ function trial(
   isRun: boolean,
 ): Trial | Refusal {
   const what = { op: titleOf(op), note: item.note ?? '', places };
-  const written = write(op, item, fixed, places);
+  const whole = exact(op, item, fixed) ?? [];
+  const written = write(op, item, fixed, places, whole);
   const graph = imported(written);
   if (graph instanceof HoneError) return { ...what, error: graph };
   const n = extentOf(item, places[0] as Place);
-  const runs = (isRun ? [...new Set([n, shorter, 1, 0])] : []).flatMap((length) => {
+  const all = (isRun ? [...new Set([n, shorter, 1, 0])] : []).flatMap((length) => {
     const wanted = exact(op, cutTo(item, places, length), fixed);
     if (wanted === undefined) return [];
+    const isRanked = wanted.every(({ shape }, k) => shape.length === whole[k]?.shape.length);
     return ([0, 1] as const).map((kind) => ({
+      isRanked,
       inputs: [
         ...written.inputs.map((k) => {
           const axes = places.flatMap((place) => (place.input === k ? [place.axis] : []));
@@ -310,7 +328,12 @@ function trial(
       wanted,
     }));
   });
-  return { ...what, graph, runs };
+  return {
+    ...what,
+    graph,
+    runs: all.filter(({ isRanked }) => isRanked),
+    beyond: all.filter(({ isRanked }) => !isRanked).map(({ inputs }) => inputs),
+  };
 }
 
 export const isTrial = (found: Trial | Refusal): found is Trial => 'graph' in found;

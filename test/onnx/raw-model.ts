@@ -65,6 +65,8 @@ export interface RawGraph {
   readonly inputs?: readonly RawValue[];
   readonly outputs: readonly RawValue[];
   readonly initializers?: Readonly<Record<string, Tensor | Uint8Array>>;
+  /** What is stated of values that are neither inputs nor outputs. */
+  readonly valueInfo?: readonly RawValue[];
 }
 
 export interface RawFunction {
@@ -76,6 +78,7 @@ export interface RawFunction {
   readonly defaults?: Readonly<Record<string, RawAttribute>>;
   readonly nodes: readonly RawNode[];
   readonly opset?: number;
+  readonly valueInfo?: readonly RawValue[];
 }
 
 export interface RawModel extends RawGraph {
@@ -112,6 +115,7 @@ function putGraph(w: WireWriter, graph: RawGraph): void {
   }
   for (const value of graph.inputs ?? []) w.message(GRAPH.input, (v) => putValue(v, value));
   for (const value of graph.outputs) w.message(GRAPH.output, (v) => putValue(v, value));
+  for (const value of graph.valueInfo ?? []) w.message(GRAPH.valueInfo, (v) => putValue(v, value));
 }
 
 function putValue(w: WireWriter, value: RawValue): void {
@@ -207,6 +211,7 @@ function putFunction(w: WireWriter, fn: RawFunction): void {
   for (const node of fn.nodes) w.message(FUNCTION.node, (n) => putNode(n, node));
   w.message(FUNCTION.opsetImport, (o) => putOpset(o, '', fn.opset ?? 17));
   w.string(FUNCTION.domain, fn.domain);
+  for (const value of fn.valueInfo ?? []) w.message(FUNCTION.valueInfo, (v) => putValue(v, value));
   for (const [name, value] of Object.entries(fn.defaults ?? {})) {
     w.message(FUNCTION.attributeDefault, (a) => putAttribute(a, name, value));
   }

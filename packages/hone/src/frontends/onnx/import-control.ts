@@ -11,6 +11,7 @@ import { GraphBuilder } from '../../graph/build.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { OpBuilder } from '../../ops/builder.ts';
 import { graphsOf } from './analyze.ts';
+import { declaredOutside, declaredRanks } from './declared.ts';
 import { type Entity, isTensor } from './entities.ts';
 import { initializersOf, lookUp, type Scope } from './import-scope.ts';
 import { mapValues, valuesOf } from './sequences/captures.ts';
@@ -68,6 +69,10 @@ export function importSubgraphs(
       builder,
       values: new Map(),
       initializers: initializersOf(source),
+      ranks: declaredRanks(
+        source,
+        node.op === 'If' ? declaredOutside(scope, node, source) : undefined,
+      ),
       finalNames: new Map(),
       prefix: '',
       parent: null,

@@ -7,6 +7,7 @@ import { at, fail } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
+import { declaredRanks } from './declared.ts';
 import { type Entity, isTensor, tensorOf } from './entities.ts';
 import type { ImportGraph } from './import-control.ts';
 import { initializersOf, type Scope } from './import-scope.ts';
@@ -103,6 +104,7 @@ export function inlineBody(
       ...scope,
       values: new Map(body.inputs.map((info, i) => [info.name, at(formal, i)])),
       initializers: initializersOf(body),
+      ranks: declaredRanks(body),
       finalNames: new Map(),
       prefix: `${prefix}/`,
       parent: scope,

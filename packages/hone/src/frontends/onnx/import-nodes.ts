@@ -24,6 +24,7 @@ import { MAX_ELEMENTS, MAX_RANK } from './bind-shapes.ts';
 import { shouldFold } from './fold.ts';
 import { importBounded, isTensorEntity, type TensorEntity } from './bounded/index.ts';
 import { limited } from './bounded/limited.ts';
+import { declaredOutside, declaredRanks } from './declared.ts';
 import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
 import { importChoice } from './import-choice.ts';
 import { importGrowing, importLoop } from './import-runtime-loop.ts';
@@ -196,6 +197,7 @@ function importOperator(
   }
   // An optimisation hint of opset 1 without meaning.
   delete attrs['consumed_inputs'];
+  const isAsWritten = def.upgrade === undefined || opset >= def.since;
   if (def.upgrade !== undefined && opset < def.since) {
     const old = { name, op: node.op, opset, inputs, attrs };
     const upgraded = def.upgrade(builder, old);
@@ -222,6 +224,8 @@ function importOperator(
     attrs: completeAttrs(def, attrs, name),
     inputs: inputs.map((id) => (id === null ? null : (withRoom.get(id) ?? id))),
     names: wantedOutputs(node),
+    ranks: wantedOutputs(node).map((output) => scope.ranks.get(output)),
+    reads: isAsWritten ? node.inputs : [],
     bounds: state.bounds,
   });
   if (bounded !== undefined) return bounded;
@@ -367,6 +371,7 @@ function inlineBranch(
       ...scope,
       values: new Map(),
       initializers: initializersOf(branch),
+      ranks: declaredRanks(branch, declaredOutside(scope, node, branch)),
       finalNames: innerNames(scope, node, outputs, branch.nodes),
       prefix: `${name}/`,
       parent: scope,
@@ -402,6 +407,7 @@ function inlineFunction(
     ...scope,
     values,
     initializers: new Map(),
+    ranks: declaredRanks(called, declaredOutside(scope, node, called)),
     finalNames: innerNames(scope, node, called.outputs, called.nodes),
     prefix: `${name}/`,
     opsets: called.opsets.size > 0 ? called.opsets : scope.opsets,

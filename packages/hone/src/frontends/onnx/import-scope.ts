@@ -42,6 +42,8 @@ export interface Scope {
   readonly builder: OpBuilder;
   readonly values: Map<string, Entity>;
   readonly initializers: ReadonlyMap<string, OnnxTensor | OnnxSparseTensor>;
+  /** How many axes the model says that values have. */
+  readonly ranks: ReadonlyMap<string, number>;
   /** Names of values that must not be what prefix and source name make. */
   readonly finalNames: ReadonlyMap<string, string>;
   readonly prefix: string;

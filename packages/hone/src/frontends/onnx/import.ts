@@ -22,6 +22,7 @@ import { type Int, isKnown } from './bounded/ints.ts';
 import { limited, takesValueBound } from './bounded/limited.ts';
 import { assumptions, plannedBounds } from './bounded/planned.ts';
 import { Sizing } from './bounded/sized.ts';
+import { declaredRanks } from './declared.ts';
 import { type Entity, isTensor, sequenceOf } from './entities.ts';
 import { newFoldBudget } from './fold.ts';
 import { importNodes, throughBypassed } from './import-nodes.ts';
@@ -185,6 +186,7 @@ export function openScope(
     builder,
     values,
     initializers: initializersOf(graph),
+    ranks: declaredRanks(graph),
     finalNames: outputNames(graph),
     prefix: '',
     opsets: model.opsets,

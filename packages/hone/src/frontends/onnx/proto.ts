@@ -48,6 +48,7 @@ export const FUNCTION = {
   opsetImport: 9,
   domain: 10,
   attributeDefault: 11,
+  valueInfo: 12,
   overload: 13,
 } as const;
 

@@ -323,6 +323,7 @@ export function readFunction(r: WireReader, end: number): OnnxFunction {
   const outputs: string[] = [];
   const attributes: string[] = [];
   const attributeDefaults: OnnxAttribute[] = [];
+  const valueInfo: OnnxValueInfo[] = [];
   const nodes: OnnxNode[] = [];
   const opsets = new Map<string, number>();
   let name = '';
@@ -344,6 +345,9 @@ export function readFunction(r: WireReader, end: number): OnnxFunction {
         break;
       case FUNCTION.attributeDefault:
         attributeDefaults.push(r.nested((inner) => readAttribute(r, inner)));
+        break;
+      case FUNCTION.valueInfo:
+        valueInfo.push(r.nested((inner) => readValueInfo(r, inner)));
         break;
       case FUNCTION.node:
         nodes.push(r.nested((inner) => readNode(r, inner)));
@@ -369,6 +373,7 @@ export function readFunction(r: WireReader, end: number): OnnxFunction {
     outputs,
     attributes,
     attributeDefaults,
+    valueInfo,
     nodes,
     opsets,
   };

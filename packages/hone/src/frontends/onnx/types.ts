@@ -114,6 +114,7 @@ export interface OnnxFunction {
   /** Attributes without a default. */
   readonly attributes: readonly string[];
   readonly attributeDefaults: readonly OnnxAttribute[];
+  readonly valueInfo: readonly OnnxValueInfo[];
   readonly nodes: readonly OnnxNode[];
   readonly opsets: ReadonlyMap<string, number>;
 }

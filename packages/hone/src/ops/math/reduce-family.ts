@@ -147,11 +147,12 @@ export function defineReduction(spec: ReduceSpec): CoreOp {
   });
 }
 
-/** All axes, one, several, negative, dropped, none, empty; one case per further dtype. */
+/** All axes, several, one, negative, dropped, none, empty; one case per further dtype. */
 function usualReductions(dtypes: readonly DType[]): readonly TestCase[] {
   const x = (): Tensor => uniform([2, 3, 4], 0.25, 2);
   return [
     { note: 'all axes', inputs: [x()] },
+    { note: 'several axes', inputs: [x(), i64([2], [2, 0])] },
     { note: 'one axis', inputs: [x(), i64([1], [1])] },
     { note: 'dropped axes', inputs: [x(), i64([2], [2, 0])], attrs: { keepdims: 0 } },
     { note: 'negative axis', inputs: [x(), i64([1], [-2])], attrs: { keepdims: 0 } },

@@ -39,7 +39,14 @@ export function boundText(attrs: Attrs, most: string): string {
     const cure = option === '' ? '' : `; compile with --bound ${option}`;
     return `${what}: at most ${most}, assumed as nothing bounds it${cure}`;
   }
-  return `${what}: at most ${most}${origin === 'asked' ? ', as --bound says' : ''}`;
+  const limit = isExact(attrs) ? 'exactly' : 'at most';
+  return `${what}: ${limit} ${most}${origin === 'asked' ? ', as --bound says' : ''}`;
+}
+
+/** Is there one number that it may be? */
+function isExact(attrs: Attrs): boolean {
+  const { min, max } = boundsOf(attrs);
+  return min.length > 0 && min.join() === max.join();
 }
 
 interface Bounds {

@@ -29,9 +29,13 @@ export function axesInput(key: string): number | undefined {
   return AXES.get(key);
 }
 
-/** The node's outputs; its input `k` has axes that are data. */
-export function withChosenAxes(use: Use, k: number): readonly Sized[] {
+/**
+ * The node's outputs; its input `k` has axes that are data. Undefined where it is left to the rule: how many
+ * there are is not known, or there are too many sets of them.
+ */
+export function withChosenAxes(use: Use, k: number): readonly Sized[] | undefined {
   const { s } = use;
+  if (!given(use, k).sizes.every(isKnown)) return undefined;
   const items = intsOf(use, k, 'the axes');
   const { sizes: own } = given(use, k);
   const sets = possibleSets(use, items);
@@ -42,7 +46,7 @@ export function withChosenAxes(use: Use, k: number): readonly Sized[] {
       s.node,
       'check the shapes the model was exported with',
     );
-  if (sets.length > MAX_SETS) s.cannot(`it could be of ${sets.length} different sets of axes`);
+  if (sets.length > MAX_SETS) return undefined;
   const fitting: { readonly axes: readonly number[]; readonly outputs: readonly Sized[] }[] = [];
   let misfit: unknown;
   for (const axes of sets) {

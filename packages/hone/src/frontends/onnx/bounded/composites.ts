@@ -2,7 +2,9 @@
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import { align, common } from './elementwise.ts';
 import { expanded } from './expand.ts';
-import { type Int, isKnown, mostOf, type Unknown } from './ints.ts';
+import { type Int, isKnown, isSame, leastOf, mostOf, type Unknown } from './ints.ts';
+import { concat } from './movement.ts';
+import { Parts } from './parts.ts';
 import { given, type Rule, sizeAt, type Use } from './rule.ts';
 import { boundsOf, type Sized } from './sized.ts';
 
@@ -137,6 +139,25 @@ const convolution =
     return takenApart(use, use.inputs, held);
   };
 
+/** Features of several inputs side by side, each cut or filled up with 0 to its stated number. */
+const featureVectorizer: Rule = (use) => {
+  const { s, ints } = use;
+  const parts = new Parts(use);
+  const dims = use.attrs['inputdimensions'];
+  const widths = Array.isArray(dims) ? (dims as readonly number[]) : [];
+  const tables = use.inputs.map((_, k) => {
+    const { sizes } = given(use, k);
+    const rows = sizes.length < 2 ? 1 : sizeAt(given(use, k), 0);
+    const features = ints.product(sizes.length < 2 ? sizes : sizes.slice(1));
+    const table = parts.reshape(parts.cast(given(use, k), 'f32'), [rows, features]);
+    const width = widths[k] ?? features;
+    if (isSame(width, features)) return table;
+    const full = leastOf(features) < mostOf(width) ? s.masked(table, 0, [1]) : table;
+    return s.first(full, 1, width);
+  });
+  return [concat(use, tables, 1)];
+};
+
 const MS = 'com.microsoft:';
 
 export const COMPOSITES: ReadonlyMap<string, Rule> = new Map([
@@ -145,6 +166,7 @@ export const COMPOSITES: ReadonlyMap<string, Rule> = new Map([
   [`${MS}QLinearConv`, convolution(3)],
   [`${MS}FusedConv`, convolution(1)],
   [`${MS}ConvTransposeWithDynamicPads`, convolution(1)],
+  ['ai.onnx.ml:FeatureVectorizer', featureVectorizer],
   [`${MS}QLinearAdd`, aligned(0, 3)],
   [`${MS}QLinearMul`, aligned(0, 3)],
   [`${MS}QLinearWhere`, aligned(0, 1, 4)],

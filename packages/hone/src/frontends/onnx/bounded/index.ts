@@ -84,6 +84,7 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['Split', [1]],
   ['TopK', [1]],
   ['MaxUnpool', [2]],
+  ['DynamicSlice', [1, 2, 3]],
   ['Resize', [3]],
   ['CenterCropPad', [1]],
   ['DFT', [1]],
@@ -116,6 +117,10 @@ export interface BoundedNode {
   readonly inputs: readonly (TensorEntity | null)[];
   /** Names of the outputs that the model asks for. */
   readonly names: readonly string[];
+  /** How many axes the model says that these have; absent: nothing is said. */
+  readonly ranks?: readonly (number | undefined)[];
+  /** Names of the inputs, where they are the model's. */
+  readonly reads?: readonly string[];
   readonly bounds: Bounds;
 }
 
@@ -146,6 +151,8 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
     attrs: node.attrs,
     inputs: inputs.map((input) => (input === null ? null : sizedOf(builder, input))),
     outputs: node.names.length,
+    ranks: node.ranks ?? [],
+    reads: node.reads ?? [],
     apply: (part) => applied(node, part),
   };
   if (key === 'Loop' && !isOpen) return stackingLoop(use)?.map(entityOf);
@@ -157,8 +164,10 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
       key,
       use.inputs.map((input) => input?.id ?? null),
     )
-  )
-    return withChosenAxes(use, axes).map(entityOf);
+  ) {
+    const chosen = withChosenAxes(use, axes);
+    if (chosen !== undefined) return chosen.map(entityOf);
+  }
   const rule = RULES.get(key);
   if (rule !== undefined) return rule(use).map(entityOf);
   if (def.kind === 'composite') return expanded(use, def).map(entityOf);

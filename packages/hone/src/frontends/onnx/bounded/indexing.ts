@@ -7,6 +7,7 @@ import { isFloat } from 'hone-runtime/base/dtype';
 import type { ValueId } from '../../../graph/types.ts';
 import { common } from './elementwise.ts';
 import { type Int, isKnown, mostOf } from './ints.ts';
+import { declaredRank, exactly } from './lists.ts';
 import { axisIn, given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import { highest, isBounded, lowest, type Sized } from './sized.ts';
 
@@ -77,18 +78,31 @@ function tuplesIn(use: Use, indices: Sized, extents: readonly Int[]): ValueId {
   return resolved(use, id, n, outside, s.b.op('Neg', [n]), indices);
 }
 
-/** How many positions a tuple has. */
-function tupleOf(use: Use, indices: Sized): number {
-  const tuple = indices.sizes.at(-1);
-  return tuple !== undefined && isKnown(tuple) ? tuple : use.s.cannot('tuples of unknown length');
+/** Indices whose tuples are of a known length; `length`: what it has to be where it is data. */
+function withTuples(
+  use: Use,
+  indices: Sized,
+  length: () => number,
+): { readonly indices: Sized; readonly tuple: number } {
+  const axis = indices.sizes.length - 1;
+  const tuple = sizeAt(indices, axis);
+  if (isKnown(tuple)) return { indices, tuple };
+  const wanted = length();
+  const size = exactly(use, 1, axis, tuple, wanted, 'the tuples of positions');
+  return { indices: use.s.first(indices, axis, size), tuple: wanted };
 }
 
 const gatherND: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
-  const indices = given(use, 1);
   const batch = intOf(use, 'batch_dims');
-  const tuple = tupleOf(use, indices);
+  const all = given(use, 1);
+  const most = all.sizes.length - 1 + x.sizes.length - batch;
+  const { indices, tuple } = withTuples(
+    use,
+    all,
+    () => most - declaredRank(use, 1, 'tuples of positions', all.sizes.length - 1),
+  );
   const shared = Array.from({ length: batch }, (_, axis) =>
     common(use, sizeAt(x, axis), sizeAt(indices, axis)),
   );
@@ -121,9 +135,11 @@ function neutral(use: Use, x: Sized): number | undefined {
 const scatterND: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
-  const indices = given(use, 1);
   const updates = given(use, 2);
-  const tuple = tupleOf(use, indices);
+  const all = given(use, 1);
+  // What is written has the axes of the tuples, and those of the data that they leave.
+  const most = all.sizes.length - 1 + x.sizes.length;
+  const { indices, tuple } = withTuples(use, all, () => most - updates.sizes.length);
   const places = tuplesIn(use, indices, x.sizes.slice(0, tuple));
   const wanted = [...indices.sizes.slice(0, -1), ...x.sizes.slice(tuple)];
   const fitted = wanted.reduce((y: Sized, extent, i) => s.fit(y, i, extent), updates);

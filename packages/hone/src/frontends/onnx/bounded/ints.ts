@@ -271,6 +271,7 @@ export class Ints {
   }
 
   #where(op: string, a: Int, b: Int, yes: Int, no: Int): Int {
+    if (isSame(yes, no)) return yes;
     const key = `${op}?:${[a, b, yes, no].map(keyOf).join(':')}`;
     const have = this.#made.get(key);
     if (have !== undefined) return have;

@@ -7,19 +7,31 @@ import { ASSUMED_BYTES, ASSUMED_EXTENT, MAX_ELEMENTS } from './bounds.ts';
 import { common } from './elementwise.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
 import {
+  checkCount,
+  exactList,
+  flagsOf,
+  isSettled,
+  itemAt,
+  itemFor,
+  lengthOf,
+  openAxes,
+  openList,
+  rankBy,
+  withAxes,
+  withoutAxes,
+} from './lists.ts';
+import {
   axisIn,
   given,
   intOf,
-  intsOf,
   knownInts,
-  optionalInts,
   optionalKnown,
   type Rule,
   sizeAt,
   type Use,
 } from './rule.ts';
 import type { Sized } from './sized.ts';
-import { axisOf, FAR, ofAxis, slice } from './slicing.ts';
+import { FAR, slice } from './slicing.ts';
 
 const shape: Rule = (use) => {
   const { sizes } = given(use, 0);
@@ -39,7 +51,8 @@ const reshape: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
   const keepsZero = intOf(use, 'allowzero') !== 0;
-  const asked = intsOf(use, 1, 'the shape').map((item, axis) =>
+  const rank = rankBy(use, 1, 'the shape', (length) => length);
+  const asked = exactList(use, 1, 'the shape', rank).map((item, axis) =>
     item === 0 && !keepsZero ? (x.sizes[axis] ?? 0) : item,
   );
   return [s.reshaped(x, reshapedSizes(use, x, asked, keepsZero))];
@@ -120,6 +133,9 @@ const squeeze: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
   const rank = x.sizes.length;
+  if (!isSettled(use, 1)) return [squeezeNamed(use, x)];
+  const chosen = use.inputs[1] == null ? squeezeOnes(use, x) : undefined;
+  if (chosen !== undefined) return [chosen];
   const axes =
     optionalKnown(use, 1, 'the axes')?.map((axis) => axisIn(use, axis, rank)) ??
     x.sizes.flatMap((extent, axis) => (extent === 1 ? [axis] : []));
@@ -128,9 +144,44 @@ const squeeze: Rule = (use) => {
   return [s.made(s.op('Squeeze', [cut.id, s.b.ints(axes)]), sizes)];
 };
 
+/**
+ * Without axes, those of extent 1 go, which extents that are data may be, too. How many go is what the model
+ * states, else those that are known to; undefined: none but these. A run checks it.
+ */
+function squeezeOnes(use: Use, x: Sized): Sized | undefined {
+  const flags = x.sizes.map((size) => use.ints.whereEqual(size, 1, 1, 0));
+  if (flags.every(isKnown)) return undefined;
+  const known = x.sizes.filter((size) => size === 1).length;
+  const left = use.ranks[0] ?? x.sizes.length - known;
+  if (left !== x.sizes.length - known) return withoutAxes(use, 0, x, flags, left);
+  checkCount(use, 0, flags, known);
+  return undefined;
+}
+
+/** Which axes go is data: those that do have to be of extent 1. */
+function squeezeNamed(use: Use, x: Sized): Sized {
+  const { s, ints } = use;
+  const rank = x.sizes.length;
+  const left = rankBy(use, 1, 'the axes', (length) => Math.max(0, rank - length));
+  const flags = flagsOf(use, openAxes(use, 1, 'the axes', rank), rank);
+  const says = `${s.node}: an axis is squeezed whose extent is not 1`;
+  const [tensor = ''] = use.reads;
+  const sizes = x.sizes.map((size, axis): Int => {
+    const gone = ints.whereEqual(at(flags, axis), 1, size, 1);
+    const source = { tensor, axis, origin: '', option: '' } as const;
+    s.checked(gone, { min: 1, max: 1 }, source, says);
+    return size;
+  });
+  return withoutAxes(use, 1, { id: x.id, sizes }, flags, left);
+}
+
 const unsqueeze: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
+  if (!isSettled(use, 1)) {
+    const all = rankBy(use, 1, 'the axes', (length) => x.sizes.length + length);
+    return [withAxes(use, 1, x, flagsOf(use, openAxes(use, 1, 'the axes', all), all))];
+  }
   const axes = knownInts(use, 1, 'the axes');
   const rank = x.sizes.length + axes.length;
   const places = axes.map((axis) => axisIn(use, axis, rank));
@@ -155,8 +206,8 @@ const reversed = ({ sizes }: Sized): number[] => sizes.map((_, i) => sizes.lengt
 const expand: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
-  const asked = intsOf(use, 1, 'the shape');
-  const rank = Math.max(x.sizes.length, asked.length);
+  const rank = rankBy(use, 1, 'the shape', (length) => Math.max(x.sizes.length, length));
+  const asked = expandedTo(use, x, rank);
   const pad = (sizes: readonly Int[]): Int[] => [
     ...new Array<Int>(rank - sizes.length).fill(1),
     ...sizes,
@@ -176,12 +227,23 @@ const expand: Rule = (use) => {
   return [s.made(s.op('Expand', [fitted.id, s.b.ints(bounds)]), sizes)];
 };
 
+/** The extents that an Expand asks for; as many as it has axes where their number is data. */
+function expandedTo(use: Use, x: Sized, rank: number): readonly Int[] {
+  const { ints } = use;
+  if (isKnown(lengthOf(use, 1)) || rank > x.sizes.length)
+    return exactList(use, 1, 'the shape', rank);
+  const { items, count } = openList(use, 1, 'the shape', rank);
+  return Array.from({ length: rank }, (_, axis) =>
+    itemAt(use, items, ints.add(ints.sub(axis, rank), count), 1),
+  );
+}
+
 /** Repeats of one axis: position i reads i mod n. */
 const tile: Rule = (use) => {
   const { s, ints } = use;
   let x = given(use, 0);
   const { sizes } = x;
-  const repeats = intsOf(use, 1, 'the repeats');
+  const repeats = exactList(use, 1, 'the repeats', sizes.length);
   const totals = s.bounded(
     sizes.map((have, axis) => {
       const times = repeats[axis] ?? 1;
@@ -250,27 +312,18 @@ const concatRule: Rule = (use) => {
 const pad: Rule = (use) => {
   const { ints, s } = use;
   let x = given(use, 0);
-  const pads = intsOf(use, 1, 'the pads');
-  const rank = x.sizes.length;
-  const asked = optionalInts(use, 3, 'the axes') ?? x.sizes.map((_, i) => i);
+  const pads = padsOf(use, x);
   const mode = String(use.attrs['mode'] ?? 'constant');
   const fill = use.inputs[2];
-  const said = pads.map((item) => (isKnown(item) ? item : ints.near(item, FAR)));
-  const isOpen = !asked.every(isKnown);
-  const axes = isOpen ? [...x.sizes.keys()] : asked.map(Number);
-  const near = isOpen ? padsOfAll(use, asked, said, rank) : said;
-  const totals = [...x.sizes];
-  axes.forEach((asked, i) => {
-    const axis = axisIn(use, asked, rank);
-    const more = ints.add(at(near, i), at(near, i + axes.length));
-    totals[axis] = more === 0 ? at(totals, axis) : ints.max(ints.add(at(totals, axis), more), 0);
+  const totals = x.sizes.map((size, axis): Int => {
+    const { before, after } = at(pads, axis);
+    const more = ints.add(before, after);
+    return more === 0 ? size : ints.max(ints.add(size, more), 0);
   });
   const { sizes: own } = x;
   const room = (axis: number, cap: number): number => mostOf(at(own, axis)) + cap;
   const sizes = mode === 'constant' ? s.bounded(totals, { dtype: s.dtype(x), room }) : totals;
-  axes.forEach((asked, i) => {
-    const axis = axisIn(use, asked, rank);
-    const [before, after] = [at(near, i), at(near, i + axes.length)];
+  pads.forEach(({ before, after }, axis) => {
     if (before === 0 && after === 0) return;
     x =
       mode === 'constant'
@@ -280,19 +333,47 @@ const pad: Rule = (use) => {
   return [x];
 };
 
-/** Pads of every axis, where those of some are given and the run says of which. */
-function padsOfAll(
-  use: Use,
-  asked: readonly Int[],
-  pads: readonly Int[],
-  rank: number,
-): readonly Int[] {
-  const places = asked.map((axis) => axisOf(use, axis, rank));
-  return [0, asked.length].flatMap((first) =>
-    Array.from({ length: rank }, (_, axis) =>
-      ofAxis(use, places, axis, pads.slice(first, first + asked.length), 0),
-    ),
-  );
+interface Ends {
+  readonly before: Int;
+  readonly after: Int;
+}
+
+/** What is put before and behind each axis. */
+function padsOf(use: Use, x: Sized): readonly Ends[] {
+  const { ints } = use;
+  const rank = x.sizes.length;
+  const near = (items: readonly Int[]): Int[] =>
+    items.map((item) => (isKnown(item) ? item : ints.near(item, FAR)));
+  if (isSettled(use, 3)) {
+    const axes = (optionalKnown(use, 3, 'the axes') ?? x.sizes.map((_, i) => i)).map((axis) =>
+      axisIn(use, axis, rank),
+    );
+    const pads = near(exactList(use, 1, 'the pads', 2 * axes.length));
+    return x.sizes.map((_, axis) => {
+      const i = axes.indexOf(axis);
+      return i < 0
+        ? { before: 0, after: 0 }
+        : { before: at(pads, i), after: at(pads, i + axes.length) };
+    });
+  }
+  const axes = openAxes(use, 3, 'the axes', rank);
+  const count = lengthOf(use, 3);
+  const pads = near(openList(use, 1, 'the pads', 2 * rank).items);
+  const apart = ints.sub(lengthOf(use, 1), ints.mul(count, 2));
+  const source = { tensor: use.reads[1] ?? '', axis: -1, origin: '', option: '' } as const;
+  if (apart !== 0)
+    use.s.checked(
+      apart,
+      { min: 0, max: 0 },
+      source,
+      `${use.s.node}: pads are not two for each axis`,
+    );
+  // The second half begins behind as many as there are axes.
+  const behind = axes.map((_, i) => itemAt(use, pads, ints.add(count, i), 0));
+  return x.sizes.map((_, axis) => ({
+    before: itemFor(use, axes, axis, pads, 0),
+    after: itemFor(use, axes, axis, behind, 0),
+  }));
 }
 
 /** Position i of the result reads i - before, brought into the axis as the mode says. */

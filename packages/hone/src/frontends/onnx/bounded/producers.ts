@@ -4,6 +4,7 @@ import { isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, stridesOf } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
 import { type Int, type Ints, isKnown, leastOf, mostOf, unknown } from './ints.ts';
+import { exactList, rankBy } from './lists.ts';
 import { axisIn, given, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
@@ -107,7 +108,8 @@ const constantOfShape: Rule = (use) => {
   const { s } = use;
   const value = use.attrs['value'];
   const dtype = typeof value === 'object' && 'dtype' in value ? value.dtype : 'f32';
-  const sizes = s.bounded(intsOf(use, 0, 'the shape'), { dtype });
+  const rank = rankBy(use, 0, 'the shape', (length) => length);
+  const sizes = s.bounded(exactList(use, 0, 'the shape', rank), { dtype });
   const bounds = s.b.ints(s.room(sizes));
   return [s.made(s.op('ConstantOfShape', [bounds], use.attrs), sizes)];
 };

@@ -5,16 +5,9 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { type Int, isKnown, mostOf } from './ints.ts';
-import {
-  axisIn,
-  given,
-  intOf,
-  intsOf,
-  optionalKnown,
-  type Rule,
-  sizeAt,
-  type Use,
-} from './rule.ts';
+import { exactList, isSettled } from './lists.ts';
+import { reduceNamed } from './reduction-lists.ts';
+import { axisIn, given, intOf, optionalKnown, type Rule, sizeAt, type Use } from './rule.ts';
 import { highest, lowest, type Sized } from './sized.ts';
 
 /** What changes nothing in each reduction. */
@@ -45,6 +38,7 @@ function reducedSizes(x: Sized, axes: readonly number[], keeps: boolean): Int[] 
 
 const reduce: Rule = (use) => {
   const { s, ints } = use;
+  if (!isSettled(use, 1)) return [reduceNamed(use)];
   const x = given(use, 0);
   const axes = axesOf(use, x);
   const sizes = reducedSizes(x, axes, intOf(use, 'keepdims', 1) !== 0);
@@ -92,8 +86,8 @@ const softmax: Rule = (use) => {
 const cumulative: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
-  const [asked] = intsOf(use, 1, 'the axis');
-  if (asked === undefined || !isKnown(asked)) return s.cannot('an axis that depends on data');
+  const asked = at(exactList(use, 1, 'the axis', 1), 0);
+  if (!isKnown(asked)) return s.cannot('an axis that depends on data');
   const axis = axisIn(use, asked, x.sizes.length);
   const fill = use.op === 'CumProd' ? 1 : 0;
   const masked = intOf(use, 'reverse') === 0 ? x : s.masked(x, fill, [axis]);
@@ -112,7 +106,7 @@ const topK: Rule = (use) => {
   const x = given(use, 0);
   const axis = axisIn(use, intOf(use, 'axis', -1), x.sizes.length);
   const n = sizeAt(x, axis);
-  const k = ints.within(ints.min(at(intsOf(use, 1, 'k'), 0), n), 0, mostOf(n));
+  const k = ints.within(ints.min(at(exactList(use, 1, 'k', 1), 0), n), 0, mostOf(n));
   const masked = s.masked(x, lastInOrder(s.dtype(x), intOf(use, 'largest', 1) !== 0), [axis]);
   const sizes = x.sizes.map((size, i) => (i === axis ? k : size));
   const [values = -1, places = -1] = s.ops('TopK', [masked.id, s.b.ints([mostOf(k)])], use.attrs, {

@@ -15,6 +15,10 @@ export interface Use {
   readonly inputs: readonly (Sized | null)[];
   /** Outputs that the model asks for. */
   readonly outputs: number;
+  /** How many axes the model says that they have. */
+  readonly ranks: readonly (number | undefined)[];
+  /** What the model calls the inputs, where it does. */
+  readonly reads: readonly string[];
   /** Another node, by its own rule where it needs one. */
   readonly apply: (node: PartNode) => readonly Sized[];
 }

@@ -106,12 +106,15 @@ export class Sizing {
     return { id, sizes };
   }
 
-  cannot(why: string): never {
+  cannot(
+    why: string,
+    cure = 'export the model with fixed sizes there; docs/data-dependent-sizes.md lists what is supported',
+  ): never {
     return fail(
       'HONE-SHAPE-002',
       `node ${this.node} (${this.#op}): ${why}, and a size there depends on the model's input data`,
       this.node,
-      'export the model with fixed sizes there; docs/data-dependent-sizes.md lists what is supported',
+      cure,
     );
   }
 

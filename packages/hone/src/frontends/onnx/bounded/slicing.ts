@@ -1,10 +1,19 @@
 /**
- * Slices and splits, whatever of them is data: axes that are data make a slice of every axis, which is all of
+ * Slices and splits, whatever of them is data, and how many numbers there are: axes that are data make a slice of every axis, which is all of
  * it where the axis is not meant.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
-import { axisIn, given, intOf, intsOf, optionalInts, type Rule, sizeAt, type Use } from './rule.ts';
+import {
+  exactList,
+  isSettled,
+  itemFor,
+  lengthOf,
+  openAxes,
+  openList,
+  sameLength,
+} from './lists.ts';
+import { axisIn, given, intOf, optionalKnown, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 
 /** Elements from `start` in steps, as many as `count` says. */
@@ -21,31 +30,19 @@ export function slice(use: Use, x: Sized, axis: number, start: Int, step: Int, c
   return s.first(x, axis, count);
 }
 
+/** What is cut from an axis. */
+interface Part {
+  readonly axis: number;
+  readonly start: Int;
+  readonly end: Int;
+  readonly step: Int;
+}
+
 const sliceRule: Rule = (use) => {
   const { ints } = use;
   let x = given(use, 0);
-  const starts = intsOf(use, 1, 'where the slice begins');
-  const ends = intsOf(use, 2, 'where the slice ends');
-  const rank = x.sizes.length;
-  const axes = optionalInts(use, 3, 'the axes') ?? starts.map((_, i) => i);
-  const steps = optionalInts(use, 4, 'the steps') ?? starts.map(() => 1);
-  for (const step of steps) if (!isKnown(step)) checkNot(use, step, 0, 'its step is 0');
-  const isOpen = !axes.every(isKnown);
-  const places = isOpen ? axes.map((axis) => axisOf(use, axis, rank)) : [];
-  const cuts = isOpen
-    ? x.sizes.map((size, axis) => ({
-        axis,
-        start: ofAxis(use, places, axis, starts, 0),
-        end: ofAxis(use, places, axis, ends, size),
-        step: ofAxis(use, places, axis, steps, 1),
-      }))
-    : axes.map((axis, i) => ({
-        axis: axisIn(use, Number(axis), rank),
-        start: at(starts, i),
-        end: at(ends, i),
-        step: at(steps, i),
-      }));
-  for (const { axis, start, end, step } of cuts) {
+  for (const { axis, start, end, step } of partsOf(use, x)) {
+    if (!isKnown(step)) checkNot(use, step, 0, 'its step is 0');
     const n = sizeAt(x, axis);
     if (start === 0 && step === 1 && isSame(end, n)) continue;
     const cut = sliceOf(use, n, start, end, step);
@@ -55,26 +52,44 @@ const sliceRule: Rule = (use) => {
   return [x];
 };
 
-/** An axis that is data, counted from the begin; one outside the rank is a fault of the run. */
-export function axisOf(use: Use, axis: Int, rank: number): Int {
-  const { s, ints } = use;
-  if (isKnown(axis)) return axisIn(use, axis, rank);
-  const [tensor = ''] = s.plan.names;
-  const source = { tensor, axis: -1, origin: '', option: '' } as const;
-  const limit = { min: -rank, max: rank - 1 };
-  const near = s.checked(axis, limit, source, `${s.node}: this is none of its axes`);
-  return ints.whereLess(near, 0, ints.add(near, rank), near);
+/** Inputs that are lists with a number for each axis. */
+const LISTS = [
+  [1, 'where the slice begins'],
+  [2, 'where the slice ends'],
+  [4, 'the steps'],
+] as const;
+
+function partsOf(use: Use, x: Sized): readonly Part[] {
+  const rank = x.sizes.length;
+  const lists = LISTS.map(([k, what]) =>
+    use.inputs[k] == null ? undefined : openList(use, k, what, rank).items,
+  );
+  const [starts = [], ends = [], steps = starts.map(() => 1)] = lists;
+  const isWhole = LISTS.every(([k]) => use.inputs[k] == null || isKnown(lengthOf(use, k)));
+  if (isWhole && isSettled(use, 3)) {
+    const axes = optionalKnown(use, 3, 'the axes') ?? starts.map((_, i) => i);
+    return axes.map((axis, i) => ({
+      axis: axisIn(use, axis, rank),
+      start: at(starts, i),
+      end: at(ends, i),
+      step: at(steps, i),
+    }));
+  }
+  const names = use.inputs[3] == null ? 1 : 3;
+  for (const [k] of LISTS) if (use.inputs[k] != null) sameLength(use, k, names);
+  const axes = names === 1 ? leading(use, rank) : openAxes(use, 3, 'the axes', rank);
+  return x.sizes.map((size, axis) => ({
+    axis,
+    start: itemFor(use, axes, axis, starts, 0),
+    end: itemFor(use, axes, axis, ends, size),
+    step: itemFor(use, axes, axis, steps, 1),
+  }));
 }
 
-/** What a list says of an axis, where another list says which axes it is about. */
-export function ofAxis(
-  { ints }: Use,
-  axes: readonly Int[],
-  axis: number,
-  values: readonly Int[],
-  otherwise: Int,
-): Int {
-  return axes.reduce((rest, own, i) => ints.whereEqual(own, axis, at(values, i), rest), otherwise);
+/** 0, 1, …, as many as there are begins of slices; -1 behind them. */
+function leading(use: Use, rank: number): readonly Int[] {
+  const { items, count } = openList(use, 1, 'where the slice begins', rank);
+  return items.map((_, i) => use.ints.whereLess(i, count, i, -1));
 }
 
 /** A number that the run checks not to be one. */
@@ -139,7 +154,7 @@ const split: Rule = (use) => {
   const x = given(use, 0);
   const axis = axisIn(use, intOf(use, 'axis'), x.sizes.length);
   const n = sizeAt(x, axis);
-  const asked = optionalInts(use, 1, 'the lengths');
+  const asked = use.inputs[1] == null ? undefined : exactList(use, 1, 'the lengths', use.outputs);
   const count = asked?.length ?? intOf(use, 'num_outputs', use.outputs);
   const even = (): Int => (isKnown(n) ? Math.ceil(n / count) : ints.ceilDiv(n, count));
   let start: Int = 0;
@@ -156,5 +171,6 @@ const split: Rule = (use) => {
 
 export const SLICING: ReadonlyMap<string, Rule> = new Map([
   ['Slice', sliceRule],
+  ['DynamicSlice', sliceRule],
   ['Split', split],
 ]);
