@@ -219,8 +219,8 @@ const BIASED: RangeCase = {
     positions: fromNumbers(
       'i64',
       [1, queries],
-      // In a first call onnxruntime counts on from the first.
-      Array.from({ length: queries }, (_, i) => (past === 0 ? 3 + i : past + 2 * i)),
+      // In a first call only the first of them counts.
+      Array.from({ length: queries }, (_, i) => past + 2 * i + 1),
     ),
     bias: noise([1, 1, queries, past + queries], seed + 30),
   })),

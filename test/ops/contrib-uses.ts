@@ -130,7 +130,8 @@ const groupQuery: Make = (random) => {
   const inputs = [
     ...[q, kv(), kv(), cache(), cache()],
     list('i32', new Array<number>(batch).fill(total - 1)),
-    ...[list('i32', [total]), angles(), angles(), null],
+    ...[list('i32', [total]), angles(), angles()],
+    rotates && random.integer(2) ? whole(random, 'i64', [batch, queries], 3) : null,
     random.integer(3) ? null : reals(random, [1, among(random, [1, heads]), queries, total]),
     sink,
   ];

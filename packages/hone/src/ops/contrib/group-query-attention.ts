@@ -181,6 +181,19 @@ function cacheNodes(
   return b.op('TensorScatter', [old, now, past], { axis: 2 });
 }
 
+/** Positions of a first call: of those that are given only the first of all counts, the others follow it. */
+export function countedFrom(
+  b: OpBuilder,
+  positions: ValueId,
+  batch: number,
+  queries: number,
+): ValueId {
+  const all = b.reshape(positions, [batch * queries]);
+  const first = b.op('Slice', [all, b.ints([0]), b.ints([1]), b.ints([0]), b.ints([1])]);
+  const rows = b.op('Add', [first, b.positions(queries)]);
+  return b.op('Expand', [rows, b.ints([batch, queries])]);
+}
+
 function rotated(
   b: OpBuilder,
   x: ValueId,
@@ -190,12 +203,20 @@ function rotated(
   attrs: Attrs,
 ): ValueId {
   if (!geo.rotates) return x;
-  const { batch, queries } = geo;
+  const { batch, queries, isFirst } = geo;
   const [cos, sin] = [inputs[IN.cos] as ValueId, inputs[IN.sin] as ValueId];
   const steps = b.positions(queries);
-  const counted = b.op('Add', [b.reshape(past, [batch, 1]), steps]);
-  const positions = inputs[IN.positions] ?? counted;
-  return b.op('RotaryEmbedding', [x, cos, sin, positions], rotaryAttrs(attrs, b.typeOf(cos).shape));
+  const own = inputs[IN.positions];
+  const positions = (): ValueId => {
+    if (own == null) return b.op('Add', [b.reshape(past, [batch, 1]), steps]);
+    if (!isFirst || batch * queries === 0) return own;
+    return countedFrom(b, own, batch, queries);
+  };
+  return b.op(
+    'RotaryEmbedding',
+    [x, cos, sin, positions()],
+    rotaryAttrs(attrs, b.typeOf(cos).shape),
+  );
 }
 
 function rotaryAttrs(attrs: Attrs, cache: readonly number[]): Attrs {
@@ -291,7 +312,9 @@ export const groupQueryAttention: CompositeOp = defineOp({
     ];
     const ids = inputs[IN.positions] ? toNumbers(inputs[IN.positions] as Tensor) : undefined;
     const positions = Array.from({ length: geo.batch * queries }, (_, p) =>
-      ids === undefined ? before(Math.floor(p / queries)) + (p % queries) : (ids[p] as number),
+      ids === undefined || geo.isFirst
+        ? (ids?.[0] ?? before(Math.floor(p / queries))) + (p % queries)
+        : (ids[p] as number),
     );
     const turn = (x: Heads): Heads => {
       if (!geo.rotates) return x;

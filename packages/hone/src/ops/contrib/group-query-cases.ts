@@ -46,6 +46,15 @@ export function groupQueryCases(): readonly TestCase[] {
       outputs: 3,
     },
     {
+      note: 'first call, the first position counts',
+      inputs: [
+        ...[sample([2, 3, 64], 1), sample([2, 3, 32], 2), sample([2, 3, 32], 3), null, null],
+        ...[lengths(2, 2), total(3), ...caches, i64([2, 3], [4, 0, 1, 2, 3, 7])],
+      ],
+      attrs: { ...grouped, do_rotary: 1 },
+      outputs: 3,
+    },
+    {
       note: 'scores biased, smooth softmax',
       inputs: [...later, lengths(5, 5), total(6), null, null, null, sample([1, 4, 1, 6], 6)],
       attrs: { ...grouped, smooth_softmax: 1 },

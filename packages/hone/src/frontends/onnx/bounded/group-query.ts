@@ -7,6 +7,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
 import { attendNodes, joinHeads, splitHeads } from '../../../ops/contrib/attend.ts';
+import { countedFrom } from '../../../ops/contrib/group-query-attention.ts';
 import type { OpInput } from '../../../ops/define-op.ts';
 import { agreed } from './agreed.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
@@ -33,8 +34,8 @@ interface Plan {
   readonly heads: number;
   readonly kvHeads: number;
   readonly size: number;
-  /** Is it known that nothing of the cache counts? */
-  readonly isFirst: boolean;
+  /** Does nothing of the cache count? A bool of no axes where a run decides it. */
+  readonly isFirst: boolean | ValueId;
   /** i64, one for each place of the batch: the first query's among the keys; 0 in the room. */
   readonly begin: ValueId;
 }
@@ -97,16 +98,17 @@ function planOf(use: Use): Plan {
   const present = boundedPresent(use, [batch, kvHeads, ints.max(past, total), size]);
   // Sizes that cannot be equal are those of a later call.
   const decides = leastOf(total) <= mostOf(queries) && leastOf(queries) <= mostOf(total);
-  const isFirst = isSame(total, queries);
-  const counted = isFirst ? undefined : countedBegin(use, lengths, batch, queries);
-  const zeros = (): ValueId => s.b.filled('i64', [mostOf(batch)]);
-  const begin =
-    counted === undefined
-      ? zeros()
-      : decides
-        ? s.op('Where', [s.op('Equal', [ints.id(total), ints.id(queries)]), zeros(), counted])
-        : counted;
+  const isFirst =
+    isSame(total, queries) || (decides && s.op('Equal', [ints.id(total), ints.id(queries)]));
+  const zeros = s.b.filled('i64', [mostOf(batch)]);
+  const begin = choose(use, isFirst, zeros, () => countedBegin(use, lengths, batch, queries));
   return { batch, queries, past, present, heads, kvHeads, size, isFirst, begin };
+}
+
+/** `yes` in a first call, else `no`. */
+function choose({ s }: Use, isFirst: boolean | ValueId, yes: ValueId, no: () => ValueId): ValueId {
+  if (isFirst === true) return yes;
+  return isFirst === false ? no() : s.op('Where', [isFirst, yes, no()]);
 }
 
 /** The number of keys in all, planned at a bound even where nothing bounds the number that is given. */
@@ -158,7 +160,7 @@ function rowsOf(use: Use, { batch, queries, heads, kvHeads, size }: Plan): Rows 
 }
 
 /** What rotates queries and keys [batch, heads, queries, size], if anything does. */
-function turning(use: Use, { batch, queries, begin }: Plan): (x: ValueId) => ValueId {
+function turning(use: Use, { batch, queries, begin, isFirst }: Plan): (x: ValueId) => ValueId {
   const { s } = use;
   if (intOf(use, 'do_rotary') === 0) return (x) => x;
   const own = use.inputs[IN.positions];
@@ -166,7 +168,13 @@ function turning(use: Use, { batch, queries, begin }: Plan): (x: ValueId) => Val
     const first = s.reshape(begin, [mostOf(batch), 1]);
     return s.op('Add', [first, s.iota(mostOf(queries))]);
   };
-  const id = own == null ? counted() : s.first(s.first(own, 0, batch), 1, queries).id;
+  const listed = (x: Sized): ValueId => {
+    const all = s.first(s.first(x, 0, batch), 1, queries).id;
+    const [n, m] = [mostOf(batch), mostOf(queries)];
+    if (isFirst === false || n * m === 0) return all;
+    return choose(use, isFirst, countedFrom(s.b, all, n, m), () => all);
+  };
+  const id = own == null ? counted() : listed(own);
   const positions = s.masked({ id, sizes: [batch, queries] }, 0);
   const [cos, sin] = [given(use, IN.cos), given(use, IN.sin)];
   const isInterleaved = intOf(use, 'rotary_interleaved') !== 0;
@@ -180,7 +188,8 @@ function cached(use: Use, plan: Plan, now: ValueId, k: number): Sized {
   const n = mostOf(batch);
   const rows: Sized = { id: now, sizes: [n, kvHeads, queries, size] };
   const cache = use.inputs[k];
-  if (isFirst && (cache == null || past === 0)) return s.first(s.masked(rows, 0), 2, present);
+  if (isFirst === true && (cache == null || past === 0))
+    return s.first(s.masked(rows, 0), 2, present);
   const old =
     cache == null
       ? s.zeros(s.dtype(rows), [n, kvHeads, mostOf(present), size])
