@@ -395,6 +395,17 @@ const RANK_CASES: readonly FreeCase[] = [
     ],
     beyond: [[[x(1), i64(1, 1, 1, 1), i64(4)], /repeats along axis 0: exactly 3/]],
   }),
+  listCase('cropped to a shape of unknown length', {
+    inputs: [X, ...list('shape', 3), N],
+    nodes: [cut('shape'), node('CenterCropPad', ['x', 'shape'], ['y'], { axes: { ints: [2, 0] } })],
+    outputs: [value('y', open(3))],
+    bounds: { shapeIn: 6 },
+    runs: [
+      [x(1), i64(3, 2, 6), i64(2)],
+      [x(2), i64(6, 1, 6), i64(2)],
+    ],
+    beyond: [[[x(1), i64(3, 2, 1), i64(3)], /shape along axis 0: exactly 2/]],
+  }),
   listCase('a rank that a branch states', {
     inputs: [X, ...list('axes', 3), N, value('yes', [], 'bool')],
     nodes: [

@@ -4,8 +4,9 @@ import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
 import { atBound } from './at-bound.ts';
 import { inGroups } from './groups.ts';
 import { type Int, isKnown, isSame, mostOf } from './ints.ts';
+import { exactList } from './lists.ts';
 import { padTo } from './movement.ts';
-import { axisIn, given, intOf, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
+import { axisIn, given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import type { Sized } from './sized.ts';
 import { slidesOf, windowsIn } from './windows.ts';
 
@@ -92,7 +93,7 @@ const centerCropPad: Rule = (use) => {
   const asked = use.attrs['axes'];
   const own = Array.isArray(asked) && asked.length > 0 ? (asked as number[]) : [...x.sizes.keys()];
   const axes = own.map((axis) => axisIn(use, axis, rank));
-  const wanted = intsOf(use, 1, 'the shape');
+  const wanted = exactList(use, 1, 'the shape', axes.length);
   const sizes = s.bounded(
     x.sizes.map((size, axis) => (axes.includes(axis) ? at(wanted, axes.indexOf(axis)) : size)),
     { dtype: s.dtype(x) },
