@@ -55,6 +55,9 @@ const OPSET = 23;
 /** Which inputs a model has as constants: integers, as parameters mostly are, or all that it may. */
 export type Fixed = 'integers' | 'all' | 'none';
 
+/** Floats that decide sizes: what nothing bounds would be planned for more than can be interpreted here. */
+const DECIDING: Readonly<Record<string, readonly number[]>> = { Resize: [1, 2] };
+
 export interface Written {
   readonly bytes: Uint8Array;
   /** Positions among the operator's inputs. */
@@ -80,7 +83,10 @@ export function write(
     if (tensor === null) return '';
     const axes = open.flatMap(({ input, axis }) => (input === k ? [axis] : []));
     const isConstant =
-      axes.length === 0 && (fixed === 'all' || (fixed === 'integers' && !isFloat(tensor.dtype)));
+      axes.length === 0 &&
+      (fixed === 'all' ||
+        (fixed === 'integers' && !isFloat(tensor.dtype)) ||
+        DECIDING[op.name]?.includes(k) === true);
     let name = `x${k}`;
     if (isConstant) initializers[name] = tensor;
     else {

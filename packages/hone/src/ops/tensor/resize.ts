@@ -1,4 +1,5 @@
 /** Resize, and Upsample, which older models call it. */
+import { fail } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { Attrs, ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
@@ -86,6 +87,14 @@ function fromScales(
 ): { inputs: readonly (ValueId | null)[]; attrs: Attrs; op: string } {
   const mode = node.attrs['mode'] ?? 'nearest';
   const value = b.graph.value(scales);
+  if (value.constant === undefined && node.op === 'Resize' && mode === 'nearest') {
+    fail(
+      'HONE-SHAPE-002',
+      `node ${node.name} (Resize): which way nearest rounds depends on scales that are input data`,
+      node.name,
+      'export the model with opset 11 or newer, where an attribute says it',
+    );
+  }
   const factors =
     value.constant === undefined ? [] : Array.from(constantTensor(value).data, Number);
   const shrinks = factors.some((factor) => factor < 1) && factors.every((factor) => factor <= 1);
