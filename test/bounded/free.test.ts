@@ -12,7 +12,9 @@ import { HoneError } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { mergedLibrary } from '../support/merged-library.ts';
 import { FREE_CASES, type FreeCase } from './free-cases.ts';
+import { GROWING_CASES } from './growing-cases.ts';
 import { LIST_CASES } from './list-cases.ts';
+import { ROW_CASES } from './row-cases.ts';
 import { check, open, type Opened } from './peer.ts';
 
 const opened: Opened<FreeCase>[] = [];
@@ -26,7 +28,7 @@ function isBeyond(says: RegExp): (error: unknown) => boolean {
   };
 }
 
-for (const item of [...FREE_CASES, ...LIST_CASES]) {
+for (const item of [...FREE_CASES, ...LIST_CASES, ...GROWING_CASES, ...ROW_CASES]) {
   test(`${item.name}: interpreted as onnxruntime computes it`, async () => {
     const found = await open(item);
     const text = printGraph(found.graph, { constants: 'full' });

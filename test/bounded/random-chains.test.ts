@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileGraph } from 'hone/compile/index';
+import type { BoundOptions } from 'hone/frontends/onnx/bounded/bounds';
 import { importOnnx, readOnnx } from 'hone/frontends/onnx/index';
 import type { Graph } from 'hone/graph/types';
 import { verifyGraph } from 'hone/graph/verify';
@@ -14,6 +15,7 @@ import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { rawModel } from '../onnx/raw-model.ts';
 import { mergedLibrary } from '../support/merged-library.ts';
 import { type Chain, FREE_BOUNDS, freeChain, randomChain } from './random-chains.ts';
+import { randomLoop } from './random-loops.ts';
 
 const SEEDS = Array.from({ length: 80 }, (_, i) => i + 1);
 
@@ -25,8 +27,11 @@ interface Opened extends Chain {
 
 function open(seed: number, isFree = false): Opened {
   const chain = isFree ? freeChain(seed) : randomChain(seed);
+  return opened(seed, chain, isFree ? FREE_BOUNDS : {});
+}
+
+function opened(seed: number, chain: Chain, bounds: BoundOptions): Opened {
   const model = readOnnx(memorySource(rawModel(chain.model), `chain ${seed}`));
-  const bounds = isFree ? FREE_BOUNDS : {};
   const graph = verifyGraph(importOnnx(model, { bounds }).graph);
   const wanted = chain.runs.map((constants) => {
     const exact = importOnnx(model, { constants }).graph;
@@ -59,28 +64,35 @@ test('a number beyond its bound is an error of the run', () => {
 });
 
 test('interpreted and compiled, the sizes and elements are those of constants', async () => {
-  const opened = [
+  await agree([
     ...SEEDS.map((seed) => open(seed)),
     ...SEEDS.slice(0, 60).map((seed) => open(1000 + seed, true)),
-  ];
-  const inputs = (run: number) => opened.map(({ runs }) => Object.values(runs[run] ?? {}));
-  for (const { seed, graph, runs, wanted } of opened) {
+  ]);
+});
+
+test('loops whose tensors grow in any way: the same', async () => {
+  await agree(SEEDS.slice(0, 40).map((seed) => opened(2000 + seed, randomLoop(2000 + seed), {})));
+});
+
+async function agree(all: readonly Opened[]): Promise<void> {
+  const inputs = (run: number) => all.map(({ runs }) => Object.values(runs[run] ?? {}));
+  for (const { seed, graph, runs, wanted } of all) {
     runs.forEach((run, i) => {
       check(`seed ${seed}, run ${i}`, interpret(graph, Object.values(run)), wanted[i] ?? []);
     });
   }
-  const library = await mergedLibrary(opened.map(({ graph }) => compileGraph(graph)));
+  const library = await mergedLibrary(all.map(({ graph }) => compileGraph(graph)));
   try {
-    for (const run of opened[0]?.runs.keys() ?? []) {
+    for (const run of all[0]?.runs.keys() ?? []) {
       for (const threads of [1, 2]) {
         library.run(inputs(run), { threads, poison: true }).forEach(({ outputs, damage }, g) => {
-          const what = `seed ${opened[g]?.seed}, run ${run}, ${threads} workers`;
+          const what = `seed ${all[g]?.seed}, run ${run}, ${threads} workers`;
           assert.equal(damage, undefined, what);
-          check(what, outputs, opened[g]?.wanted[run] ?? []);
+          check(what, outputs, all[g]?.wanted[run] ?? []);
         });
       }
     }
   } finally {
     library.close();
   }
-});
+}

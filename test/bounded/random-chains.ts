@@ -11,19 +11,23 @@ export interface Chain {
 }
 
 /** A tensor of f32 and its extents; null: it depends on data. */
-interface Made {
+export interface Made {
   readonly name: string;
   readonly dims: readonly (number | null)[];
 }
 
 /** Everything that a step may use. */
-class Writer {
+export class Writer {
   readonly nodes: RawNode[] = [];
-  readonly constants: Record<string, Tensor> = {};
+  readonly constants: Record<string, Tensor>;
   readonly random: ReturnType<typeof seededRandom>;
+  readonly #prefix: string;
 
-  constructor(seed: number) {
+  /** A body shares the constants of the graph around it. */
+  constructor(seed: number, prefix = 'v', constants: Record<string, Tensor> = {}) {
     this.random = seededRandom(seed);
+    this.constants = constants;
+    this.#prefix = prefix;
   }
 
   whole(least: number, most: number): number {
@@ -41,7 +45,7 @@ class Writer {
   }
 
   add(op: string, inputs: readonly string[], attrs: RawNode['attrs'] = {}, outputs = 1): string {
-    const first = `v${this.nodes.length}`;
+    const first = `${this.#prefix}${this.nodes.length}`;
     const names = [first, ...Array.from({ length: outputs - 1 }, (_, i) => `${first}_${i}`)];
     this.nodes.push({ op, inputs, outputs: names, attrs });
     return first;
@@ -61,7 +65,7 @@ const along = ({ dims }: Made, axis: number, extent: number | null): (number | n
   dims.map((dim, i) => (i === axis ? extent : dim));
 const int = (value: number) => ({ int: value });
 
-const STEPS: readonly Step[] = [
+export const STEPS: readonly Step[] = [
   (w, x) => ({ ...x, name: w.add(w.pick(['Neg', 'Sigmoid', 'Abs']), [x.name]) }),
   (w, x) => ({ ...x, name: w.add(w.pick(['Add', 'Mul', 'Sub']), [x.name, x.name]) }),
   (w, x) => {

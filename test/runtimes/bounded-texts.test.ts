@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { compileModel, writeArtifact } from 'hone/compile/index';
+import type { BoundOptions } from 'hone/frontends/onnx/bounded/bounds';
 import { importOnnx, readOnnx } from 'hone/frontends/onnx/index';
 import { verifyGraph } from 'hone/graph/verify';
 import { interpret } from 'hone/ops/interpret';
@@ -265,5 +266,43 @@ test('a position of texts that data puts outside, and too many pieces, are fault
     [scalar(0), line(257)],
   ]) {
     assert.throws(() => interpret(graph, inputs), { code: 'HONE-RUN-010' });
+  }
+});
+
+test('how many pieces a text has is assumed and said, or bounded by an option', () => {
+  const model: RawModel = {
+    opset: 20,
+    inputs: [{ name: 'lines', dtype: 'string', shape: [2] }],
+    outputs: [{ name: 'pieces', dtype: 'string', shape: [2, null] }],
+    nodes: [node('StringSplit', ['lines'], ['pieces', 'counts'])],
+  };
+  const read = (bounds: BoundOptions) =>
+    importOnnx(readOnnx(memorySource(rawModel(model), 'm.onnx')), { bounds });
+  const assumed = read({});
+  assert.match(assumed.notes.join(), /ASSUMED: .* pieces .* at most 256 along axis 1/);
+  assert.match(assumed.notes.join(), /--bound pieces=2x256/);
+  assert.deepEqual(
+    assumed.bounds.map(({ most, axis, node: by }) => [most, axis, by]),
+    [[[256], 1, 'StringSplit_0']],
+  );
+  for (const pieces of [3, [2, 3]]) {
+    const { graph, notes, bounds } = read({ pieces });
+    assert.doesNotMatch(notes.join(), /ASSUMED/);
+    assert.deepEqual(
+      bounds.map(({ most, assumed: isAssumed }) => [most, isAssumed]),
+      [[[3], false]],
+    );
+    const [made] = interpret(graph, [texts('a b', 'c d e')]);
+    assert.deepEqual(
+      [made?.shape, made?.data],
+      [
+        [2, 3],
+        ['a', 'b', '', 'c', 'd', 'e'],
+      ],
+    );
+    assert.throws(() => interpret(graph, [texts('a b', 'c d e f')]), {
+      code: 'HONE-RUN-010',
+      message: /4 pieces, .* for 3 \(pieces along axis 1: at most 3, as --bound says\)/,
+    });
   }
 });

@@ -80,11 +80,12 @@ const ROUTINES: Readonly<Record<string, Routine>> = {
     const counts = rows.map((row) => row.length);
     const most = counts.reduce((a, b) => Math.max(a, b), 0);
     if (most > width) {
+      const { rule = '' } = call.attrs;
       fail(
         'HONE-RUN-010',
-        `node ${call.node} (StringSplit): a text has ${most} pieces, there is room for ${width}`,
+        `node ${call.node} (StringSplit): a text has ${most} pieces, there is room for ${width}${rule === '' ? '' : ` (${String(rule)})`}`,
         call.node,
-        'give shorter texts, or export the model with a maxsplit',
+        'give shorter texts, or compile with another --bound',
       );
     }
     return [

@@ -11,6 +11,8 @@ import { GraphBuilder } from '../../graph/build.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { OpBuilder } from '../../ops/builder.ts';
 import { graphsOf } from './analyze.ts';
+import { numbersOf } from './bounded/index.ts';
+import { takesValueBound } from './bounded/limited.ts';
 import { declaredOutside, declaredRanks } from './declared.ts';
 import { type Entity, isTensor } from './entities.ts';
 import { initializersOf, lookUp, type Scope } from './import-scope.ts';
@@ -34,6 +36,8 @@ export interface Part {
   readonly name: string;
   readonly builder: OpBuilder;
   readonly outputs: readonly Entity[];
+  /** What values that are captured are outside. */
+  readonly outer: ReadonlyMap<ValueId, ValueId>;
 }
 
 export interface PartHooks {
@@ -41,6 +45,8 @@ export interface PartHooks {
   readonly onPart?: (part: Part) => void;
   /** Makes the sub-graph's own inputs, in its order; else they have the types that the node passes. */
   readonly formals?: (builder: OpBuilder) => readonly Entity[];
+  /** How often a loop runs at most; absent: its inputs say. */
+  readonly iterations?: number;
 }
 
 /** Turns every sub-graph of a node into a Graph. */
@@ -50,7 +56,7 @@ export function importSubgraphs(
   name: string,
   inputs: readonly (ValueId | null)[],
   importGraph: ImportGraph,
-  { onPart, formals }: PartHooks = {},
+  { onPart, formals, iterations }: PartHooks = {},
 ): Subgraphs {
   const sources = graphsOf(node);
   const read = new Map<string, Entity>();
@@ -60,6 +66,8 @@ export function importSubgraphs(
   }
   const { captured, constants } = capturesOf(scope, read);
   const graphs = new Map<OnnxGraph, Graph>();
+  const isLoop = node.op === 'Loop' && node.domain === '';
+  const most = iterations ?? mostTrips(scope, inputs);
   for (const source of sources) {
     const types =
       formals === undefined ? formalTypes(scope, node, name, source, inputs) : undefined;
@@ -85,9 +93,15 @@ export function importSubgraphs(
       if (entity !== undefined) inner.values.set(info.name, entity);
     });
     const places = new Map<ValueId, ValueId>();
+    const outer = new Map<ValueId, ValueId>();
     for (const [id, label] of captured) {
-      places.set(id, builder.graph.input(label, scope.builder.typeOf(id)));
+      const place = builder.graph.input(label, scope.builder.typeOf(id));
+      places.set(id, place);
+      outer.set(place, id);
     }
+    noteNumbers(scope, builder, outer);
+    const number = inner.values.get(source.inputs[0]?.name ?? '');
+    if (isLoop && number !== undefined && isTensor(number)) noteIteration(builder, number, most);
     for (const [id, label] of constants) {
       const { constant, type } = scope.builder.graph.value(id);
       if (constant !== undefined)
@@ -102,7 +116,7 @@ export function importSubgraphs(
     }
     const given = importGraph(inner, source);
     if (onPart !== undefined) {
-      onPart({ name: attributeOf(node, source), builder, outputs: given });
+      onPart({ name: attributeOf(node, source), builder, outputs: given, outer });
       continue;
     }
     const outputs = given.map((entity) =>
@@ -111,6 +125,25 @@ export function importSubgraphs(
     graphs.set(source, builder.graph.finish(outputs));
   }
   return { graphs, captures: [...captured.keys()] };
+}
+
+/** Where numbers lie that a sub-graph reads: what decides sizes there has the bound that it has outside. */
+function noteNumbers(scope: Scope, builder: OpBuilder, outer: ReadonlyMap<ValueId, ValueId>): void {
+  const [ints, inside] = [numbersOf(scope.builder), numbersOf(builder)];
+  for (const [place, id] of outer) {
+    if (takesValueBound(scope.builder, id)) inside.know(place, ints.interval(id));
+  }
+}
+
+/** A loop that runs so often at most counts up to one less. */
+function noteIteration(builder: OpBuilder, number: ValueId, most: number): void {
+  if (Number.isSafeInteger(most)) {
+    numbersOf(builder).know(number, { min: 0, max: Math.max(0, most - 1) });
+  }
+}
+
+function mostTrips({ builder }: Scope, [trips]: readonly (ValueId | null)[]): number {
+  return trips == null ? Infinity : numbersOf(builder).interval(trips).max;
 }
 
 /** The tensors that make up values which sub-graphs read, with the names they get inside. */

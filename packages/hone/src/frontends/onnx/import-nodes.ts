@@ -31,7 +31,8 @@ import { importGrowing, importLoop } from './import-runtime-loop.ts';
 import { importSubgraphs } from './import-control.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
 import { importMapOp } from './import-maps.ts';
-import { importBatchedScan, isBatchedScan } from './import-scan.ts';
+import { scanAsLoop } from './growing/scan.ts';
+import { importBatchedScan, importScan, isBatchedScan } from './import-scan.ts';
 import { mapSequence } from './import-sequence-map.ts';
 import { importSequenceOp } from './import-sequences.ts';
 import { importSpecial, isBypassed } from './import-special.ts';
@@ -121,6 +122,8 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
     if (isBypassed(node) && first != null && node.outputs.length < 2) return [first];
     if (node.op === 'Loop' && node.domain === '')
       return importGrowing(scope, node, name, given, importGraph);
+    if (node.op === 'Scan' && node.domain === '' && !isBatchedScan(scope, node))
+      return scanAsLoop(scope, node, name, given, attributes, importGraph);
     return importOperator(scope, node, name, given, attributes);
   }
   const inputs = given as readonly (ValueId | null)[];
@@ -142,6 +145,13 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
     return importBatchedScan(scope, node, name, inputs, attributes, (one, part, own, renamed) =>
       importOperator(scope, one, part, own, renamed, 9),
     );
+  }
+  if (node.op === 'Scan' && node.domain === '') {
+    const asNode = (): readonly (Entity | undefined)[] =>
+      importOperator(scope, node, name, inputs, attributes);
+    const asLoop = (): readonly (Entity | undefined)[] =>
+      scanAsLoop(scope, node, name, inputs, attributes, importGraph);
+    return importScan(asNode, asLoop);
   }
   return importOperator(scope, node, name, inputs, attributes);
 }

@@ -43,11 +43,14 @@ export function importGrowing(
   cause?: HoneError,
 ): readonly (Entity | undefined)[] {
   const written = (): readonly Entity[] => unrollLoop(scope, node, name, inputs, importGraph);
-  const planned = (): readonly Entity[] =>
-    importGrowingLoop(scope, node, name, inputs, importGraph);
+  const planned = (mayAssume: boolean) => (): readonly Entity[] =>
+    importGrowingLoop(scope, node, name, inputs, importGraph, mayAssume);
   let reason = cause;
-  const ways = hasKnownTrips(scope, inputs) ? [written, planned] : [planned];
-  for (const way of writtenNodes(scope, node, inputs) > MAX_WRITTEN ? ways.toReversed() : ways) {
+  const isLong = writtenNodes(scope, node, inputs) > MAX_WRITTEN;
+  const ways = hasKnownTrips(scope, inputs)
+    ? [...(isLong ? [planned(false)] : []), written, planned(true)]
+    : [planned(true)];
+  for (const way of ways) {
     try {
       return way();
     } catch (error) {

@@ -1,8 +1,9 @@
 /**
- * The Scan of opset 8: states and sequences have a batch in front, and the body runs for each entry of it.
- * It is imported as one Scan of opset 9 for each entry, whose results are joined.
+ * Scan as a node, or as the loop it is where sizes depend on data. In that of opset 8 states and sequences have
+ * a batch in front, and the body runs for each entry of it: it is imported as one Scan of opset 9 for each
+ * entry, whose results are joined.
  */
-import { fail } from 'hone-runtime/base/diagnostics';
+import { fail, HoneError } from 'hone-runtime/base/diagnostics';
 import { toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
@@ -20,6 +21,23 @@ export type ImportScan = (
 
 export function isBatchedScan(scope: Scope, { op, domain }: OnnxNode): boolean {
   return op === 'Scan' && domain === '' && (scope.opsets.get('') ?? 1) < 9;
+}
+
+/** As a node; where its body gives what has no fixed size, as a loop. */
+export function importScan(
+  asNode: () => readonly (Entity | undefined)[],
+  asLoop: () => readonly (Entity | undefined)[],
+): readonly (Entity | undefined)[] {
+  try {
+    return asNode();
+  } catch (error) {
+    if (!(error instanceof HoneError && error.code.startsWith('HONE-SHAPE'))) throw error;
+    try {
+      return asLoop();
+    } catch (other) {
+      throw other instanceof HoneError ? error : other;
+    }
+  }
 }
 
 export function importBatchedScan(

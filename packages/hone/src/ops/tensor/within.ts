@@ -97,9 +97,10 @@ export const Within = defineOp({
     const { min, max } = boundsOf(attrs);
     toNumbers(x as Tensor).forEach((value, i) => {
       if (value >= at(min, i) && value <= at(max, i)) return;
+      const why = boundText(attrs, `${at(max, i)}`);
       fail(
         'HONE-RUN-010',
-        `node ${node}: ${value} lies outside its bounds (${boundText(attrs, `${at(max, i)}`)})`,
+        `node ${node}: ${value} lies outside its bounds${why === '' ? '' : ` (${why})`}`,
         node,
         'check the values of the inputs, or compile with another --bound',
       );

@@ -4,9 +4,10 @@
  */
 import { elementCount } from 'hone-runtime/base/tensor';
 import type { ValueType } from '../../graph/types.ts';
-import { intAttr, requiredInt, text } from '../checks.ts';
+import { int, intAttr, requiredInt, text } from '../checks.ts';
 import type { OpDef } from '../define-op.ts';
 import { HONE_DOMAIN } from '../tensor/positions.ts';
+import { BOUND_ATTRS, boundText } from '../tensor/within.ts';
 import { defineText, NORMALIZING, normalizeCall, splitting, textInput, texts } from './strings.ts';
 
 const COUNT: ValueType = { dtype: 'i64', shape: [] };
@@ -43,13 +44,25 @@ const splitTexts = defineText({
   domain: HONE_DOMAIN,
   doc: 'StringSplit with room for a number of pieces; the number of pieces of each text, and the most.',
   since: 1,
-  attrs: { delimiter: text(''), maxsplit: { type: 'int' }, room: requiredInt },
+  attrs: {
+    ...BOUND_ATTRS,
+    delimiter: text(''),
+    maxsplit: { type: 'int' },
+    room: requiredInt,
+    /** Along which there are pieces. */
+    axis: int(-1),
+    /** The model's node that asks for it. */
+    node: text(''),
+  },
   infer(ctx) {
     const { shape } = textInput(ctx, 0);
     const room = intAttr(ctx.attrs, 'room');
     return [{ dtype: 'string', shape: [...shape, room] }, { dtype: 'i64', shape }, COUNT];
   },
-  call: (attrs) => ({ routine: 'split', attrs: { ...splitting(attrs) } }),
+  call: (attrs) => ({
+    routine: 'split',
+    attrs: { ...splitting(attrs), rule: boundText(attrs, `${intAttr(attrs, 'room')}`) },
+  }),
   cases: () => [
     {
       inputs: [texts([2], ['a.b', 'c'])],

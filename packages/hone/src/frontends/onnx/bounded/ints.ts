@@ -43,6 +43,7 @@ export class Ints {
   readonly #made = new Map<string, Unknown>();
   readonly #constants = new Map<number, ValueId>();
   readonly #lists = new Map<ValueId, readonly Int[]>();
+  readonly #known = new Map<ValueId, Interval>();
   /** For numbers that a run checks: the same behind the check. */
   readonly checks = new Map<ValueId, Unknown>();
   /** What a product is made of: a known factor and unknown ones. */
@@ -78,6 +79,11 @@ export class Ints {
   /** Remembers the elements of a scalar or list. */
   note(id: ValueId, items: readonly Int[]): void {
     if (items.some((item) => !isKnown(item))) this.#lists.set(id, items);
+  }
+
+  /** Remembers where the elements of a value lie that nothing in the Graph says. */
+  know(id: ValueId, interval: Interval): void {
+    this.#known.set(id, interval);
   }
 
   /** Are its elements remembered, some of them unknown? */
@@ -143,7 +149,7 @@ export class Ints {
   interval(id: ValueId): Interval {
     return intervalOf(this.#b, id, (other) => {
       const items = this.#lists.get(other);
-      if (items === undefined || items.length === 0) return undefined;
+      if (items === undefined || items.length === 0) return this.#known.get(other);
       return {
         min: Math.min(...items.map(leastOf)),
         max: Math.max(...items.map(mostOf)),

@@ -25,17 +25,18 @@ export function plannedBounds(graph: Graph): readonly PlannedBound[] {
 function boundOf(node: Node): PlannedBound | undefined {
   const { attrs, name } = node;
   const word = (key: string): string => String(attrs[key] ?? '');
-  const isCheck = node.op === WITHIN && node.domain === 'hone';
-  if ((!isCheck && !isBoundedLoop(node)) || word('origin') === '') return undefined;
-  const axis = isCheck ? Number(attrs['axis']) : 0;
-  return {
-    tensor: word('tensor'),
-    ...(axis < 0 ? {} : { axis }),
-    most: isCheck ? listOf(attrs) : [Number(attrs['bound'])],
-    assumed: word('origin') === 'assumed',
-    node: isCheck ? word('node') : name,
-    option: word('option'),
-  };
+  const number = (key: string): number => Number(attrs[key]);
+  const said = { tensor: word('tensor'), assumed: word('origin') === 'assumed' };
+  const option = word('option');
+  if (word('origin') === '') return undefined;
+  if (isBoundedLoop(node)) return { ...said, axis: 0, most: [number('bound')], node: name, option };
+  if (node.domain !== 'hone') return undefined;
+  if (node.op === 'SplitTexts')
+    return { ...said, axis: number('axis'), most: [number('room')], node: word('node'), option };
+  if (node.op !== WITHIN) return undefined;
+  const axis = number('axis');
+  const where = axis < 0 ? {} : { axis };
+  return { ...said, ...where, most: listOf(attrs), node: word('node'), option };
 }
 
 function listOf({ max }: Attrs): readonly number[] {

@@ -4,15 +4,18 @@
  */
 import { elementCount } from 'hone-runtime/base/tensor';
 import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
+import type { BoundSource } from './bounds.ts';
 import { align } from './elementwise.ts';
 import { leastOf, mostOf, unknown } from './ints.ts';
 import { given, intOf, type Rule, type Use } from './rule.ts';
-import type { Sized } from './sized.ts';
+import { boundsOf, type Sized } from './sized.ts';
 
 const ML = 'ai.onnx.ml';
 
-/** More pieces of a text are a fault of the run, where the model does not say how many there are at most. */
-const MOST_PIECES = 256;
+/** A text is assumed to have so many pieces, where the model does not say how many there are at most. */
+const ASSUMED_PIECES = 256;
+/** What a text takes in memory, about. */
+const TEXT_BYTES = 16;
 
 /** Texts with others behind the end of what is meant. */
 function withText({ s }: Use, x: Sized, text: string): Sized {
@@ -70,18 +73,36 @@ const normalizer: Rule = (use) => {
 const split: Rule = (use) => {
   const { s } = use;
   const x = withText(use, given(use, 0), '');
-  const cuts = intOf(use, 'maxsplit', -1);
-  const room = cuts >= 0 ? cuts + 1 : MOST_PIECES;
+  const { most: room, ...source } = piecesOf(use, x);
   s.room([...x.sizes, room]);
   const options = { domain: HONE_DOMAIN, outputs: 3 };
   const [pieces = -1, counts = -1, most = -1] = s.ops(
     'SplitTexts',
     [x.id],
-    { ...use.attrs, room },
+    { ...use.attrs, ...source, node: s.node, room },
     options,
   );
   return [s.made(pieces, [...x.sizes, unknown(most, 0, room)]), s.made(counts, x.sizes)];
 };
+
+/** How many pieces of a text there is room for, and why; a run checks it. */
+function piecesOf(use: Use, { sizes }: Sized): BoundSource & { readonly most: number } {
+  const { names, bounds } = use.s.plan;
+  const [tensor = ''] = names;
+  const axis = sizes.length;
+  const cuts = intOf(use, 'maxsplit', -1);
+  const own = cuts >= 0 ? cuts + 1 : Infinity;
+  const asked = tensor === '' ? undefined : bounds.size(tensor, axis, axis + 1);
+  if (asked !== undefined && asked.max < own) {
+    const option = `${tensor}=${asked.max}`;
+    return { most: asked.max, tensor, axis, origin: 'asked', option };
+  }
+  if (own < Infinity) return { most: own, tensor, axis, origin: '', option: '' };
+  const start = Math.min(ASSUMED_PIECES, bounds.extent);
+  const room = bounds.assumed((cap) => [...boundsOf(sizes), cap], TEXT_BYTES, start);
+  const option = `${tensor}=${room.join('x')}`;
+  return { most: room.at(-1) ?? 0, tensor, axis, origin: 'assumed', option };
+}
 
 const tfIdf: Rule = (use) => {
   const { s } = use;

@@ -293,6 +293,24 @@ export function holdsRows(form: Form): readonly boolean[] {
   }
 }
 
+/** Of each tensor of some forms, the tensor that has as many rows: that of the elements, of a list of extents. */
+export function rowsOfEach(forms: readonly Form[]): readonly number[] {
+  const found: number[] = [];
+  const visit = (form: Form): void => {
+    const first = found.length;
+    if (form.kind === 'list') form.items.forEach(visit);
+    else if (form.kind === 'optional') {
+      if (form.isOpen) found.push(first);
+      visit(form.item);
+    } else {
+      const isStacked = form.kind === 'stacked';
+      for (let i = 0; i < tensorsIn(form); i++) found.push(isStacked ? first : first + i);
+    }
+  };
+  forms.forEach(visit);
+  return found;
+}
+
 /** Tensors for a value that is not there. */
 function blank(s: Sizing, form: Form): readonly Sized[] {
   switch (form.kind) {

@@ -208,7 +208,7 @@ function firstOf(s: Sizing, list: ValueId, max: number): Int {
 }
 
 /** The first axis moved behind `axis` others. */
-function moved(s: Sizing, x: Sized, axis: number): Sized {
+export function moved(s: Sizing, x: Sized, axis: number): Sized {
   if (axis === 0) return x;
   const order = x.sizes.map((_, i) => i);
   order.shift();
