@@ -1,4 +1,5 @@
 /** Extents that an operator wants to be equal, and tensors whose room counts as meant for a while. */
+import type { ValueId } from '../../../graph/types.ts';
 import { type Int, isKnown, isSame, mostOf } from './ints.ts';
 import type { Use } from './rule.ts';
 import { boundsOf, type Sized } from './sized.ts';
@@ -25,4 +26,20 @@ export function opened(x: Sized, axes?: readonly number[]): Sized {
     (size, axis): Int => (axes === undefined || axes.includes(axis) ? (bounds[axis] ?? 0) : size),
   );
   return { id: x.id, sizes };
+}
+
+/** 1 / √ of an extent, f32. */
+export function rootOf({ s, ints }: Use, size: Int): ValueId {
+  const root = s.op('Sqrt', [s.cast(ints.id(size), 'f32')]);
+  return s.op('Reciprocal', [root]);
+}
+
+/** Columns of heads at the bound, each head with zeros behind it. */
+export function apart({ s }: Use, x: Sized, heads: number, size: Int): Sized {
+  if (isKnown(size)) return s.first(x, 2, heads * size);
+  const [batch = 1, tokens = 1] = x.sizes;
+  const moved = s.masked(s.reshaped(x, [batch, tokens, heads, size]), 0, [3]);
+  const columns = heads * mostOf(size);
+  const id = s.reshape(moved.id, [mostOf(batch), mostOf(tokens), columns]);
+  return { id, sizes: [batch, tokens, columns] };
 }

@@ -9,7 +9,7 @@ import type { ValueId } from '../../../graph/types.ts';
 import { attendNodes, joinHeads, splitHeads } from '../../../ops/contrib/attend.ts';
 import { countedFrom } from '../../../ops/contrib/group-query-attention.ts';
 import type { OpInput } from '../../../ops/define-op.ts';
-import { agreed } from './agreed.ts';
+import { agreed, apart, rootOf } from './agreed.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
 import { Parts } from './parts.ts';
 import { rotated } from './rotary.ts';
@@ -33,7 +33,7 @@ interface Plan {
   readonly present: Int;
   readonly heads: number;
   readonly kvHeads: number;
-  readonly size: number;
+  readonly size: Int;
   /** Does nothing of the cache count? A bool of no axes where a run decides it. */
   readonly isFirst: boolean | ValueId;
   /** i64, one for each place of the batch: the first query's among the keys; 0 in the room. */
@@ -44,42 +44,62 @@ export const groupQueryAttention: Rule = (use) => {
   const { s } = use;
   const plan = planOf(use);
   checkTypes(use, plan);
-  const { batch, queries, present, heads, kvHeads, size } = plan;
+  const { batch, present, heads, kvHeads, size } = plan;
   const rows = rowsOf(use, plan);
   const q = splitHeads(s.b, rows[0], heads);
   const [k, v] = [splitHeads(s.b, rows[1], kvHeads), splitHeads(s.b, rows[2], kvHeads)];
   const turn = turning(use, plan);
   const key = cached(use, plan, turn(k), IN.pastKey);
   const value = cached(use, plan, v, IN.pastValue);
-  const scale = intOf(use, 'scale');
+  const asked = intOf(use, 'scale');
+  const isOfRun = asked === 0 && !isKnown(size);
+  const scale = asked !== 0 ? asked : isKnown(size) ? 1 / Math.sqrt(size) : 1;
   const isSmooth = intOf(use, 'smooth_softmax') !== 0;
   const sink = use.inputs[IN.sink]?.id ?? (isSmooth ? s.b.filled('f32', [heads]) : undefined);
   const mixed = attendNodes(s.b, {
-    ...{ q: turn(q), k: key.id, v: s.masked(value, 0, [2]).id },
-    scale: scale === 0 ? 1 / Math.sqrt(size) : scale,
+    q: isOfRun ? scaled(use, turn(q), size) : turn(q),
+    ...{ k: key.id, v: s.masked(value, 0, [2]).id, scale },
     softcap: intOf(use, 'softcap'),
     visible: visible(use, plan),
     biases: biasesOf(use, plan),
     ...(sink === undefined ? {} : { sink }),
   });
   const cache: Int[] = [batch, kvHeads, present, size];
-  return [
-    s.made(joinHeads(s.b, mixed), [batch, queries, heads * size]),
-    s.made(key.id, cache),
-    s.made(value.id, cache),
-  ].slice(0, Math.max(1, use.outputs));
+  return [joined(use, plan, mixed), s.made(key.id, cache), s.made(value.id, cache)].slice(
+    0,
+    Math.max(1, use.outputs),
+  );
 };
+
+/** Queries times 1 / √ of the heads' size. */
+function scaled(use: Use, q: ValueId, size: Int): ValueId {
+  const { s } = use;
+  return s.op('Mul', [q, s.cast(rootOf(use, size), s.b.typeOf(q).dtype)]);
+}
+
+/** Mixed values [batch, heads, queries, size] as rows. */
+function joined({ s, ints }: Use, { batch, queries, heads, size }: Plan, mixed: ValueId): Sized {
+  const columns: Int[] = [batch, queries, ints.mul(size, heads)];
+  if (isKnown(size)) return s.made(joinHeads(s.b, mixed), columns);
+  const moved = s.op('Transpose', [mixed], { perm: [0, 2, 1, 3] });
+  return s.reshaped(s.made(moved, [batch, queries, heads, size]), columns);
+}
 
 function planOf(use: Use): Plan {
   const { s, ints } = use;
   const query = given(use, IN.query);
-  const columns = query.sizes[2];
-  if (columns === undefined || !isKnown(columns)) return s.cannot('heads of unknown size');
+  if (query.sizes.length !== 3) return s.cannot(`a query of ${query.sizes.length} axes`);
   const [heads, kvHeads] = [intOf(use, 'num_heads'), intOf(use, 'kv_num_heads')];
-  const size = columns / (use.inputs[IN.key] == null ? heads + 2 * kvHeads : heads);
   const extents = (axis: number, ...inputs: readonly number[]): Int[] =>
     inputs.flatMap((k) => use.inputs[k]?.sizes[axis] ?? []);
   const { key, value, pastKey, pastValue, positions, bias } = IN;
+  const ofHead = (k: number, count: number): Int[] =>
+    extents(2, k).map((columns) => ints.div(columns, count));
+  const isPacked = use.inputs[key] == null;
+  const own = ofHead(IN.query, isPacked ? heads + 2 * kvHeads : heads);
+  const others = [...ofHead(key, kvHeads), ...ofHead(value, kvHeads)];
+  const sizes = [...own, ...others, ...extents(3, pastKey, pastValue)];
+  const size = agreed(use, sizes, 'the sizes of heads in its inputs');
   const rows = [IN.query, key, value, positions];
   const lengths = given(use, IN.lengths);
   const batches = [...extents(0, ...rows, pastKey, pastValue), ints.product(lengths.sizes)];
@@ -129,8 +149,12 @@ function countedBegin(use: Use, lengths: Sized, batch: Int, queries: Int): Value
 }
 
 /** What inference checks, at the bound. */
-function checkTypes(use: Use, { batch, queries, past, present }: Plan): void {
+function checkTypes(use: Use, plan: Plan): void {
   const { s } = use;
+  const { batch, queries, past, present, heads, kvHeads, size } = plan;
+  const isPacked = use.inputs[IN.key] == null;
+  const headsIn = (k: number): number =>
+    k !== IN.query ? kvHeads : isPacked ? heads + 2 * kvHeads : heads;
   const keys = Math.max(mostOf(present), mostOf(queries));
   const total = fromNumbers('i32', [1], [keys]);
   const inputs = use.inputs.map((x, k): OpInput | null => {
@@ -142,8 +166,10 @@ function checkTypes(use: Use, { batch, queries, past, present }: Plan): void {
     const isCache = k === IN.pastKey || k === IN.pastValue;
     if (k <= IN.pastValue || k === IN.positions) shape[0] = mostOf(batch);
     if (isCache) shape[2] = Math.min(mostOf(past), keys);
+    if (isCache && !isKnown(sizeAt(x, 3))) shape[3] = mostOf(size);
     else if (k <= IN.value || k === IN.positions) shape[1] = mostOf(queries);
-    else if (k === IN.bias) shape.splice(2, 2, mostOf(queries), keys);
+    if (k <= IN.value && !isKnown(sizeAt(x, 2))) shape[2] = headsIn(k) * mostOf(size);
+    if (k === IN.bias) shape.splice(2, 2, mostOf(queries), keys);
     return { type: { dtype, shape }, constant: null };
   });
   const { op, attrs, outputs } = use;
@@ -153,10 +179,13 @@ function checkTypes(use: Use, { batch, queries, past, present }: Plan): void {
 /** Queries, keys and values [batch, queries, heads · size], at the bound. */
 function rowsOf(use: Use, { batch, queries, heads, kvHeads, size }: Plan): Rows {
   const { s } = use;
-  const row = (k: number): ValueId => s.first(s.first(given(use, k), 0, batch), 1, queries).id;
-  if (use.inputs[IN.key] != null) return [row(IN.query), row(IN.key), row(IN.value)];
-  const widths = s.b.ints([heads * size, kvHeads * size, kvHeads * size]);
-  return s.ops('Split', [row(IN.query), widths], { axis: 2 }, { outputs: 3 }) as unknown as Rows;
+  const row = (k: number, count: number): ValueId =>
+    apart(use, s.first(s.first(given(use, k), 0, batch), 1, queries), count, size).id;
+  if (use.inputs[IN.key] != null)
+    return [row(IN.query, heads), row(IN.key, kvHeads), row(IN.value, kvHeads)];
+  const widths = s.b.ints([heads, kvHeads, kvHeads].map((count) => count * mostOf(size)));
+  const all = row(IN.query, heads + 2 * kvHeads);
+  return s.ops('Split', [all, widths], { axis: 2 }, { outputs: 3 }) as unknown as Rows;
 }
 
 /** What rotates queries and keys [batch, heads, queries, size], if anything does. */
@@ -185,16 +214,16 @@ function turning(use: Use, { batch, queries, begin, isFirst }: Plan): (x: ValueI
 function cached(use: Use, plan: Plan, now: ValueId, k: number): Sized {
   const { s } = use;
   const { batch, queries, past, present, kvHeads, size, isFirst, begin } = plan;
-  const n = mostOf(batch);
-  const rows: Sized = { id: now, sizes: [n, kvHeads, queries, size] };
+  const [n, width] = [mostOf(batch), mostOf(size)];
+  const rows: Sized = { id: now, sizes: [n, kvHeads, queries, width] };
   const cache = use.inputs[k];
   if (isFirst === true && (cache == null || past === 0))
     return s.first(s.masked(rows, 0), 2, present);
   const old =
     cache == null
-      ? s.zeros(s.dtype(rows), [n, kvHeads, mostOf(present), size])
-      : s.first(s.masked(s.first(cache, 0, batch), 0, [2]), 2, present).id;
-  const room: Sized = { id: old, sizes: [n, kvHeads, present, size] };
+      ? s.zeros(s.dtype(rows), [n, kvHeads, mostOf(present), width])
+      : s.first(s.masked(s.first(s.first(cache, 0, batch), 3, size), 0, [2, 3]), 2, present).id;
+  const room: Sized = { id: old, sizes: [n, kvHeads, present, width] };
   const where: Sized = { id: begin, sizes: [n] };
   return new Parts(use).op('TensorScatter', [room, rows, where], { axis: 2 });
 }

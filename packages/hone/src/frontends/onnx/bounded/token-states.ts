@@ -1,9 +1,8 @@
 /** Operators that carry a state along a sequence, other than recurrent layers. */
 import { at } from 'hone-runtime/base/diagnostics';
-import type { ValueId } from '../../../graph/types.ts';
 import { inputOf } from '../../../ops/builder.ts';
 import { linearAttentionNodes } from '../../../ops/nn/linear-attention-nodes.ts';
-import { agreed, opened } from './agreed.ts';
+import { agreed, apart, opened, rootOf } from './agreed.ts';
 import { expanded } from './expand.ts';
 import { type Int, isKnown, mostOf } from './ints.ts';
 import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
@@ -75,12 +74,6 @@ const linearAttention: Rule = (use) => {
   return [read, s.made(state, [batch, kvHeads, keySize, valueSize])];
 };
 
-/** 1 / √ of an extent. */
-function rootOf({ s, ints }: Use, size: Int): ValueId {
-  const root = s.op('Sqrt', [s.cast(ints.id(size), 'f32')]);
-  return s.op('Reciprocal', [root]);
-}
-
 /** An input at the bound of the plan's extents, with 0 where a key of the room is read. */
 function fitted(use: Use, plan: Plan, x: Sized, k: number): Sized {
   const { s } = use;
@@ -96,16 +89,6 @@ function fitted(use: Use, plan: Plan, x: Sized, k: number): Sized {
   if (k === IN.beta) return s.fit(all, 2, kvHeads);
   if (k === IN.value) return apart(use, all, kvHeads, valueSize);
   return apart(use, all, k === IN.query ? heads : kvHeads, keySize);
-}
-
-/** Columns of heads at the bound, each head with zeros behind it. */
-function apart({ s }: Use, x: Sized, heads: number, size: Int): Sized {
-  if (isKnown(size)) return x;
-  const [batch = 1, tokens = 1] = x.sizes;
-  const moved = s.masked(s.reshaped(x, [batch, tokens, heads, size]), 0, [3]);
-  const columns = heads * mostOf(size);
-  const id = s.reshape(moved.id, [mostOf(batch), mostOf(tokens), columns]);
-  return { id, sizes: [batch, tokens, columns] };
 }
 
 /** Decays as one for each key, where it is not known whether they are one for each head. */
