@@ -87,6 +87,44 @@ test('stated in a branch, or of what an If gives', () => {
   sums(graphOf(model({ inputs, initializers, nodes: given, outputs: stated })), isYes);
 });
 
+test('stated in the body of a loop', () => {
+  const inputs = [...INPUTS, { name: 'trips', dtype: 'i64', shape: [] } as const];
+  const body = {
+    inputs: [
+      { name: 'i', dtype: 'i64', shape: [] },
+      { name: 'on', dtype: 'bool', shape: [] },
+      { name: 'before', dtype: 'f32', shape: [] },
+    ] as const,
+    nodes: [
+      SUM,
+      node('ReduceMax', ['sum'], ['most'], { keepdims: { int: 0 } }),
+      node('Add', ['before', 'most'], ['now']),
+      node('Identity', ['on'], ['still']),
+    ],
+    outputs: [
+      { name: 'still', dtype: 'bool', shape: [] },
+      { name: 'now', dtype: 'f32', shape: [] },
+    ] as const,
+    valueInfo: [STATED],
+  };
+  const graph = graphOf(
+    model({
+      inputs,
+      initializers: { zero: i64(0), none: f32([], [0]) },
+      nodes: [CUT, node('Loop', ['trips', '', 'none'], ['y'], { body: { graph: body } })],
+      outputs: [{ name: 'y', dtype: 'f32', shape: [] }],
+    }),
+  );
+  for (const [axis, most] of [
+    [0, 9],
+    [1, 15],
+  ] as const) {
+    const [y] = interpret(graph, [VALUES, i64(axis, 9), i64(1), scalar(3)]);
+    assert.ok(y);
+    assert.deepEqual([...toNumbers(y)], [3 * most]);
+  }
+});
+
 test('given by a bound whose ends meet', () => {
   const source = model({ nodes: [CUT, SUM], outputs: [{ name: 'sum' }] });
   const graph = graphOf(source, { 'axes[0]': { min: 1, max: 1 } });

@@ -173,7 +173,13 @@ function before(use: Use, flags: readonly Int[]): readonly Int[] {
 }
 
 /** Checks that so many axes are flagged: less are where one is named twice. */
-export function checkCount(use: Use, k: number, flags: readonly Int[], wanted: number): void {
+export function checkCount(
+  use: Use,
+  k: number,
+  flags: readonly Int[],
+  wanted: number,
+  says?: string,
+): void {
   const sum = flags.reduce((a, b) => use.ints.add(a, b), 0);
   const { node } = use.s;
   if (leastOf(sum) > wanted || mostOf(sum) < wanted)
@@ -183,7 +189,7 @@ export function checkCount(use: Use, k: number, flags: readonly Int[], wanted: n
       node,
       'check the shapes that the model states for its values',
     );
-  const text = `${use.reads[k] ?? node}: ${wanted} different axes are expected`;
+  const text = says ?? `${use.reads[k] ?? node}: ${wanted} different axes are expected`;
   use.s.checked(sum, { min: wanted, max: wanted }, source(use, k, -1), text);
 }
 

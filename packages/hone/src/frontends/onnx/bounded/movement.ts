@@ -154,7 +154,8 @@ function squeezeOnes(use: Use, x: Sized): Sized | undefined {
   const known = x.sizes.filter((size) => size === 1).length;
   const left = use.ranks[0] ?? x.sizes.length - known;
   if (left !== x.sizes.length - known) return withoutAxes(use, 0, x, flags, left);
-  checkCount(use, 0, flags, known);
+  const says = `${use.s.node}: without axes, an extent that is 1 in this run would go, too`;
+  checkCount(use, 0, flags, known, says);
   return undefined;
 }
 
