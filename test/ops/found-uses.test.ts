@@ -68,8 +68,92 @@ const UNREAD: readonly Use[] = [
   },
 ];
 
+const NAN = Number.NaN;
+const INF = Number.POSITIVE_INFINITY;
+const f32 = (shape: readonly number[], ...values: number[]): Tensor =>
+  fromNumbers('f32', shape, values);
+const ROW = f32([1, 1, 2, 1], 1, 2);
+const WITH_NAN = f32([1, 1, 2, 1], 1, NAN);
+const GROUPED = { num_heads: 1, kv_num_heads: 1 };
+const wide = (shape: readonly number[], last: number): Tensor => {
+  const ones = full('f32', shape, 1);
+  (ones.data as Float32Array)[ones.data.length - 1] = last;
+  return ones;
+};
+
+/** Floats that are not finite, and the ends of integers. */
+const EXTREME: readonly Use[] = [
+  // What a mask hides is added to, so that NaN stays; in com.microsoft's it is replaced.
+  { op: 'Attention', inputs: [ROW, WITH_NAN, ROW], attrs: { is_causal: 1 } },
+  { op: 'Attention', inputs: [ROW, f32([1, 1, 2, 1], 1, INF), ROW], attrs: { is_causal: 1 } },
+  {
+    op: 'Attention',
+    inputs: [ROW, WITH_NAN, ROW, fromNumbers('bool', [2, 2], [1, 0, 1, 1])],
+  },
+  {
+    op: 'GroupQueryAttention',
+    domain: 'com.microsoft',
+    inputs: [
+      ...[full('f32', [1, 2, 16], 1), wide([1, 2, 16], NAN), full('f32', [1, 2, 16], 1)],
+      ...[full('f32', [1, 1, 0, 16]), full('f32', [1, 1, 0, 16])],
+      ...[fromNumbers('i32', [1], [1]), fromNumbers('i32', [], [2])],
+    ],
+    constant: [5, 6],
+    attrs: GROUPED,
+  },
+  // (1 − z)·candidate + z·h of an infinite candidate.
+  {
+    op: 'GRU',
+    inputs: [f32([1, 1, 1], INF), f32([1, 3, 1], 0, 0, 1), full('f32', [1, 3, 1], 1)],
+    attrs: { activations: ['HardSigmoid', 'Affine'] },
+  },
+  // No peepholes are none, not peepholes of 0.
+  {
+    op: 'LSTM',
+    inputs: [
+      ...[f32([1, 1, 1], 1), full('f32', [1, 4, 1], 1), full('f32', [1, 4, 1], 1)],
+      ...[
+        full('f32', [1, 8]),
+        fromNumbers('i32', [1], [1]),
+        f32([1, 1, 1], 1),
+        f32([1, 1, 1], INF),
+      ],
+    ],
+  },
+  // What is cut off does not count.
+  {
+    op: 'DFT',
+    inputs: [f32([1, 5, 1], 1, 2, 3, 4, NAN), fromNumbers('i64', [], [3])],
+    constant: [1],
+  },
+  { op: 'DFT', inputs: [f32([1, 4, 1], 1, 2, 3, INF)] },
+  // An input next to a tap that is not there.
+  {
+    op: 'ConvTranspose',
+    inputs: [f32([1, 1, 1, 2], NAN, 1), full('f32', [1, 1, 1, 1])],
+    attrs: { strides: [3, 2] },
+  },
+  {
+    op: 'Shrink',
+    inputs: [fromNumbers('i32', [4], [2 ** 31 - 1, -(2 ** 31), 3, -3])],
+    attrs: { bias: -2.5 },
+  },
+  {
+    op: 'Shrink',
+    inputs: [{ dtype: 'i64', shape: [2], data: BigInt64Array.of(2n ** 63n - 1n, -(2n ** 63n)) }],
+  },
+];
+
 test('what nothing reads is not checked, neither compiled nor by the reference', async () => {
-  const items = UNREAD.map(({ op, domain = '', inputs, attrs = {}, constant = [] }): OpCase => {
+  await agree(UNREAD);
+});
+
+test('what is not finite, and the ends of integers, compiled are what the reference gives', async () => {
+  await agree(EXTREME);
+});
+
+async function agree(uses: readonly Use[]): Promise<void> {
+  const items = uses.map(({ op, domain = '', inputs, attrs = {}, constant = [] }): OpCase => {
     const def = standardRegistry.find(op, domain);
     assert.ok(def, op);
     const known = inputs.map((_, i) => constant.includes(i));
@@ -83,4 +167,4 @@ test('what nothing reads is not checked, neither compiled nor by the reference',
     [],
   );
   assert.deepEqual([refused, faulty], [0, 0]);
-});
+}

@@ -2,7 +2,8 @@
  * `node operators/main.js [--count N] [--seconds S] [--seed F] [--target T] [--jobs J]
  * [--against compiled|peer|opset] [--list]`: random uses of operators, compiled, interpreted and given to
  * onnxruntime-node. Case n has seed F + n; `--seed S --count 1` repeats one. Exit 1 on a
- * disagreement. `--list` prints the operators that are not drawn, and why.
+ * disagreement. `--list` prints the operators that are not drawn, and the inputs whose floats are always finite,
+ * and why.
  *
  * Cases run in processes of their own: where one crashes or hangs, its batch runs again in parts.
  * One batch in four is compiled with the product's flags, the others without optimisation.
@@ -10,6 +11,7 @@
 import { parseArgs } from 'node:util';
 import type { Batch } from './batch.ts';
 import type { Against } from './check-cases.ts';
+import { finiteInputs } from './non-finite.ts';
 import { operatorsLeftOut } from './random-case.ts';
 import { Worker } from './worker.ts';
 
@@ -45,6 +47,8 @@ if (!(seconds > 0 && count > 0 && jobs > 0) || !Number.isSafeInteger(firstSeed))
 }
 if (values.list) {
   for (const { name, reason } of operatorsLeftOut()) console.log(`${name}: ${reason}`);
+  console.log('\nFloats of these are finite:');
+  for (const text of finiteInputs()) console.log(text);
   process.exit(0);
 }
 

@@ -20,6 +20,7 @@ import {
   toBigInts,
   toNumbers,
 } from 'hone-runtime/base/tensor';
+import { withNonFinite } from './non-finite.ts';
 import { graphOf, type OpCase } from './op-case.ts';
 
 const MAX_ELEMENTS = 4000;
@@ -29,6 +30,8 @@ const MAX_EXTENT = 19;
 const TRIES = 12;
 /** Cases with integers outside what they were, which the reference may refuse. */
 const FAULTY_ONE_IN = 10;
+/** Cases with a few floats that are not finite. */
+const NON_FINITE_ONE_IN = 4;
 
 interface Source {
   readonly op: OpDef;
@@ -96,7 +99,10 @@ export function randomCase(seed: number, isDrawn?: (op: OpDef) => boolean): OpCa
   if (isComputed(drawn)) best = drawn;
   else if (!isComputed(best)) best = fromRecord(op, among(random, cases));
   if (random.integer(FAULTY_ONE_IN) === 0) best = withOutsiders(best, random);
-  return withConstants(best, random);
+  best = withConstants(best, random);
+  if (random.integer(NON_FINITE_ONE_IN) > 0) return best;
+  const next = withNonFinite(best, random);
+  return isAccepted(next) ? next : best;
 }
 
 function fromRecord(op: OpDef, item: TestCase): OpCase {

@@ -155,6 +155,8 @@ export interface AttendReference {
   readonly softcap?: number;
   /** What is added to a score; −∞ hides the key. */
   readonly bias: (batch: number, head: number, query: number, key: number) => number;
+  /** Keys that a query may see, whatever their score. */
+  readonly visible?: (batch: number, query: number, key: number) => boolean;
   readonly sink?: (head: number) => number;
 }
 
@@ -175,6 +177,7 @@ export function attendRows(it: AttendReference): number[] {
       for (let i = 0; i < queries; i++) {
         const query = rowOf(it.q, n, h, i);
         const scores = Array.from({ length: keys }, (_, j) => {
+          if (it.visible?.(n, i, j) === false) return Number.NEGATIVE_INFINITY;
           const key = rowOf(it.k, n, shared, j);
           let dot = 0;
           for (let c = 0; c < size; c++) dot += (query[c] as number) * (key[c] as number);

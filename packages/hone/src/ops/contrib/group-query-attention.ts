@@ -326,15 +326,14 @@ export const groupQueryAttention: CompositeOp = defineOp({
     };
     const key = written(inputs[IN.pastKey] ?? null, turn(k), before, geo);
     const value = written(inputs[IN.pastValue] ?? null, v, before, geo);
-    const scoreBias = biasFunction(inputs[IN.bias] ?? null);
     const sinks = inputs[IN.sink] ? toNumbers(inputs[IN.sink] as Tensor) : undefined;
     const isSmooth = intAttr(attrs, 'smooth_softmax') !== 0;
     const y = attendRows({
       ...{ q: turn(q), k: key, v: value, scale: geo.scale, softcap: geo.softcap },
-      bias: (n, h, i, j) => {
+      bias: biasFunction(inputs[IN.bias] ?? null),
+      visible: (n, i, j) => {
         const own = before(n) + i;
-        const isSeen = j <= own && (geo.window === 0 || j > own - geo.window);
-        return isSeen ? scoreBias(n, h, i, j) : Number.NEGATIVE_INFINITY;
+        return j <= own && (geo.window === 0 || j > own - geo.window);
       },
       ...(sinks !== undefined || isSmooth ? { sink: (h: number) => sinks?.[h] ?? 0 } : {}),
     });

@@ -249,8 +249,9 @@ export const multiHeadAttention: CompositeOp = defineOp({
     const y = attendRows({
       ...{ q, k: key, v: value, scale: geo.scale },
       bias: (n, h, i, j) => {
-        if (isCausal && j > i + geo.keys - geo.queries) return Number.NEGATIVE_INFINITY;
-        return hidden(n, h, i, j) + scoreBias(n, h, i, j);
+        const isLater = isCausal && j > i + geo.keys - geo.queries;
+        const later = isLater ? Number.NEGATIVE_INFINITY : 0;
+        return hidden(n, h, i, j) + scoreBias(n, h, i, j) + later;
       },
     });
     const all = [y, key.values, value.values];

@@ -223,8 +223,8 @@ function reference(
   const y = attendRows({
     ...{ q, k: key, v: value, scale: geo.scale },
     bias: (n, h, i, j) => {
-      if (isCausal && j > i + geo.past) return Number.NEGATIVE_INFINITY;
-      return hidden(n, h, i, j) + scoreBias(n, h, i, j);
+      const later = isCausal && j > i + geo.past ? Number.NEGATIVE_INFINITY : 0;
+      return hidden(n, h, i, j) + scoreBias(n, h, i, j) + later;
     },
   });
   const all = [y, [...key.values, ...value.values]];

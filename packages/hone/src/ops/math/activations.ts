@@ -210,6 +210,7 @@ export const ACTIVATIONS: readonly OpDef[] = [
       const bias = alphaOf(attrs, 'bias');
       return x < -lambd ? x + bias : x > lambd ? x - bias : 0;
     },
+    saturates: true,
     // bias and lambd are fractions, so integers are compared and shifted as f64.
     expr: (x, attrs) =>
       isInteger(x.dtype) ? cast(x.dtype, shrinkExpr(cast('f64', x), attrs)) : shrinkExpr(x, attrs),

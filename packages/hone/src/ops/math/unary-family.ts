@@ -2,7 +2,7 @@
  * Makes the record of an operator that maps one tensor element by element: a scalar function for
  * the reference, a scalar expression for the compiler, and the usual test cases.
  */
-import { type DType, isFloat } from 'hone-runtime/base/dtype';
+import { type DType, isFloat, isInteger } from 'hone-runtime/base/dtype';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { cast } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
@@ -19,6 +19,7 @@ import { mapBody, outAxes } from '../lower.ts';
 import { FLOATS } from './dtypes.ts';
 import { elementwise, given, outputOf } from './loops.ts';
 import { specials, tensor, uniform } from './samples.ts';
+import { floatToInteger } from './saturate.ts';
 import { loadInput, widen } from './scalar.ts';
 import type { Upgrade } from './upgrades.ts';
 
@@ -37,6 +38,8 @@ export interface UnarySpec {
   readonly number: (x: number, attrs: Attrs) => number;
   /** Exact integers, where doubles would lose them. */
   readonly big?: (x: bigint) => bigint;
+  /** Integers go through doubles, and beyond their range are its nearest end; default: they wrap. */
+  readonly saturates?: true;
   /** The value from x, which has the dtype arithmetic happens in. */
   readonly expr: (x: Expr, attrs: Attrs) => Expr;
   /** Where the sample inputs lie; default [-2, 2). */
@@ -67,9 +70,15 @@ export function defineUnary(spec: UnarySpec): CoreOp {
       return [mapBody(shape, cast(spec.result ?? dtype, value))];
     },
     reference(inputs, attrs, ctx) {
+      const out = outputOf(ctx);
       const number = (x: number): number => spec.number(x, attrs);
-      const fn = spec.big === undefined ? { number } : { number, big: spec.big };
-      return [elementwise([given(inputs, 0)], outputOf(ctx), fn)];
+      const big =
+        spec.saturates === true && isInteger(out.dtype)
+          ? (x: bigint): bigint => floatToInteger(number(Number(x)), out.dtype)
+          : spec.big;
+      return [
+        elementwise([given(inputs, 0)], out, big === undefined ? { number } : { number, big }),
+      ];
     },
     ...(spec.tolerance === undefined ? {} : { tolerance: spec.tolerance }),
     cases: () => [...usualCases(dtypes, spec.range ?? [-2, 2]), ...(spec.cases?.() ?? [])],

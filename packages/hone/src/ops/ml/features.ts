@@ -203,7 +203,8 @@ function normNodes(b: OpBuilder, norm: string, x: ValueId, last: ValueId): Value
 
 function normOf(norm: string, row: readonly number[]): number {
   if (norm === 'L1') return row.reduce((sum, x) => sum + Math.abs(x), 0);
-  return norm === 'L2' ? Math.hypot(...row) : Math.max(...row);
+  // Math.hypot of infinity and NaN is infinity.
+  return norm === 'L2' ? Math.sqrt(row.reduce((sum, x) => sum + x * x, 0)) : Math.max(...row);
 }
 
 interface Imputed {

@@ -102,9 +102,10 @@ export function attentionReference(
         const capped =
           geo.softcap === 0 ? raw : raw.map((x) => geo.softcap * Math.tanh(x / geo.softcap));
         const masked = capped.map((x, j) => {
-          if (geo.causal && j > i + past) return Number.NEGATIVE_INFINITY;
           if (counts !== null && j >= (counts[n] as number)) return Number.NEGATIVE_INFINITY;
-          return x + bias(n, h, i, j);
+          // Added, as ONNX says: what is no number stays none.
+          const later = geo.causal && j > i + past ? Number.NEGATIVE_INFINITY : 0;
+          return x + bias(n, h, i, j) + later;
         });
         const weights = softmaxOf(masked);
         shown.push(...at([raw, capped, masked, weights], mode));

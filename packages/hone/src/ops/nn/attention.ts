@@ -46,7 +46,6 @@ function addMask(b: OpBuilder, scores: ValueId, mask: ValueId, keys: number): Va
   const type = b.typeOf(mask);
   const missing = keys - (type.shape.at(-1) ?? keys);
   const short = missing > 0 && type.shape.at(-1) !== 1;
-  if (type.dtype === 'bool' && !short) return b.op('Where', [mask, scores, hidden]);
   const bias =
     type.dtype === 'bool'
       ? b.op('Where', [mask, b.scalar(0, dtype), hidden])

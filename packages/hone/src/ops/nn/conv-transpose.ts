@@ -218,12 +218,14 @@ export const convTranspose = defineOp({
     const bias = optionalType(ctx, 2);
     const value = bias === undefined ? sum : add(sum, widen(load('2', bias.dtype, [oc])));
     const axes = [geo.batch, geo.oc, ...geo.output];
+    const tests = reaches.flatMap((reach) => [...reach.inputTests, ...reach.weightTests]);
     return [
       {
         kind: 'contract',
         axes,
         reduceAxes: [icPerGroup, ...reaches.map((reach) => reach.taps)],
-        a: guarded(allOf(reaches.flatMap((reach) => reach.inputTests)), element, 0),
+        // Where there is no weight, what is read is 0 too: zeros times what is no number are none.
+        a: guarded(allOf(tests), element, 0),
         b: guarded(allOf(reaches.flatMap((reach) => reach.weightTests)), weight, 0),
         accDtype,
         outIndex: outAxes(axes.length),

@@ -67,9 +67,10 @@ function cellOf(attrs: Attrs): NodeCell {
             ])
           : b.op('Gemm', [b.op('Mul', [reset, h]), rCandidate, xCandidate], { transB: 1 });
         const candidate = activate(b, geo, g, sum);
-        // (1 − z)·candidate + z·h
-        const change = b.op('Mul', [keep, b.op('Sub', [h, candidate])]);
-        return { h: b.op('Add', [candidate, change]), c };
+        // (1 − z)·candidate + z·h; candidate + z·(h − candidate) is none where a candidate is infinite.
+        const one = b.scalar(1, b.typeOf(keep).dtype);
+        const fresh = b.op('Mul', [b.op('Sub', [one, keep]), candidate]);
+        return { h: b.op('Add', [fresh, b.op('Mul', [keep, h])]), c };
       };
     },
   };

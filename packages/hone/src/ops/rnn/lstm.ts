@@ -61,7 +61,7 @@ function plainStep(coupled: boolean): PlainStep {
       return rowTimes(w, row, x) + rowTimes(r, row, state.h) + biases;
     };
     const peep = (index: number, j: number, cell: number): number =>
-      (peephole[index * hidden + j] as number) * cell;
+      peephole === null ? 0 : (peephole[index * hidden + j] as number) * cell;
     const c = new Float64Array(hidden);
     const h = new Float64Array(hidden);
     for (let j = 0; j < hidden; j++) {

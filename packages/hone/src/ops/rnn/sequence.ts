@@ -151,8 +151,8 @@ export interface PlainWeights {
   readonly r: Float64Array;
   /** W's biases, then R's: 2 · gates · hidden. */
   readonly bias: Float64Array;
-  /** Peepholes (i, o, f) of LSTM: 3 · hidden. */
-  readonly peephole: Float64Array;
+  /** Peepholes (i, o, f) of LSTM: 3 · hidden; null: none look at the cell, whatever it holds. */
+  readonly peephole: Float64Array | null;
 }
 
 export interface PlainState {
@@ -210,7 +210,7 @@ export function recurrentReference(
       w: part(1, d, rows * features),
       r: part(2, d, rows * hidden),
       bias: part(3, d, 2 * rows),
-      peephole: part(7, d, 3 * hidden),
+      peephole: inputs[7] == null ? null : part(7, d, 3 * hidden),
     };
     for (let n = 0; n < batch; n++) {
       const stateAt = batchFirst ? n * directions + d : d * batch + n;

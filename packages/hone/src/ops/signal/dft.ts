@@ -16,7 +16,14 @@ import { FLOATS } from '../math/dtypes.ts';
 import { given, gridOffsets } from '../math/loops.ts';
 import { i64, uniform } from '../math/samples.ts';
 import { attrsWithout } from '../tensor/reshape.ts';
-import { resultOf, type Transform, transformLine, transformRows, whyTooLarge } from './fourier.ts';
+import {
+  pointsRead,
+  resultOf,
+  type Transform,
+  transformLine,
+  transformRows,
+  whyTooLarge,
+} from './fourier.ts';
 
 interface Geometry {
   readonly axis: number;
@@ -72,14 +79,18 @@ export const dft = defineOp({
     return [{ dtype, shape: geometryOf(ctx).shape }];
   },
   decompose: (b, [x = null], ctx) => {
-    const { axis, transform, shape } = geometryOf(ctx);
+    const { axis, transform: given, shape } = geometryOf(ctx);
+    // What is cut off may be no number: it is not multiplied by 0 instead.
+    const transform = { ...given, points: pointsRead(given) };
     const reason = whyTooLarge(transform);
     if (reason !== null) return reason;
+    const ends = [[0], [transform.points], [axis]].map((list) => b.ints(list));
+    const read = transform.points < given.points ? b.op('Slice', [x, ...ends]) : x;
     const rank = shape.length;
     const others = shape.flatMap((_, i) => (i === axis || i === rank - 1 ? [] : [i]));
     const perm = [...others, axis, rank - 1];
     const back = perm.map((_, i) => perm.indexOf(i));
-    const inner = b.op('Transpose', [x], { perm });
+    const inner = b.op('Transpose', [read], { perm });
     const outer = others.map((i) => at(shape, i));
     const rows = b.reshape(inner, [elementCount(outer), transform.points * transform.parts]);
     const out = resultOf(transform);

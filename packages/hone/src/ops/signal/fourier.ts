@@ -25,6 +25,11 @@ export function resultOf(t: Transform): { readonly points: number; readonly part
   return { points: Math.floor(t.length / 2) + 1, parts: 2 };
 }
 
+/** Points that count: of half a spectrum no more than half, of others as many as the transform has. */
+export function pointsRead({ points, length, inverse, onesided }: Transform): number {
+  return Math.min(points, inverse && onesided ? Math.floor(length / 2) + 1 : length);
+}
+
 /** Larger matrices are not compiled. */
 const MAX_ELEMENTS = 2 ** 24;
 
@@ -53,8 +58,7 @@ function matrixOf(t: Transform): Float64Array {
   const matrix = new Float64Array(t.points * t.parts * columns);
   const scale = t.inverse ? 1 / t.length : 1;
   const isReal = t.inverse && t.onesided;
-  const last = isReal ? Math.floor(t.length / 2) + 1 : t.length;
-  for (let n = 0; n < Math.min(t.points, last); n++) {
+  for (let n = 0; n < pointsRead(t); n++) {
     // The missing half of a real signal's spectrum mirrors this one.
     const isAlone = !isReal || n === 0 || 2 * n === t.length;
     const weight = isAlone ? scale : 2 * scale;
@@ -102,10 +106,11 @@ export function transformLine(line: Line, t: Transform): Line {
   const scale = t.inverse ? 1 / t.length : 1;
   for (let k = 0; k < out.points; k++) {
     for (let n = 0; n < Math.min(full.re.length, t.length); n++) {
-      const angle = (sign * 2 * Math.PI * ((n * k) % t.length)) / t.length;
-      const [a, c] = [full.re[n] as number, full.im[n] as number];
-      re[k] = (re[k] as number) + scale * (a * Math.cos(angle) - c * Math.sin(angle));
-      im[k] = (im[k] as number) + scale * (a * Math.sin(angle) + c * Math.cos(angle));
+      // Exact at the quarters: what is infinite is no number there, and not nearly 0 times infinite.
+      const [cos, sine] = turn((n * k) % t.length, t.length);
+      const [a, c, sin] = [full.re[n] as number, full.im[n] as number, sign * sine];
+      re[k] = (re[k] as number) + scale * (a * cos - c * sin);
+      im[k] = (im[k] as number) + scale * (a * sin + c * cos);
     }
   }
   return { re, im };
