@@ -146,6 +146,18 @@ const DATA: readonly ResizeCase[] = [
     data: ['sizes'],
     bounds: { sizes: [1, 2, 8, 8] },
   },
+  ...[i64(1, 2, 3, 6), i64(1, 2, 8, 1)].flatMap((sizes, i) =>
+    LINES.map((line) => ({
+      note: `any sizes that data says, ${line}, ${i}`,
+      attrs: {
+        ...{ mode: text('cubic'), antialias: int(1), exclude_outside: int(i) },
+        coordinate_transformation_mode: text(line),
+      },
+      lists: { sizes },
+      data: ['sizes'] as const,
+      bounds: { sizes: [1, 2, 8, 8] },
+    })),
+  ),
   {
     note: 'sizes that data says, keeping the aspect',
     attrs: {

@@ -3,7 +3,7 @@
  * index of the result stands for.
  */
 import type { ValueId } from '../../../graph/types.ts';
-import { type Int, mostOf } from './ints.ts';
+import { type Int, mostOf, unknown } from './ints.ts';
 import { Parts } from './parts.ts';
 import type { Use } from './rule.ts';
 import { numberOf, realOf, type Target, textOf } from './resample-targets.ts';
@@ -17,6 +17,8 @@ const BORDER = 1e-6;
 const STEPS = 2 ** 32;
 /** So many elements are added one by one; more of them along an axis of their own. */
 const MOST_TERMS = 4;
+/** An axis of all taps there can be is summed, unless a list of those there are has so many times less. */
+const MANY = 4;
 
 /** A line that gives the position of an output index: slope · index + offset, as f64 scalars. */
 interface Line {
@@ -178,6 +180,15 @@ export function resized(use: Use, x: Sized, target: Target): Sized {
     const isInside: Sized = { id: s.b.op('Equal', [position.id, safe]), sizes: position.sizes };
     return { safe, weight: r.parts.op('Where', [isInside, weight, realOf(use, 0)]) };
   };
+  const radius = isCubic ? 2 : 1;
+  // As many in all as where the scale is that of the extents, or twice that where it was rounded from one.
+  const pairs = (target.scale === undefined ? 2 : 4) * radius * mostOf(from) + 2 * mostOf(to);
+  const isInProportion = target.window === undefined || target.scale === undefined;
+  if (isSmoothed && isInProportion && 2 * reach * mostOf(to) > MANY * pairs) {
+    const far = s.cast(r.op('Ceil', r.op('Div', radius, shrink)).id, 'i64');
+    const own = ints.within(unknown(far, 0, Number.POSITIVE_INFINITY), 1, reach);
+    return scattered(use, x, target, { pairs, reach: own, base, share, tap });
+  }
   if (2 * reach > MOST_TERMS || isSmoothed) {
     const column = (id: Sized): Sized => r.parts.reshape(id, [mostOf(to), 1]);
     const by = s.b.op('Sub', [s.iota(2 * reach, 2, 1), ints.id(reach - 1)]);
@@ -188,6 +199,53 @@ export function resized(use: Use, x: Sized, target: Target): Sized {
     tap(base, share, r.parts.number(i - reach + 1, 'i64')),
   );
   return added(use, x, target, taps);
+}
+
+interface Spread {
+  /** Elements that count for an index, for all of them: no more than that. */
+  readonly pairs: number;
+  /** How far elements count in this run. */
+  readonly reach: Int;
+  readonly base: Sized;
+  readonly share: Sized;
+  readonly tap: (from: Sized, near: Sized, by: Sized) => Tap;
+}
+
+/**
+ * Where few indices of many, or many of few, is what a run decides: a list of all pairs of an index and an
+ * element that counts for it, each added where it belongs.
+ */
+function scattered(use: Use, data: Sized, { axis, to }: Target, spread: Spread): Sized {
+  const { s, ints } = use;
+  const { pairs, reach, base, share, tap } = spread;
+  const r = new Reals(use);
+  const rank = data.sizes.length;
+  const others = data.sizes.map((_, i) => i).filter((i) => i !== axis);
+  const x = r.parts.op('Transpose', [data], { perm: [axis, ...others] });
+  const k = s.iota(pairs);
+  const count = ints.id(ints.mul(reach, 2));
+  const index = s.b.op('Div', [k, count]);
+  const isMeant = s.b.op('Less', [index, ints.id(to)]);
+  const safe = s.b.op('Min', [index, ints.id(mostOf(to) - 1)]);
+  const by = s.b.op('Sub', [s.b.op('Mod', [k, count]), ints.id(ints.sub(reach, 1))]);
+  const list = (id: ValueId): Sized => ({ id, sizes: [pairs] });
+  const read = tap(s.take(base, 0, safe, pairs), s.take(share, 0, safe, pairs), list(by));
+  const zero = s.number(0, 'f64');
+  const weight = s.b.op('Where', [isMeant, read.weight.id, zero]);
+  const place = s.reshape(safe, [pairs, 1]);
+  const add = { reduction: 'add' };
+  const total = s.op('ScatterND', [s.zeros('f64', [mostOf(to)]), place, weight], add);
+  const part = s.b.op('Div', [weight, s.b.op('Gather', [total, safe], { axis: 0 })]);
+  const dtype = s.dtype(x);
+  const column = (id: ValueId): ValueId => s.spread(id, rank, 0);
+  const elements = s.op('Gather', [x.id, read.safe], { axis: 0 });
+  const product = s.op('Mul', [elements, column(s.cast(part, dtype))]);
+  // What no index is for goes nowhere, whatever it is.
+  const updates = s.op('Where', [column(isMeant), product, s.number(0, dtype)]);
+  const sizes = x.sizes.with(0, to);
+  const sums = s.op('ScatterND', [s.zeros(dtype, sizes.map(mostOf)), place, updates], add);
+  const back = data.sizes.map((_, i) => (i === axis ? 0 : others.indexOf(i) + 1));
+  return r.parts.op('Transpose', [s.made(sums, sizes)], { perm: back });
 }
 
 /** Elements that count for each index of the result, and how much. */

@@ -188,6 +188,9 @@ function fromScales(
   const { s } = use;
   const scales =
     realsOf(use, 2, axes.length, 'the scales') ?? s.cannot('neither scales nor sizes are given');
+  const isSmoothed = numberOf(use, 'antialias') !== 0 && textOf(use, 'mode') !== 'nearest';
+  if (isSmoothed && windows !== undefined && scales.some((scale) => typeof scale !== 'number'))
+    s.cannot('how many elements a scale that is data smooths in a crop');
   const grown = new Map(
     axes.map((axis, k) => [axis, scaled(use, sizeAt(x, axis), at(scales, k), windows?.[k])]),
   );
