@@ -113,10 +113,37 @@ function grouped(op: 'Conv' | 'ConvTranspose'): BoundedCase {
   };
 }
 
+/** Overlapping blocks of an image whose extents are numbers of the run. */
+function putBack(note: string, extents: readonly string[]): BoundedCase {
+  return {
+    name: `Col2Im, ${note}`,
+    model: {
+      opset: 18,
+      inputs: [
+        { name: 'x', dtype: 'f32', shape: [2, 18, 25] },
+        { name: 'n', dtype: 'i64', shape: [1] },
+      ],
+      initializers: { zero: i64(0), along: i64(2), most: i64(5), block: i64(3, 3) },
+      nodes: [
+        node('Min', ['n', 'most'], ['end']),
+        node('Concat', [...extents], ['image'], { axis: int(0) }),
+        node('ReduceProd', ['image'], ['all'], { keepdims: int(1) }),
+        node('Slice', ['x', 'zero', 'all', 'along'], ['columns']),
+        node('Col2Im', ['columns', 'image', 'block'], ['y'], { pads: ints(1, 1, 1, 1) }),
+      ],
+      outputs: [{ name: 'y', dtype: 'f32' }],
+    },
+    runs: [5, 4, 3, 1].map((n) => [noise([2, 18, 25], n), i64(n)]),
+  };
+}
+
 export const SPATIAL_CASES: readonly BoundedCase[] = [
   ...TRANSPOSED,
   ...POOLED,
   unpooled('as large as it was', []),
+  putBack('rows and columns', ['end', 'end']),
+  putBack('columns', ['most', 'end']),
+  putBack('rows', ['end', 'most']),
   grouped('Conv'),
   grouped('ConvTranspose'),
   wide('BatchNormalization', 'training', 5, {

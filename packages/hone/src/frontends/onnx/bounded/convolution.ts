@@ -39,7 +39,7 @@ function paddingOf(use: Use): ValueId {
 const conv: Rule = (use) => {
   const [x, w] = [given(use, 0), given(use, 1)];
   const kernel = kernelOf(w);
-  const slides = slidesOf(use, x, kernel);
+  const slides = slidesOf(use, x.sizes.slice(2), kernel);
   const zero = paddingOf(use);
   const [data, weights] = masked(use, x, w, 1, zero);
   const { x: padded, attrs, counts } = windowed(use, data, slides, zero);
@@ -110,7 +110,7 @@ const convTranspose: Rule = (use) => {
   const mode = String(use.attrs['auto_pad'] ?? 'NOTSET');
   const isSame = mode.startsWith('SAME');
   const attrs = { ...use.attrs, auto_pad: isSame ? 'NOTSET' : mode };
-  const slides = slidesOf({ ...use, attrs }, x, kernel);
+  const slides = slidesOf({ ...use, attrs }, x.sizes.slice(2), kernel);
   const extra = listOf(use, 'output_padding', rank, 0);
   // Some exporters give the whole shape: the last entries are the spatial ones.
   const asked = listOf(use, 'output_shape', 0, 0).slice(-rank);

@@ -85,6 +85,7 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['TopK', [1]],
   ['MaxUnpool', [2]],
   ['DynamicSlice', [1, 2, 3]],
+  ['Col2Im', [1]],
   ['Resize', [1, 2, 3]],
   ['CenterCropPad', [1]],
   ['DFT', [1]],

@@ -46,7 +46,7 @@ const deformConv: Rule = (use) => {
   if (!w.sizes.slice(2).every(isKnown)) s.cannot('a kernel of unknown extents');
   let data = s.masked(x, 0, [1, ...spatialOf(x)]);
   let rest = use.inputs.slice(2);
-  slidesOf(use, x, w.sizes.slice(2)).forEach((slide, i) => {
+  slidesOf(use, x.sizes.slice(2), w.sizes.slice(2)).forEach((slide, i) => {
     const [axis, have] = [i + 2, sizeAt(offset, i + 2)];
     const of = (what: string, size: Int, min: number, max: number): Int => {
       const source = { tensor: '', axis, origin: '', option: '' } as const;

@@ -5,9 +5,26 @@ import { atBound } from './at-bound.ts';
 import { type Int, isKnown, isSame, mostOf } from './ints.ts';
 import { padTo } from './movement.ts';
 import { Parts, wideOf } from './parts.ts';
-import { given, intOf, optionalInts, type Rule, sizeAt, type Use } from './rule.ts';
+import {
+  given,
+  intOf,
+  intsOf,
+  knownInts,
+  optionalInts,
+  type Rule,
+  sizeAt,
+  type Use,
+} from './rule.ts';
 import { boundsOf, isBounded, lowest, type Sized } from './sized.ts';
-import { kernelAttr, listOf, slidesOf, spatialOf, type Window, windowed } from './windows.ts';
+import {
+  kernelAttr,
+  listOf,
+  slidesOf,
+  spatialOf,
+  type Window,
+  windowed,
+  windowsIn,
+} from './windows.ts';
 
 const maxPool: Rule = (use) => {
   const { s } = use;
@@ -17,7 +34,7 @@ const maxPool: Rule = (use) => {
   // Where positions are asked for, room must not tie with what is meant: no whole number is below all.
   const isWide = use.outputs > 1 && isBounded(picture) && !s.isReal(picture);
   const x = isWide ? parts.cast(picture, 'f32') : picture;
-  const slides = slidesOf(use, x, kernelAttr(use));
+  const slides = slidesOf(use, x.sizes.slice(2), kernelAttr(use));
   const fill = s.number(lowest(s.dtype(x)), s.dtype(x));
   const data = s.maskedWith(x, fill, spatialOf(x));
   const { x: padded, attrs, counts } = windowed(use, data, slides, fill);
@@ -93,10 +110,12 @@ const maxUnpool: Rule = (use) => {
   const places = x.sizes.reduce((y: Sized, size, axis) => s.first(y, axis, size), indices);
   const inner = [
     ...x.sizes.slice(0, 2),
-    ...slidesOf(use, x, kernelAttr(use)).map(({ span, stride, before, after }, i) => {
-      const full = ints.add(ints.mul(ints.sub(sizeAt(x, i + 2), 1), stride), span);
-      return ints.max(ints.sub(ints.sub(full, before), after), 0);
-    }),
+    ...slidesOf(use, x.sizes.slice(2), kernelAttr(use)).map(
+      ({ span, stride, before, after }, i) => {
+        const full = ints.add(ints.mul(ints.sub(sizeAt(x, i + 2), 1), stride), span);
+        return ints.max(ints.sub(ints.sub(full, before), after), 0);
+      },
+    ),
   ];
   s.room(inner);
   const flat = (y: Sized): Sized => parts.reshape(y, [ints.product(x.sizes)]);
@@ -116,10 +135,47 @@ const maxUnpool: Rule = (use) => {
   ];
 };
 
+/**
+ * Blocks put back into an image of unknown extents: blocks of the image's room are zeros, in their places between
+ * those that are meant.
+ */
+const col2im: Rule = (use) => {
+  const { s, ints } = use;
+  const parts = new Parts(use);
+  const x = given(use, 0);
+  const isConstant = (k: number): boolean =>
+    s.b.graph.value(given(use, k).id).constant !== undefined;
+  if (isKnown(sizeAt(x, 2)) && isConstant(1) && isConstant(2)) return atBound(use);
+  const block = knownInts(use, 2, 'the extents of blocks');
+  const image = s.bounded(intsOf(use, 1, 'the extents of the image'), { dtype: s.dtype(x) });
+  const counts = slidesOf(use, image, block).map((slide, i) =>
+    windowsIn(use, at(image, i), slide, false),
+  );
+  const [n = 1, rows = 1] = x.sizes;
+  const apart = parts.reshape(s.first(x, 2, ints.product(counts)), [n, rows, ...counts]);
+  const filled = s.masked(apart, 0, spatialOf(apart));
+  const all = boundsOf(counts).reduce((a, c) => a * c, 1);
+  const columns = s.reshape(filled.id, [mostOf(n), mostOf(rows), all]);
+  const list = (items: readonly number[]): Sized => ({
+    id: s.b.ints(items),
+    sizes: [items.length],
+  });
+  const channels = ints.div(
+    rows,
+    block.reduce((a, c) => a * c, 1),
+  );
+  const inputs = [
+    { id: columns, sizes: [mostOf(n), mostOf(rows), all] },
+    list(boundsOf(image)),
+    list(block),
+  ];
+  return atBound(use, inputs, [[n, channels, ...image]]);
+};
+
 const lpPool: Rule = (use) => {
   const { s } = use;
   const x = given(use, 0);
-  const slides = slidesOf(use, x, kernelAttr(use));
+  const slides = slidesOf(use, x.sizes.slice(2), kernelAttr(use));
   const zero = s.number(0, s.dtype(x));
   const data = s.maskedWith(x, zero, spatialOf(x));
   const { x: padded, attrs, counts } = windowed(use, data, slides, zero);
@@ -161,7 +217,7 @@ const averagePool: Rule = (use) => {
   const parts = new Parts(use);
   const x = given(use, 0);
   const open = spatialOf(x).filter((axis) => !isKnown(sizeAt(x, axis)));
-  const slides = slidesOf(use, x, kernelAttr(use));
+  const slides = slidesOf(use, x.sizes.slice(2), kernelAttr(use));
   if (open.length === 0) {
     const known = windowed(use, x, slides, s.number(0, s.dtype(x)));
     return atBound(use, [x], [[...x.sizes.slice(0, 2), ...known.counts]]);
@@ -185,6 +241,7 @@ const averagePool: Rule = (use) => {
 export const POOLS: ReadonlyMap<string, Rule> = new Map([
   ['MaxPool', maxPool],
   ['MaxUnpool', maxUnpool],
+  ['Col2Im', col2im],
   ['LpPool', lpPool],
   ['AveragePool', averagePool],
 ]);

@@ -26,9 +26,13 @@ export function listOf(use: Use, name: string, rank: number, otherwise: number):
     : new Array<number>(rank).fill(otherwise);
 }
 
-export function slidesOf(use: Use, x: Sized, kernel: readonly Int[]): readonly Slide[] {
+export function slidesOf(
+  use: Use,
+  extents: readonly Int[],
+  kernel: readonly Int[],
+): readonly Slide[] {
   const { ints } = use;
-  const rank = x.sizes.length - 2;
+  const rank = extents.length;
   const strides = listOf(use, 'strides', rank, 1);
   const dilations = listOf(use, 'dilations', rank, 1);
   const pads = listOf(use, 'pads', 2 * rank, 0);
@@ -38,7 +42,7 @@ export function slidesOf(use: Use, x: Sized, kernel: readonly Int[]): readonly S
     const span = ints.add(ints.mul(ints.sub(taps, 1), at(dilations, i)), 1);
     if (mode === 'VALID') return { span, stride, before: 0, after: 0 };
     if (mode === 'NOTSET') return { span, stride, before: at(pads, i), after: at(pads, i + rank) };
-    const n = sizeAt(x, i + 2);
+    const n = at(extents, i);
     const covered = ints.add(ints.mul(ints.sub(ints.ceilDiv(n, stride), 1), stride), span);
     const total = stride === 1 ? ints.sub(span, 1) : ints.max(ints.sub(covered, n), 0);
     const less = isKnown(total) ? Math.floor(total / 2) : ints.div(total, 2);
