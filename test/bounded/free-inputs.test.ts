@@ -24,7 +24,6 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   AffineGrid: /size depends on/,
   Col2Im: /image_shape depends on/,
   MelWeightMatrix: /num_mel_bins depends on/,
-  Resize: /an aspect ratio is kept/,
   STFT: /frame_step depends on/,
   Upsample: /scales depends on/,
   'com.microsoft:ConvTransposeWithDynamicPads': /the padding depends on/,
