@@ -217,7 +217,9 @@ interface Begun {
 function beginHost({ host, inputs }: Program, given: readonly Tensor[]): Begun {
   if (host === undefined) return { values: {}, native: given };
   const named = Object.fromEntries(host.inputs.map(({ name }, i) => [name, given[i] as Tensor]));
-  const values = runHostSteps(partsOf(host).before, named);
+  const { runs } = partsOf(host);
+  assert.equal(runs.length, 1, 'a compiled part of several phases runs alone');
+  const values = runHostSteps(runs[0]?.before ?? [], named);
   return { values, native: inputs.map(({ name }) => namedValue(values, name)) };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Parts a graph into what kernels compute and what only the Node runtime can: operators on texts. Those
- * run before or after the compiled part; a model that would need a second compiled part is refused.
+ * run before or after the compiled part, or between its phases where they take turns (`host-phases.ts`).
  *
  * Operators that only move elements (Reshape, Gather, Concat, …) become a list of positions, found by
  * moving numbers instead of texts. Requires decomposed nodes; gives a graph without texts.
@@ -17,6 +17,7 @@ import { evaluateNode } from '../ops/interpret.ts';
 import type { Registry } from '../ops/registry.ts';
 import { boundedAxes, visibleOutputs, withOutputs } from '../graph/extents.ts';
 import { compactGraph } from '../passes/compact.ts';
+import { phasedGraph } from './host-phases.ts';
 
 export interface HostSplit {
   /** The compiled part. */
@@ -40,17 +41,14 @@ export function splitHost(source: Graph, registry: Registry): HostSplit {
   }
   const onHost = (node: Node): boolean =>
     [...node.inputs, ...node.outputs].some((id) => id !== null && isText(id));
-  const places = placeNodes(graph, onHost);
+  const { isHost, turnOf, turns } = placeNodes(graph, onHost);
   const host = new Steps(graph, registry);
-  const [before, core, after] = (['before', 'core', 'after'] as const).map((place) =>
-    graph.nodes.filter((node) => places.get(node) === place),
-  ) as [Node[], Node[], Node[]];
-  for (const node of before) host.add(node);
-  host.steps.push({ kind: 'native' });
-  for (const node of after) host.add(node);
+  const nodesOf = (isStep: boolean, turn: number): readonly Node[] =>
+    graph.nodes.filter((node) => isHost(node) === isStep && turnOf(node) === turn);
+  const core = graph.nodes.filter((node) => !isHost(node));
+  const phases = Array.from({ length: turns }, (_, turn) => nodesOf(false, turn));
+  const later = graph.nodes.filter((node) => isHost(node) && turnOf(node) > 0);
   const visible = visibleOutputs(source);
-  for (const id of visible) if (isText(id)) host.need(id);
-  for (const { from } of extents) host.need(from);
   const made = new Set(core.flatMap((node) => node.outputs));
   const isOutside = (id: ValueId): boolean => !made.has(id);
   const isNumber = (id: ValueId): boolean => !isText(id);
@@ -59,17 +57,27 @@ export function splitHost(source: Graph, registry: Registry): HostSplit {
   const readLater = new Set([
     ...visible.filter((id) => made.has(id) || isConstant(id)),
     ...extents.map(({ from }) => from).filter((id) => made.has(id)),
-    ...after.flatMap((node) => node.inputs.flatMap((id) => id ?? [])).filter((id) => made.has(id)),
+    ...later.flatMap((node) => node.inputs.flatMap((id) => id ?? [])).filter((id) => made.has(id)),
   ]);
   const inputs = [...new Set(reads.filter((id) => isOutside(id) && !isConstant(id)))];
-  const part: Graph = withOutputs(
-    { ...graph, inputs, nodes: core },
-    [...readLater].filter(isNumber),
-  );
-  const ends = [...part.inputs, ...part.outputs];
-  return {
+  const numbers = [...readLater].filter(isNumber);
+  const part = (): Graph => {
+    const one = withOutputs({ ...graph, inputs, nodes: core }, numbers);
+    const ends = [...one.inputs, ...one.outputs];
     // Steps and the compiled part know values of both by their names.
-    graph: compactGraph(part, new Map(ends.map((id) => [id, valueById(graph, id).name]))),
+    return compactGraph(one, new Map(ends.map((id) => [id, valueById(graph, id).name])));
+  };
+  const phased = turns > 1 ? phasedGraph(graph, phases, numbers, registry) : undefined;
+  for (let turn = 0; turn <= turns; turn++) {
+    for (const node of nodesOf(true, turn)) host.add(node);
+    if (turn === turns) break;
+    const phase = phased?.phases[turn];
+    host.steps.push(phase === undefined ? { kind: 'native' } : { kind: 'native', phase });
+  }
+  for (const id of visible) if (isText(id)) host.need(id);
+  for (const { from } of extents) host.need(from);
+  return {
+    graph: phased?.graph ?? part(),
     host: {
       inputs: graph.inputs.map((id) => specOf(graph, id)),
       outputs: visible.map((id, position) => {
@@ -207,27 +215,32 @@ function inOrder(nodes: readonly Node[], { values }: Graph): readonly Node[] {
   return sorted;
 }
 
-type Place = 'before' | 'core' | 'after';
+/** Who computes a node, and in which turn: steps go first in each. */
+interface Places {
+  readonly isHost: (node: Node) => boolean;
+  readonly turnOf: (node: Node) => number;
+  /** How often the compiled part runs. */
+  readonly turns: number;
+}
 
-function placeNodes(graph: Graph, onHost: (node: Node) => boolean): ReadonlyMap<Node, Place> {
-  const places = new Map<Node, Place>();
+/** As early as what a node reads allows. */
+function placeNodes(graph: Graph, isHost: (node: Node) => boolean): Places {
+  const found = new Map<Node, number>();
   const madeBy = new Map<ValueId, Node>();
+  let last = 0;
   for (const node of graph.nodes) {
     const sources = node.inputs.flatMap((id) => (id === null ? [] : (madeBy.get(id) ?? [])));
-    const isBehind = sources.some((source) => places.get(source) !== 'before');
-    const late = sources.find((source) => places.get(source) === 'after');
-    if (!onHost(node) && late !== undefined) {
-      fail(
-        'HONE-COMPILE-042',
-        `node ${node.name} (${node.op}) computes with what node ${late.name} (${late.op}) makes of texts behind the compiled part`,
-        node.name,
-        'cut the model in two at this node',
-      );
-    }
-    places.set(node, onHost(node) ? (isBehind ? 'after' : 'before') : 'core');
+    const own = isHost(node);
+    const turn = sources.reduce((most, source) => {
+      // A step that reads what the compiled part makes waits for its next turn.
+      const waits = own && !isHost(source) ? 1 : 0;
+      return Math.max(most, (found.get(source) ?? 0) + waits);
+    }, 0);
+    found.set(node, turn);
+    if (!own) last = Math.max(last, turn);
     for (const id of node.outputs) madeBy.set(id, node);
   }
-  return places;
+  return { isHost, turnOf: (node) => found.get(node) ?? 0, turns: last + 1 };
 }
 
 function specOf(graph: Graph, id: ValueId): HostSpec {

@@ -1,7 +1,14 @@
 /** Host programs as JSON of the manifest. What is read is checked field by field. */
 import { isBig, isDType } from '../base/dtype.ts';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from '../base/tensor.ts';
-import type { HostAttr, HostExtent, HostProgram, HostSpec, HostStep } from '../host/program.ts';
+import type {
+  HostAttr,
+  HostExtent,
+  HostProgram,
+  HostSpec,
+  HostStep,
+  NativePhase,
+} from '../host/program.ts';
 import { hasRoutine } from '../host/routines.ts';
 import { parseKeys } from './map-keys.ts';
 import {
@@ -37,7 +44,9 @@ function specToJson({ name, dtype, shape, bytes, keys, bounded }: HostSpec): Jso
 function stepToJson(step: HostStep): JsonObject {
   switch (step.kind) {
     case 'native':
-      return { kind: 'native' };
+      return step.phase === undefined
+        ? { kind: 'native' }
+        : { kind: 'native', phase: { ...step.phase } };
     case 'constant':
       return { kind: 'constant', name: step.name, tensor: tensorToJson(step.tensor) };
     case 'routine':
@@ -85,7 +94,8 @@ export function parseHost(field: Field): HostProgram {
       ? { extents: list(member(field, 'extents')).map(parseExtent) }
       : {}),
   };
-  if (host.steps.filter((step) => step.kind === 'native').length > 1) {
+  const runs = host.steps.flatMap((step) => (step.kind === 'native' ? [step] : []));
+  if (runs.length > 1 && runs.some(({ phase }, p) => phase?.number !== p)) {
     broken(field.path, 'runs the compiled part twice');
   }
   return host;
@@ -112,9 +122,25 @@ function parseSpec(field: Field): HostSpec {
   };
 }
 
+function parsePhase(field: Field): NativePhase {
+  const keeps = member(field, 'keeps');
+  return {
+    input: text(member(field, 'input')),
+    number: count(member(field, 'number')),
+    gives: list(member(field, 'gives')).map(text),
+    keeps: Object.fromEntries(
+      Object.keys(object(keeps)).map((name) => [name, text(member(keeps, name))]),
+    ),
+  };
+}
+
 function parseStep(field: Field): HostStep {
   const kind = text(member(field, 'kind'));
-  if (kind === 'native') return { kind };
+  if (kind === 'native') {
+    return hasMember(field, 'phase')
+      ? { kind, phase: parsePhase(member(field, 'phase')) }
+      : { kind };
+  }
   if (kind === 'constant') {
     return {
       kind,

@@ -29,8 +29,19 @@ export interface HostExtent {
 export type HostAttr = number | string | readonly number[] | readonly string[] | Tensor;
 export type HostAttrs = Readonly<Record<string, HostAttr>>;
 
+/** One of several runs of the compiled part, where steps on texts interrupt it. */
+export interface NativePhase {
+  /** The input of the compiled part that says which it is. */
+  readonly input: string;
+  readonly number: number;
+  /** The outputs that it makes; all others are without meaning. */
+  readonly gives: readonly string[];
+  /** Inputs that earlier phases make, and the values they are. Zeros stand for those that are not there yet. */
+  readonly keeps: Readonly<Record<string, string>>;
+}
+
 export type HostStep =
-  | { readonly kind: 'native' }
+  | { readonly kind: 'native'; readonly phase?: NativePhase }
   | { readonly kind: 'constant'; readonly name: string; readonly tensor: Tensor }
   | {
       readonly kind: 'routine';

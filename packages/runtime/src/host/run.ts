@@ -1,22 +1,59 @@
 /** Runs a host program around the compiled part. */
 import { fail } from '../base/diagnostics.ts';
-import { type Tensor, toNumbers } from '../base/tensor.ts';
-import type { HostProgram, HostStep } from './program.ts';
+import { elementCount, fromNumbers, type Tensor, toNumbers } from '../base/tensor.ts';
+import type { HostProgram, HostSpec, HostStep, NativePhase } from './program.ts';
 import { prefixOf } from '../base/prefix.ts';
 import { runRoutine } from './routines.ts';
 
 type Values = Record<string, Tensor>;
 
-/** The steps before and after the compiled part. */
-export interface HostParts {
+/** Steps, and the run of the compiled part behind them. */
+export interface HostRun {
   readonly before: readonly HostStep[];
+  readonly phase: NativePhase | undefined;
+}
+
+export interface HostParts {
+  readonly runs: readonly HostRun[];
+  /** Steps behind all of them. */
   readonly after: readonly HostStep[];
 }
 
 export function partsOf({ steps }: HostProgram): HostParts {
-  const native = steps.findIndex((step) => step.kind === 'native');
-  const end = native < 0 ? steps.length : native;
-  return { before: steps.slice(0, end), after: steps.slice(end) };
+  const runs: HostRun[] = [];
+  let before: HostStep[] = [];
+  for (const step of steps) {
+    if (step.kind !== 'native') {
+      before.push(step);
+      continue;
+    }
+    runs.push({ before, phase: step.phase });
+    before = [];
+  }
+  return { runs, after: before };
+}
+
+/** The inputs of the compiled part for one of its runs. */
+export function nativeInputs(
+  specs: readonly Pick<HostSpec, 'name' | 'dtype' | 'shape'>[],
+  phase: NativePhase | undefined,
+  values: Readonly<Values>,
+): Values {
+  return Object.fromEntries(
+    specs.map(({ name, dtype, shape }) => {
+      if (phase === undefined) return [name, namedValue(values, name)];
+      if (name === phase.input) return [name, fromNumbers('i64', [], [phase.number])];
+      const known = values[phase.keeps[name] ?? name];
+      const zeros = (): Tensor => fromNumbers(dtype, shape, new Float64Array(elementCount(shape)));
+      return [name, known ?? zeros()];
+    }),
+  );
+}
+
+/** What a run of the compiled part makes, without what belongs to other phases. */
+export function nativeOutputs(phase: NativePhase | undefined, made: Readonly<Values>): Values {
+  if (phase === undefined) return { ...made };
+  return Object.fromEntries(phase.gives.map((name) => [name, namedValue(made, name)]));
 }
 
 /** Runs routines in order; the values they make join those there are. */
