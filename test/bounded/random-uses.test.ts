@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileGraph } from 'hone/compile/index';
 import { interpret } from 'hone/ops/interpret';
-import type { Tensor } from 'hone-runtime/base/tensor';
+import { isFloat } from 'hone-runtime/base/dtype';
+import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { randomCase } from '../fuzz/operators/random-case.ts';
 import { mergedLibrary } from '../support/merged-library.ts';
 import { differs, isTrial, placesOf, surveyCase, titleOf, type Trial } from './survey.ts';
@@ -21,6 +22,9 @@ const SEEDS = 200;
 /** One in so many is compiled too. */
 const COMPILED = 10;
 
+const isPlain = (x: Tensor | null): boolean =>
+  x === null || !isFloat(x.dtype) || toNumbers(x).every(Number.isFinite);
+
 const trials: Trial[] = [];
 
 const whatOf = (trial: Trial, seed: number): string =>
@@ -29,6 +33,8 @@ const whatOf = (trial: Trial, seed: number): string =>
 test('interpreted', () => {
   for (let seed = 0; seed < SEEDS; seed++) {
     const { op, inputs, attrs, outputs } = randomCase(seed, (one) => DRAWN.test(titleOf(one)));
+    // An infinite element times a 0 of the room is no number: docs/data-dependent-sizes.md says so.
+    if (!inputs.every(isPlain)) continue;
     for (const found of surveyCase(op, { inputs, attrs, outputs })) {
       if (!isTrial(found)) {
         assert.equal(found.error.code, 'HONE-SHAPE-002', `seed ${seed}: ${found.op}`);
