@@ -21,8 +21,11 @@ const DOCUMENT = fileURLToPath(new URL('../../../docs/data-dependent-refused.md'
 /** Cases of an operator's record that run; of the others it is seen what is refused. */
 const MOST_CASES = 3;
 
-/** Operators with rules that differ from case to case: all of them run. */
-const WHOLE: ReadonlySet<string> = new Set(['DFT', 'Einsum', 'STFT']);
+/** Operators with rules or sizes that differ from case to case: all of them run. */
+const WHOLE: ReadonlySet<string> = new Set([
+  ...['Attention', 'DFT', 'DequantizeLinear', 'Einsum', 'LinearAttention', 'STFT'],
+  ...['com.microsoft:GroupQueryAttention', 'com.microsoft:MultiHeadAttention'],
+]);
 
 /** Operators that nobody can compare, and why. */
 const APART: Readonly<Record<string, string>> = {

@@ -22,7 +22,7 @@ import { differs, exact, titleOf, write } from './survey.ts';
 /** Operators that are refused with their parameters as data, and why. */
 const REFUSED: Readonly<Record<string, RegExp>> = {
   AffineGrid: /size depends on/,
-  Col2Im: /image_shape depends on/,
+  Col2Im: /the extents of blocks depends on/,
   MelWeightMatrix: /num_mel_bins depends on/,
   STFT: /frame_step depends on/,
   Upsample: /scales depends on/,

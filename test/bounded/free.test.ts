@@ -1,6 +1,6 @@
 /**
- * Sizes that nothing in the model bounds, at bounds that are assumed or asked for: as onnxruntime at every
- * size up to the bound, and an error of the run that names the tensor beyond it.
+ * Sizes that nothing in the model bounds, at bounds that are assumed or asked for, and sizes of which a node
+ * takes only some: as onnxruntime at those, and an error of the run that says what is wrong at others.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -11,6 +11,7 @@ import { interpret } from 'hone/ops/interpret';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import type { Tensor } from 'hone-runtime/base/tensor';
 import { mergedLibrary } from '../support/merged-library.ts';
+import { FITTING_CASES } from './fitting-cases.ts';
 import { FREE_CASES, type FreeCase } from './free-cases.ts';
 import { GROWING_CASES } from './growing-cases.ts';
 import { LIST_CASES } from './list-cases.ts';
@@ -28,7 +29,13 @@ function isBeyond(says: RegExp): (error: unknown) => boolean {
   };
 }
 
-for (const item of [...FREE_CASES, ...LIST_CASES, ...GROWING_CASES, ...ROW_CASES]) {
+for (const item of [
+  ...FREE_CASES,
+  ...FITTING_CASES,
+  ...LIST_CASES,
+  ...GROWING_CASES,
+  ...ROW_CASES,
+]) {
   test(`${item.name}: interpreted as onnxruntime computes it`, async () => {
     const found = await open(item);
     const text = printGraph(found.graph, { constants: 'full' });

@@ -28,6 +28,12 @@ export interface NodeSpec {
   readonly outputNames?: readonly (string | undefined)[];
 }
 
+/** How many values and nodes there were. */
+export interface GraphMark {
+  readonly values: number;
+  readonly nodes: number;
+}
+
 export class GraphBuilder {
   readonly #name: string;
   readonly #values: Value[] = [];
@@ -89,6 +95,23 @@ export class GraphBuilder {
     const value = this.#values[id];
     invariant(value !== undefined, `no value ${id} in graph ${this.#name}`);
     return value;
+  }
+
+  /** How far it is: for `undo`. */
+  mark(): GraphMark {
+    return { values: this.#values.length, nodes: this.#nodes.length };
+  }
+
+  /** Takes back everything since; nobody may hold on to a value of it. */
+  undo({ values, nodes }: GraphMark): void {
+    for (const { id, name } of this.#values.splice(values)) {
+      this.#names.delete(name);
+      this.#producers.delete(id);
+    }
+    this.#numbers.clear();
+    this.#nodes.splice(nodes);
+    const firstGone = this.#inputs.findIndex((id) => id >= values);
+    if (firstGone >= 0) this.#inputs.splice(firstGone);
   }
 
   finish(

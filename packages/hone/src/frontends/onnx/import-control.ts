@@ -11,7 +11,7 @@ import { GraphBuilder } from '../../graph/build.ts';
 import type { Graph, ValueId, ValueType } from '../../graph/types.ts';
 import { OpBuilder } from '../../ops/builder.ts';
 import { graphsOf } from './analyze.ts';
-import { numbersOf } from './bounded/index.ts';
+import { numbersOf } from './bounded/ints.ts';
 import { takesValueBound } from './bounded/limited.ts';
 import { declaredOutside, declaredRanks } from './declared.ts';
 import { type Entity, isTensor } from './entities.ts';

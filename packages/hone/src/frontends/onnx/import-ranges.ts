@@ -7,8 +7,7 @@ import type { InputRange, ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../../ops/builder.ts';
 import type { InputPlan } from './bind-containers.ts';
 import type { BoundInputs } from './bind-shapes.ts';
-import { numbersOf } from './bounded/index.ts';
-import { type Int, unknown } from './bounded/ints.ts';
+import { type Int, unknown, numbersOf } from './bounded/ints.ts';
 import type { Entity } from './entities.ts';
 
 export interface RangedInputs {

@@ -3,7 +3,7 @@
  * sequence depends on data.
  */
 import { at, fail } from 'hone-runtime/base/diagnostics';
-import { numbersOf } from './bounded/index.ts';
+import { numbersOf } from './bounded/ints.ts';
 import { type Entity, isTensor, sequenceOf, type StackedEntity } from './entities.ts';
 import type { ImportGraph } from './import-control.ts';
 import { bodyOf, inlineBody, missing } from './import-loop.ts';

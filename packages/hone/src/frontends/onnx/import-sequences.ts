@@ -7,8 +7,8 @@ import { at, fail } from 'hone-runtime/base/diagnostics';
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
-import { isTensorEntity, numbersOf, sizedOf } from './bounded/index.ts';
-import { type Int, isKnown } from './bounded/ints.ts';
+import { isTensorEntity, sizedOf } from './bounded/index.ts';
+import { type Int, isKnown, numbersOf } from './bounded/ints.ts';
 import { concat as joinSized } from './bounded/movement.ts';
 import { isBounded, type Sized, Sizing } from './bounded/sized.ts';
 import {

@@ -32,7 +32,8 @@ function geometryOf(ctx: { node: string; op: string }, [q, k, v]: Shapes): Geome
     q[0] === k[0] &&
     q[3] === k[3] &&
     k.slice(0, 3).join() === v.slice(0, 3).join() &&
-    at(q, 1) % Math.max(1, at(k, 1)) === 0;
+    at(q, 1) % Math.max(1, at(k, 1)) === 0 &&
+    (at(k, 1) > 0 || at(q, 1) === 0);
   if (!fits) {
     shapeError(
       ctx,

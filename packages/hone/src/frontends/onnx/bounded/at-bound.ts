@@ -4,17 +4,15 @@
  * are found by asking the operator's inference (`probe.ts`).
  */
 import { at, HoneError } from 'hone-runtime/base/diagnostics';
-import { constantTensor } from '../../../graph/walk.ts';
-import { type Int, isKnown, mostOf } from './ints.ts';
+import { type Int, mostOf } from './ints.ts';
 import {
   areEnough,
   fitted,
   type Probe,
-  probedInput,
   type Probing,
   probeSets,
   probingOf,
-  tensorOf,
+  shapesAt,
 } from './probe.ts';
 import type { Use } from './rule.ts';
 import type { Sized } from './sized.ts';
@@ -22,45 +20,25 @@ import type { Sized } from './sized.ts';
 /** Extents of a node's outputs. */
 export function inferredSizes(use: Use): readonly (readonly Int[])[] {
   const probing = probingOf(use);
-  let why = 'the extents of its results are not known';
+  const reasons: string[] = [];
   for (const set of probeSets(probing)) {
+    let why = 'the extents of its results are not known';
     const probes: Probe[] = [];
     const shapes: (readonly (readonly number[])[])[] = [];
     for (const probe of set) {
       const made = shapesAt(use, probe);
-      if (typeof made === 'string') why = made;
+      if (made instanceof HoneError) why = `extents do not fit (${made.message})`;
       else {
         probes.push(probe);
         shapes.push(made);
       }
     }
+    reasons.push(why);
     if (!areEnough(probing, probes)) continue;
     const sizes = recognised(probing, probes, shapes);
     if (sizes !== undefined) return sizes;
   }
-  return use.s.cannot(why);
-}
-
-function shapesAt(use: Use, probe: Probe): readonly (readonly number[])[] | string {
-  const { b, node } = use.s;
-  const inputs = use.inputs.map((x) => {
-    if (x === null) return null;
-    const { constant, type } = b.graph.value(x.id);
-    if (constant !== undefined && x.sizes.every(isKnown)) {
-      const value = b.graph.value(x.id);
-      return { type, constant: () => constantTensor(value) };
-    }
-    const probed = probedInput(use, x, probe);
-    const tensor = tensorOf(probed);
-    return { type: probed.type, constant: tensor === undefined ? null : () => tensor };
-  });
-  try {
-    const context = { node, op: use.op, inputs, attrs: use.attrs, outputCount: use.outputs };
-    return use.def.infer(context).map(({ shape }) => shape);
-  } catch (cause) {
-    if (cause instanceof HoneError) return `extents do not fit (${cause.message})`;
-    throw cause;
-  }
+  return use.s.cannot(at(reasons, 0));
 }
 
 function recognised(

@@ -5,7 +5,7 @@ import { expanded } from './expand.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf, type Unknown } from './ints.ts';
 import { concat } from './movement.ts';
 import { Parts } from './parts.ts';
-import { given, type Rule, sizeAt, type Use } from './rule.ts';
+import { given, intOf, type Rule, sizeAt, type Use } from './rule.ts';
 import { boundsOf, type Sized } from './sized.ts';
 
 function takenApart(
@@ -158,6 +158,30 @@ const featureVectorizer: Rule = (use) => {
   return [concat(use, tables, 1)];
 };
 
+/** Where the caches say how wide a head is, columns of unknown number are heads of unknown number: taken apart. */
+const cachedRotary: Rule = (use) => {
+  const { s, ints } = use;
+  const [x, cos] = [given(use, 0), given(use, 2)];
+  const [n = 1, rows = 1, columns = 1] = x.sizes;
+  const width = 2 * mostOf(sizeAt(cos, 1));
+  const isApart = x.sizes.length !== 3 || intOf(use, 'num_heads') > 0;
+  if (isApart || isKnown(columns) || !isKnown(sizeAt(cos, 1)) || width === 0)
+    return takenApart(use, use.inputs);
+  const heads = ints.div(columns, width);
+  const rest = ints.sub(columns, ints.mul(heads, width));
+  const source = { tensor: s.plan.names[0] ?? '', axis: -1, origin: '', option: '' } as const;
+  s.checked(rest, { min: 0, max: 0 }, source, `${s.node}: columns are not whole heads of ${width}`);
+  const parts = new Parts(use);
+  const perm = [0, 2, 1, 3];
+  const apart = parts.op('Transpose', [s.reshaped(x, [n, rows, heads, width])], { perm });
+  const [turned] = use.apply({
+    ...{ op: use.op, domain: 'com.microsoft', attrs: use.attrs },
+    inputs: [apart, ...use.inputs.slice(1)],
+  });
+  const back = parts.op('Transpose', [turned ?? apart], { perm });
+  return [s.reshaped(back, x.sizes)];
+};
+
 const MS = 'com.microsoft:';
 
 export const COMPOSITES: ReadonlyMap<string, Rule> = new Map([
@@ -167,6 +191,7 @@ export const COMPOSITES: ReadonlyMap<string, Rule> = new Map([
   [`${MS}FusedConv`, convolution(1)],
   [`${MS}ConvTransposeWithDynamicPads`, convolution(1)],
   ['ai.onnx.ml:FeatureVectorizer', featureVectorizer],
+  [`${MS}RotaryEmbedding`, cachedRotary],
   [`${MS}QLinearAdd`, aligned(0, 3)],
   [`${MS}QLinearMul`, aligned(0, 3)],
   [`${MS}QLinearWhere`, aligned(0, 1, 4)],

@@ -8,9 +8,9 @@ import { at, HoneError } from 'hone-runtime/base/diagnostics';
 import { isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, stridesOf, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { GraphBuilder } from '../../../graph/build.ts';
-import type { AttrValue, Graph, Node, Value, ValueId } from '../../../graph/types.ts';
+import type { Attrs, AttrValue, Graph, Node, Value, ValueId } from '../../../graph/types.ts';
 import { constantTensor } from '../../../graph/walk.ts';
-import { inputOf, OpBuilder } from '../../../ops/builder.ts';
+import { type FindOp, inputOf, OpBuilder, type OpOptions } from '../../../ops/builder.ts';
 import type { CompositeOp } from '../../../ops/define-op.ts';
 import { type Band, bandMade, bandOf } from './band.ts';
 import { type Int, mostOf, type Unknown } from './ints.ts';
@@ -28,8 +28,24 @@ import {
 import type { Use } from './rule.ts';
 import { isBounded, type Sized } from './sized.ts';
 
+/** Factors of products that follow the sizes, as that of attention does, stand as numbers of their own. */
+class LooseBuilder extends OpBuilder {
+  override ops(
+    op: string,
+    inputs: readonly (ValueId | null)[],
+    attrs: Attrs = {},
+    options: OpOptions = {},
+  ): readonly ValueId[] {
+    const { alpha, ...rest } = attrs;
+    if (op !== 'FusedMatMul' || alpha === undefined) return super.ops(op, inputs, attrs, options);
+    const made = super.ops(op, inputs, rest, options);
+    const factor = this.scalar(Number(alpha), this.typeOf(at(made, 0)).dtype);
+    return super.ops('Mul', [at(made, 0), factor]);
+  }
+}
+
 /** What a decomposition makes at one set of sizes. */
-interface Draft {
+export interface Draft {
   readonly graph: Graph;
   readonly outputs: readonly ValueId[];
 }
@@ -44,35 +60,56 @@ export function expanded(
   held: readonly Unknown[] = [],
 ): readonly Sized[] {
   const probing = probingOf(use, held);
-  let why = 'its parts were not recognised';
-  for (const set of probeSets(probing)) {
-    const accepted: { readonly probe: Probe; readonly draft: Draft }[] = [];
-    for (const probe of set) {
-      const made = draft(use, def, probe);
-      if (typeof made === 'string') why = made;
-      else accepted.push({ probe, draft: made });
+  const sets = probeSets(probing);
+  const reasons: string[] = [];
+  for (const isLoose of [false, true]) {
+    for (const set of sets) {
+      const plan = planOf(use, def, probing, set, isLoose);
+      if (typeof plan !== 'string') return replayed(use, plan.draft, plan.constants);
+      reasons.push(plan);
     }
-    const drafts = accepted.map((item) => item.draft);
-    const probes = accepted.map((item) => item.probe);
-    const [first] = drafts;
-    if (first === undefined || !areEnough(probing, probes)) continue;
-    if (!drafts.every((other) => isAlike(first, other))) {
-      why = 'what it is made of differs with the sizes';
-      continue;
-    }
-    const constants = constantsOf(use, probing, probes, drafts);
-    if (typeof constants === 'string') {
-      why = constants;
-      continue;
-    }
-    return replayed(use, first, constants);
   }
-  return use.s.cannot(why);
+  return use.s.cannot(at(reasons, 0));
 }
 
-function draft(use: Use, def: CompositeOp, probe: Probe): Draft | string {
+interface Plan {
+  readonly draft: Draft;
+  readonly constants: ReadonlyMap<ValueId, Kept>;
+}
+
+/** What it is made of at all of these sizes, or why that is not known. */
+function planOf(
+  use: Use,
+  def: CompositeOp,
+  probing: Probing,
+  set: readonly Probe[],
+  isLoose: boolean,
+): Plan | string {
+  const drafts: Draft[] = [];
+  const probes: Probe[] = [];
+  let why = 'its parts were not recognised';
+  for (const probe of set) {
+    const made = draft(use, def, probe, isLoose);
+    if (typeof made === 'string') why = made;
+    else {
+      drafts.push(made);
+      probes.push(probe);
+    }
+  }
+  const [first] = drafts;
+  if (first === undefined || !areEnough(probing, probes)) return why;
+  if (!drafts.every((other) => isAlike(first, other)))
+    return 'what it is made of differs with the sizes';
+  const constants = constantsOf(use, probing, probes, drafts);
+  return typeof constants === 'string' ? constants : { draft: first, constants };
+}
+
+/** What it makes at these sizes, or why nothing; `isLoose`: factors are numbers of their own. */
+export function draft(use: Use, def: CompositeOp, probe: Probe, isLoose: boolean): Draft | string {
   const { b } = use.s;
-  const scratch = new OpBuilder(new GraphBuilder('draft'), (name, domain) => b.find(name, domain));
+  const find: FindOp = (name, domain) => b.find(name, domain);
+  const graph = new GraphBuilder('draft');
+  const scratch = isLoose ? new LooseBuilder(graph, find) : new OpBuilder(graph, find);
   try {
     const inputs = use.inputs.map((x, k) => {
       if (x === null) return null;
@@ -102,7 +139,7 @@ function draft(use: Use, def: CompositeOp, probe: Probe): Draft | string {
   }
 }
 
-function isAlike(a: Draft, b: Draft): boolean {
+export function isAlike(a: Draft, b: Draft): boolean {
   const same = (x: readonly unknown[], y: readonly unknown[]): boolean => x.join() === y.join();
   return (
     same(a.outputs, b.outputs) &&
@@ -150,7 +187,7 @@ function isSameTensor(a: Tensor, b: Tensor): boolean {
 type Kept =
   | { readonly kind: 'as is'; readonly value: Value }
   | { readonly kind: 'numbers'; readonly items: readonly Int[]; readonly value: Value }
-  | { readonly kind: 'inverse'; readonly of: Int; readonly value: Value }
+  | { readonly kind: 'inverse'; readonly of: Int; readonly root: boolean; readonly value: Value }
   | { readonly kind: 'band'; readonly band: Band; readonly value: Value }
   | { readonly kind: 'room'; readonly tensor: Tensor; readonly sizes: readonly Int[] };
 
@@ -202,12 +239,12 @@ function keptOf(
       if (items.every((item) => item !== undefined)) return { kind: 'numbers', items, value };
     }
     if (!isFloat(tensor.dtype) || count !== 1) return undefined;
-    const inverse = lists.map((list) => Math.round(1 / at(list, 0)));
-    const isClose = inverse.every(
-      (n, k) => Math.fround(1 / n) === Math.fround(at(at(lists, k), 0)),
+    return inverseOf(
+      probing,
+      probes,
+      lists.map((list) => at(list, 0)),
+      value,
     );
-    const of = isClose ? fitted(probing, probes, inverse) : undefined;
-    return of === undefined ? undefined : { kind: 'inverse', of, value };
   }
   if (isFixed) return undefined;
   const sizes = tensor.shape.map((_, axis) =>
@@ -226,6 +263,23 @@ function keptOf(
     shape.every((extent, axis) => extent >= at(bounds, axis)),
   );
   return whole === undefined ? undefined : { kind: 'room', tensor: begin(whole, bounds), sizes };
+}
+
+/** 1 / n, or 1 / √n, of a number n that follows the sizes. */
+function inverseOf(
+  probing: Probing,
+  probes: readonly Probe[],
+  values: readonly number[],
+  value: Value,
+): Kept | undefined {
+  for (const root of [false, true]) {
+    const power = (n: number): number => (root ? Math.sqrt(n) : n);
+    const whole = values.map((x) => Math.round(root ? 1 / (x * x) : 1 / x));
+    const isClose = whole.every((n, k) => Math.fround(1 / power(n)) === Math.fround(at(values, k)));
+    const of = isClose ? fitted(probing, probes, whole) : undefined;
+    if (of !== undefined) return { kind: 'inverse', of, root, value };
+  }
+  return undefined;
 }
 
 /** Do both have the same elements where both have any? */
@@ -290,8 +344,9 @@ function builtOf(use: Use, kept: Kept | undefined): Sized {
     return { id: s.b.graph.storedConstant(constant, type), sizes: type.shape };
   }
   if (kept.kind === 'inverse') {
-    const n = s.cast(ints.id(kept.of), type.dtype);
-    return { id: s.reshape(s.b.op('Reciprocal', [n]), type.shape), sizes: type.shape };
+    const n = s.cast(ints.id(kept.of), 'f64');
+    const inverse = s.b.op('Reciprocal', [kept.root ? s.b.op('Sqrt', [n]) : n]);
+    return { id: s.reshape(s.cast(inverse, type.dtype), type.shape), sizes: type.shape };
   }
   const id = type.shape.length === 0 ? ints.id(at(kept.items, 0)) : ints.list(kept.items);
   return { id: s.cast(id, type.dtype), sizes: type.shape };

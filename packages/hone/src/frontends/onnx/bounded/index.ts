@@ -6,8 +6,10 @@
  */
 import type { AttrValue, ValueId } from '../../../graph/types.ts';
 import { completeAttrs, type OpBuilder } from '../../../ops/builder.ts';
+import type { CompositeOp } from '../../../ops/define-op.ts';
 import { type BoundedEntity, type Entity, failBounded } from '../entities.ts';
 import type { Bounds } from './bounds.ts';
+import { byCases } from './cases.ts';
 import { axesInput, withChosenAxes } from './chosen-axes.ts';
 import { COMPOSITES } from './composites.ts';
 import { CONTRACTION } from './contraction.ts';
@@ -16,7 +18,7 @@ import { ELEMENTWISE } from './elementwise.ts';
 import { expanded } from './expand.ts';
 import { groupQueryAttention } from './group-query.ts';
 import { INDEXING } from './indexing.ts';
-import { Ints } from './ints.ts';
+import { numbersOf } from './ints.ts';
 import { MOVEMENT } from './movement.ts';
 import { GLOBAL_POOLS, NORMALIZATION } from './normalization.ts';
 import { PARALLEL } from './parallel.ts';
@@ -33,6 +35,7 @@ import { isBounded, type Sized, Sizing } from './sized.ts';
 import { SIGNAL } from './signal.ts';
 import { SLICING } from './slicing.ts';
 import { stackingLoop } from './stacking-loop.ts';
+import { isRefusal } from './spans.ts';
 import { SUPPRESSION } from './suppression.ts';
 import { TEXTS } from './texts.ts';
 import { TOKEN_STATES } from './token-states.ts';
@@ -97,18 +100,6 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['com.microsoft:GroupQueryAttention', [6]],
 ]);
 
-/** Numbers of what a builder builds; they live as long as it does. */
-const numbers = new WeakMap<OpBuilder, Ints>();
-
-/** The numbers that a builder computes. */
-export function numbersOf(builder: OpBuilder): Ints {
-  const have = numbers.get(builder);
-  if (have !== undefined) return have;
-  const made = new Ints(builder);
-  numbers.set(builder, made);
-  return made;
-}
-
 export interface BoundedNode {
   readonly builder: OpBuilder;
   readonly name: string;
@@ -169,10 +160,40 @@ export function importBounded(node: BoundedNode): readonly TensorEntity[] | unde
     const chosen = withChosenAxes(use, axes);
     if (chosen !== undefined) return chosen.map(entityOf);
   }
+  return ruled(use, key, node).map(entityOf);
+}
+
+/** By its rule, or by those of its parts; where it does not mean the same at all sizes, by cases. */
+function ruled(use: Use, key: string, node: BoundedNode): readonly Sized[] {
+  const { op, def } = use;
   const rule = RULES.get(key);
-  if (rule !== undefined) return rule(use).map(entityOf);
-  if (def.kind === 'composite') return expanded(use, def).map(entityOf);
-  return failBounded(`node ${node.name} (${op})`);
+  if (rule === undefined && def.kind !== 'composite')
+    return failBounded(`node ${node.name} (${op})`);
+  const undo = use.ints.attempt();
+  try {
+    return rule !== undefined ? rule(use) : expanded(use, def as CompositeOp);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    undo();
+    const made = otherwise(use, node);
+    if (made !== undefined) return made;
+    throw error;
+  }
+}
+
+/** By cases; undefined where there are none, or one of them cannot be. */
+function otherwise(use: Use, node: BoundedNode): readonly Sized[] | undefined {
+  const { op, attrs, outputs } = use;
+  const undo = use.ints.attempt();
+  try {
+    return byCases(use, (builder, inputs) =>
+      applied({ ...node, builder }, { op, domain: node.domain, attrs, inputs, outputs }),
+    );
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    undo();
+    return undefined;
+  }
 }
 
 /** Are the axes of an operator data? */

@@ -45,13 +45,36 @@ export class Ints {
   readonly #lists = new Map<ValueId, readonly Int[]>();
   readonly #known = new Map<ValueId, Interval>();
   /** For numbers that a run checks: the same behind the check. */
-  readonly checks = new Map<ValueId, Unknown>();
+  checks = new Map<ValueId, Unknown>();
   /** What a product is made of: a known factor and unknown ones. */
   readonly #factors = new Map<ValueId, Product>();
   readonly #terms = new Map<ValueId, Term>();
 
   constructor(builder: OpBuilder) {
     this.#b = builder;
+  }
+
+  /** Begins what may fail; the function takes back all that was built since. */
+  attempt(): () => void {
+    const { graph } = this.#b;
+    const mark = graph.mark();
+    const checks = new Map(this.checks);
+    const kept: readonly Map<unknown, unknown>[] = [
+      this.#made,
+      this.#constants,
+      this.#lists,
+      this.#known,
+      this.#factors,
+      this.#terms,
+    ];
+    const sizes = kept.map(({ size }) => size);
+    return () => {
+      graph.undo(mark);
+      this.checks = checks;
+      // What was added lies at the end.
+      for (const [k, map] of kept.entries())
+        for (const key of [...map.keys()].slice(sizes[k])) map.delete(key);
+    };
   }
 
   /** The scalar of a number. */
@@ -309,6 +332,18 @@ export class Ints {
     }
     return made;
   }
+}
+
+/** Numbers of what a builder builds; they live as long as it does. */
+const numbers = new WeakMap<OpBuilder, Ints>();
+
+/** The numbers that a builder computes. */
+export function numbersOf(builder: OpBuilder): Ints {
+  const have = numbers.get(builder);
+  if (have !== undefined) return have;
+  const made = new Ints(builder);
+  numbers.set(builder, made);
+  return made;
 }
 
 /** Two numbers and what is done with them. */

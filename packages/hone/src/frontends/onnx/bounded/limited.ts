@@ -6,8 +6,7 @@ import { HONE_DOMAIN } from '../../../ops/tensor/positions.ts';
 import { boundText, CHECKED_DTYPES } from '../../../ops/tensor/within.ts';
 import type { Entity } from '../entities.ts';
 import type { Bounds } from './bounds.ts';
-import { numbersOf } from './index.ts';
-import { type Int, isKnown } from './ints.ts';
+import { type Int, isKnown, numbersOf } from './ints.ts';
 import { type Sized, Sizing } from './sized.ts';
 
 /** Longer lists are data, not shapes. */

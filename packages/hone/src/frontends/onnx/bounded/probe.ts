@@ -2,10 +2,11 @@
  * What inference and decompositions make of unknown extents, found by asking: they are run for several
  * made-up sizes, and a number that differs between these is recognised as one that extents make.
  */
-import { at } from 'hone-runtime/base/diagnostics';
+import { at, HoneError } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId, ValueType } from '../../../graph/types.ts';
-import { type Int, type Ints, isKnown, type Unknown } from './ints.ts';
+import { constantTensor } from '../../../graph/walk.ts';
+import { type Int, type Ints, isKnown, type Term, type Unknown } from './ints.ts';
 import type { Use } from './rule.ts';
 import { isBounded, type Sized } from './sized.ts';
 
@@ -64,13 +65,14 @@ export function probingOf(use: Use, held: readonly Unknown[] = []): Probing {
   return { ints, numbers, leaves: [...leaves.values()], held };
 }
 
-function termOf(ints: Ints, x: Unknown) {
+/** What a number is made of, where that is told apart. */
+export function termOf(ints: Ints, x: Unknown): Term | undefined {
   return x.max <= MAX_FINITE ? ints.termOf(x) : undefined;
 }
 
 /**
- * Sets of made-up sizes, each with sizes above the bounds, far above and below: with numbers of the same bound
- * told apart, or taken for the same. The first set of which a node accepts enough is used.
+ * Sets of made-up sizes: above the bounds, far above and below; and within them only. The first set of which a
+ * node accepts enough is used.
  */
 export function probeSets({ leaves, held }: Probing): readonly (readonly Probe[])[] {
   const bounds = leaves.map(({ max }) => (max <= MAX_FINITE ? max : UNBOUNDED));
@@ -80,26 +82,80 @@ export function probeSets({ leaves, held }: Probing): readonly (readonly Probe[]
     // From 2: an extent of 1 is broadcast, which rules see to.
     (bound, step) => Math.max(2, bound) - (step % Math.max(1, bound - 1)),
   ];
-  const rows = (isApart: boolean): readonly number[] =>
-    bounds.map((bound, i) => (isApart ? i : bounds.indexOf(bound)));
   const fixed = held.map(({ id, max }) => [id, max] as const);
   const probe = (size: (leaf: number) => number): Probe =>
     new Map([...fixed, ...leaves.map(({ id }, i) => [id, size(i)] as const)]);
-  const setOf = (lines: readonly number[]): readonly Probe[] => [
-    // Constants are taken from a probe that has all of them.
-    probe((i) => Math.max(2, at(bounds, i))),
-    ...STEPS[0].flatMap((_, k) =>
-      ways.map((way) => probe((i) => way(at(bounds, i), at(at(STEPS, at(lines, i)), k)))),
-    ),
+  return [
+    [
+      // Constants are taken from a probe that has all of them.
+      probe((i) => Math.max(2, at(bounds, i))),
+      ...STEPS[0].flatMap((_, k) =>
+        ways.map((way) => probe((i) => way(at(bounds, i), at(at(STEPS, i), k)))),
+      ),
+    ],
+    within(leaves).map((sizes) => probe((i) => at(sizes, i))),
   ];
-  const apart = rows(true);
-  const together = rows(false);
-  return together.join() === apart.join() ? [setOf(apart)] : [setOf(apart), setOf(together)];
 }
 
-/** Are these enough to tell what follows the sizes? An extent that could only be one number is none. */
+/** At most so many made-up sizes of a set that stays within the bounds. */
+const MOST_WITHIN = 32;
+
+/** Sizes within the bounds only: all there can be, where they are few. */
+function within(leaves: readonly Unknown[]): readonly (readonly number[])[] {
+  const ranges = leaves.map((leaf) => rangeOf(leaf));
+  if (countOf(ranges) <= MOST_WITHIN) {
+    return ranges.reduce<readonly (readonly number[])[]>(
+      (rows, { least, most }) =>
+        rows.flatMap((row) =>
+          Array.from({ length: most - least + 1 }, (_, i) => [...row, most - i]),
+        ),
+      [[]],
+    );
+  }
+  return Array.from({ length: MOST_WITHIN / 2 }, (_, k) =>
+    ranges.map(({ least, most }, i) => {
+      const step = k === 0 ? 0 : at(at(STEPS, i), (k - 1) % STEPS[0].length) + 13 * (k >> 3);
+      return most - (step % Math.max(1, most - Math.max(2, least) + 1));
+    }),
+  );
+}
+
+interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** The extents that a number can be. */
+function rangeOf({ min, max }: Unknown): Range {
+  const least = Math.max(0, min);
+  return { least, most: Math.max(least, max <= MAX_FINITE ? max : UNBOUNDED) };
+}
+
+const countOf = (ranges: readonly Range[]): number =>
+  ranges.reduce((count, { least, most }) => count * (most - least + 1), 1);
+
+/**
+ * Are these enough to tell what follows the sizes? An extent that could only be one number is none, unless
+ * the sizes are all there can be.
+ */
 export function areEnough({ leaves }: Probing, probes: readonly Probe[]): boolean {
+  return isEverySize(leaves, probes) || areMany(leaves, probes);
+}
+
+function isEverySize(leaves: readonly Unknown[], probes: readonly Probe[]): boolean {
+  const ranges = leaves.map(rangeOf);
+  if (leaves.some(({ max }) => max > MAX_FINITE)) return false;
+  const keys = probes.map((probe) => leaves.map(({ id }) => probe.get(id) ?? -1));
+  const inside = keys.filter((key) =>
+    key.every((value, i) => value >= at(ranges, i).least && value <= at(ranges, i).most),
+  );
+  return new Set(inside.map((key) => key.join())).size === countOf(ranges);
+}
+
+/** Numbers that are only taken together, as where they have to be equal, are not told apart. */
+function areMany(leaves: readonly Unknown[], probes: readonly Probe[]): boolean {
   return (
+    isIndependent(leaves, probes) &&
     probes.length >= leaves.length + 2 &&
     leaves.every(({ id }) => new Set(probes.map((probe) => probe.get(id))).size > LEAST_DIFFERENT)
   );
@@ -132,6 +188,29 @@ export function probedInput(use: Use, x: Sized, probe: Probe): ProbedInput {
 
 export const tensorOf = ({ type, elements }: ProbedInput) =>
   elements === undefined ? undefined : fromNumbers(type.dtype, type.shape, elements);
+
+/** Extents of the outputs at made-up sizes, or the error that inference ends with. */
+export function shapesAt(use: Use, probe: Probe): readonly (readonly number[])[] | HoneError {
+  const { b, node } = use.s;
+  const inputs = use.inputs.map((x) => {
+    if (x === null) return null;
+    const { constant, type } = b.graph.value(x.id);
+    if (constant !== undefined && x.sizes.every(isKnown)) {
+      const value = b.graph.value(x.id);
+      return { type, constant: () => constantTensor(value) };
+    }
+    const probed = probedInput(use, x, probe);
+    const tensor = tensorOf(probed);
+    return { type: probed.type, constant: tensor === undefined ? null : () => tensor };
+  });
+  try {
+    const context = { node, op: use.op, inputs, attrs: use.attrs, outputCount: use.outputs };
+    return use.def.infer(context).map(({ shape }) => shape);
+  } catch (cause) {
+    if (cause instanceof HoneError) return cause;
+    throw cause;
+  }
+}
 
 /** The number that has these values at these probes; undefined: none was recognised. */
 export function fitted(
@@ -169,7 +248,21 @@ export function fitted(
     );
     return ints.mul(sum, build(product));
   }
+  for (const product of products) {
+    const own = valuesOf(product);
+    const [times, per] = fractionOf(first, at(own, 0)) ?? [0, 0];
+    if (per > 0 && own.every((value, k) => value * times === at(values, k) * per))
+      return ints.div(ints.mul(build(product), times), per);
+  }
   return undefined;
+}
+
+/** a / b in lowest terms. */
+function fractionOf(a: number, b: number): readonly [number, number] | undefined {
+  if (a <= 0 || b <= 0) return undefined;
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return Number.isSafeInteger(a) && Number.isSafeInteger(b) ? [a / x, b / x] : undefined;
 }
 
 /** Products of up to three of `count` numbers. */
@@ -180,6 +273,31 @@ function monomials(count: number): readonly (readonly number[])[] {
   for (let a = 0; a < count; a++)
     for (let b = a; b < count; b++) for (let c = b; c < count; c++) out.push([a, b, c]);
   return out;
+}
+
+/** Are the numbers of these probes bound to each other by no sum? */
+function isIndependent(leaves: readonly Unknown[], probes: readonly Probe[]): boolean {
+  const rows = probes.map((probe) => [1, ...leaves.map(({ id }) => probe.get(id) ?? 0)]);
+  return eliminated(rows, leaves.length + 1).length > leaves.length;
+}
+
+/** Brings the first columns of the rows to the identity as far as that goes: the columns of its ones. */
+function eliminated(rows: number[][], width: number): readonly number[] {
+  const pivots: number[] = [];
+  for (let column = 0; column < width; column++) {
+    const rank = pivots.length;
+    const best = rows.findIndex((row, r) => r >= rank && Math.abs(at(row, column)) > 1e-9);
+    if (best < 0) continue;
+    const [pivot] = rows.splice(best, 1) as [number[]];
+    const scaled = pivot.map((x) => x / at(pivot, column));
+    rows.splice(rank, 0, scaled);
+    rows.forEach((row, r) => {
+      const factor = at(row, column);
+      if (r !== rank && factor !== 0) rows[r] = row.map((x, i) => x - factor * at(scaled, i));
+    });
+    pivots.push(column);
+  }
+  return pivots;
 }
 
 interface Affine {
@@ -199,21 +317,7 @@ function affine(
     at(values, k),
   ]);
   const width = leaves.length + 1;
-  const pivots: number[] = [];
-  for (let column = 0; column < width; column++) {
-    const rank = pivots.length;
-    const best = rows.findIndex((row, r) => r >= rank && Math.abs(at(row, column)) > 1e-9);
-    // Numbers that were taken for the same: the first of them stands for all.
-    if (best < 0) continue;
-    const [pivot] = rows.splice(best, 1) as [number[]];
-    const scaled = pivot.map((x) => x / at(pivot, column));
-    rows.splice(rank, 0, scaled);
-    rows.forEach((row, r) => {
-      const factor = at(row, column);
-      if (r !== rank && factor !== 0) rows[r] = row.map((x, i) => x - factor * at(scaled, i));
-    });
-    pivots.push(column);
-  }
+  const pivots = eliminated(rows, width);
   if (rows.slice(pivots.length).some((row) => Math.abs(at(row, width)) > 1e-6)) return undefined;
   const solution = new Array<number>(width).fill(0);
   pivots.forEach((column, r) => {

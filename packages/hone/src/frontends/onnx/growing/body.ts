@@ -2,8 +2,8 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../../graph/types.ts';
 import type { OpBuilder } from '../../../ops/builder.ts';
-import { isTensorEntity, numbersOf, sizedOf } from '../bounded/index.ts';
-import { type Int, mostOf, unknown } from '../bounded/ints.ts';
+import { isTensorEntity, sizedOf } from '../bounded/index.ts';
+import { type Int, mostOf, unknown, numbersOf } from '../bounded/ints.ts';
 import { type Sized, Sizing } from '../bounded/sized.ts';
 import { type Entity, tensorOf } from '../entities.ts';
 import {

@@ -4,8 +4,8 @@
  */
 import { at, fail } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../../graph/types.ts';
-import { isTensorEntity, numbersOf, sizedOf, type TensorEntity } from '../bounded/index.ts';
-import { type Int, isKnown, isSame, mostOf } from '../bounded/ints.ts';
+import { isTensorEntity, sizedOf, type TensorEntity } from '../bounded/index.ts';
+import { type Int, isKnown, isSame, mostOf, numbersOf } from '../bounded/ints.ts';
 import { isBounded, type Sized, Sizing } from '../bounded/sized.ts';
 import { type Entity, tensorOf } from '../entities.ts';
 import type { ImportGraph } from '../import-control.ts';
