@@ -10,6 +10,7 @@ import { numbersOf } from './bounded/ints.ts';
 import { Sizing } from './bounded/sized.ts';
 import type { Entity } from './entities.ts';
 import { failUndecided, type ImportGraph, importSubgraphs, type Part } from './import-control.ts';
+import { withEqualRanks } from './import-ranks.ts';
 import type { Scope } from './import-scope.ts';
 import { decode, encode, formOf, joined, namesOf } from './sequences/forms.ts';
 import type { OnnxNode } from './types.ts';
@@ -28,7 +29,10 @@ export function importUneven(
   });
   const branch = (attribute: string): Part =>
     parts.find(({ name: own }) => own === attribute) ?? failUndecided(node, name, 'is missing');
-  const branches = [branch('then_branch'), branch('else_branch')] as const;
+  const branches = withEqualRanks(scope, node, name, [
+    branch('then_branch'),
+    branch('else_branch'),
+  ]);
   const sizings = branches.map(
     ({ builder }) => new Sizing(builder, numbersOf(builder), name, node.op),
   );
