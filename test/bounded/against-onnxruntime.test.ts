@@ -21,6 +21,7 @@ import { check, open, type Opened } from './peer.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
 import { WEIGHT_CASES } from './weight-cases.ts';
 import { WIDE_CASES } from './wide-cases.ts';
+import { RANK_CASES } from './rank-cases.ts';
 import { SEQUENCE_CASES } from './sequence-cases.ts';
 import { SPATIAL_CASES } from './spatial-cases.ts';
 
@@ -36,6 +37,7 @@ const CASES: readonly BoundedCase[] = [
   ...SPATIAL_CASES,
   ...SEQUENCE_CASES,
   ...OPTIONAL_CASES,
+  ...RANK_CASES,
 ];
 
 const opened: Opened[] = [];

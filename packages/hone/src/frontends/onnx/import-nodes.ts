@@ -137,8 +137,8 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
     return importChoice(scope, node, name, inputs, { asNode, inlineBranch, importGraph });
   }
   if (node.op === 'Loop' && node.domain === '') {
-    const asNode = (): readonly (Entity | undefined)[] =>
-      importOperator(scope, node, name, inputs, attributes);
+    const asNode = (even: typeof inputs): readonly (Entity | undefined)[] =>
+      importOperator(scope, node, name, even, attributes);
     return importLoop(scope, node, name, inputs, asNode, importGraph);
   }
   if (isBatchedScan(scope, node)) {

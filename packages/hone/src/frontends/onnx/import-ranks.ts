@@ -5,6 +5,8 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount } from 'hone-runtime/base/tensor';
+import type { ValueId } from '../../graph/types.ts';
+import type { OpBuilder } from '../../ops/builder.ts';
 import type { Entity } from './entities.ts';
 import type { Part } from './import-control.ts';
 import type { Scope } from './import-scope.ts';
@@ -23,7 +25,8 @@ export function withEqualRanks(
     if (a === undefined || b === undefined || a === b) return undefined;
     const stated = [scope.ranks.get(node.outputs[k] ?? ''), statedInside(node, k)];
     const rank = stated.find((r) => r !== undefined && pair.includes(r)) ?? Math.max(a, b);
-    scope.state.notes.push(
+    note(
+      scope,
       `node ${name} (If): output ${k} has ${a} axes in one branch and ${b} in the other, and one element in both; it has ${rank} here`,
     );
     return rank;
@@ -32,16 +35,28 @@ export function withEqualRanks(
     ...part,
     outputs: part.outputs.map((entity, k) => {
       const rank = ranks[k];
-      if (rank === undefined || typeof entity !== 'number') return entity;
-      const { builder } = part;
-      return builder.op('Reshape', [entity, builder.ints(new Array<number>(rank).fill(1))]);
+      const isOther = rank !== undefined && typeof entity === 'number';
+      return isOther ? withRank(part.builder, entity, rank) : entity;
     }),
   });
   return [even(at(branches, 0)), even(at(branches, 1))];
 }
 
+/** A tensor of one element with so many axes. */
+export function withRank(builder: OpBuilder, id: ValueId, rank: number): ValueId {
+  return builder.op('Reshape', [id, builder.ints(new Array<number>(rank).fill(1))]);
+}
+
+/** A sub-graph may be imported more than once. */
+export function note({ state }: Scope, text: string): void {
+  if (!state.notes.includes(text)) state.notes.push(text);
+}
+
 /** How many axes a tensor of one element has; undefined for all else. */
-function rankOfOne({ builder }: Part, entity: Entity | undefined): number | undefined {
+export function rankOfOne(
+  { builder }: Pick<Part, 'builder'>,
+  entity: Entity | undefined,
+): number | undefined {
   if (typeof entity !== 'number') return undefined;
   const { shape } = builder.typeOf(entity);
   return elementCount(shape) === 1 ? shape.length : undefined;

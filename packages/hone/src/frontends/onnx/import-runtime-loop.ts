@@ -4,6 +4,7 @@ import type { ValueId } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
 import { graphsOf } from './analyze.ts';
 import { type Entity, isTensor } from './entities.ts';
+import { withEvenCarried } from './import-carried.ts';
 import type { ImportGraph } from './import-control.ts';
 import { importGrowingLoop } from './import-growing-loop.ts';
 import { hasKnownTrips, unrollLoop } from './import-loop.ts';
@@ -16,14 +17,44 @@ export function importLoop(
   node: OnnxNode,
   name: string,
   inputs: readonly (ValueId | null)[],
-  asNode: () => readonly (Entity | undefined)[],
+  asNode: (inputs: readonly (ValueId | null)[]) => readonly (Entity | undefined)[],
   importGraph: ImportGraph,
 ): readonly (Entity | undefined)[] {
+  let reason: HoneError | undefined;
+  let given = inputs;
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const names = new Set(scope.state.nodeNames);
+    try {
+      return asNode(given);
+    } catch (error) {
+      if (!isShapeError(error)) throw error;
+      reason = error;
+    }
+    forgetNames(scope, names);
+    const even = evenCarried(scope, node, name, given, importGraph);
+    forgetNames(scope, names);
+    if (even === undefined) break;
+    given = even;
+  }
+  return importGrowing(scope, node, name, given, importGraph, reason);
+}
+
+/** A rank that changes may change another one: so often the inputs are made even. */
+const MOST_ROUNDS = 4;
+
+/** Of nodes that were imported to find something out the names are free again. */
+function forgetNames({ state: { nodeNames } }: Scope, known: ReadonlySet<string>): void {
+  for (const name of nodeNames) if (!known.has(name)) nodeNames.delete(name);
+}
+
+function evenCarried(
+  ...args: Parameters<typeof withEvenCarried>
+): ReturnType<typeof withEvenCarried> {
   try {
-    return asNode();
+    return withEvenCarried(...args);
   } catch (error) {
-    if (!isShapeError(error)) throw error;
-    return importGrowing(scope, node, name, inputs, importGraph, error);
+    if (isShapeError(error)) return undefined;
+    throw error;
   }
 }
 
