@@ -21,16 +21,8 @@ import { differs, exact, titleOf, write } from './survey.ts';
 
 /** Operators that are refused with their parameters as data, and why. */
 const REFUSED: Readonly<Record<string, RegExp>> = {
-  AffineGrid: /size depends on/,
-  Col2Im: /the extents of blocks depends on/,
-  MelWeightMatrix: /num_mel_bins depends on/,
-  STFT: /frame_step depends on/,
   Upsample: /scales depends on/,
-  'com.microsoft:ConvTransposeWithDynamicPads': /the padding depends on/,
   'com.microsoft:CropAndResize': /crop_size depends on/,
-  'com.microsoft:ExpandDims': /the axis depends on/,
-  'com.microsoft:Pad': /pads depends on/,
-  'com.microsoft:Range': /start depends on/,
 };
 
 /** Cases without a compiled form, whatever their sizes. */

@@ -1,5 +1,5 @@
 /** If: one of two sub-graphs. Only the one that is taken runs, unless both are cheap. */
-import { at } from 'hone-runtime/base/diagnostics';
+import { at, fail } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { Graph, ValueType } from '../../graph/types.ts';
 import { constantInput, inputType, intAttr, requireDType, shapeError } from '../checks.ts';
@@ -49,6 +49,14 @@ function outputTypes(ctx: InferContext): readonly ValueType[] {
   }
   yes.forEach((type, i) => {
     const other = at(no, i);
+    if (type.shape.length !== other.shape.length) {
+      fail(
+        'HONE-SHAPE-002',
+        `node ${ctx.node} (If): output ${i} has ${type.shape.length} axes in one branch and ${other.shape.length} in the other, and which is taken depends on the model's input data`,
+        ctx.node,
+        'export the model so that both branches give as many axes',
+      );
+    }
     if (type.dtype !== other.dtype || type.shape.join() !== other.shape.join()) {
       shapeError(
         ctx,

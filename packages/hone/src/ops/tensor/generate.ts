@@ -63,6 +63,7 @@ function rangeOf(ctx: InferContext): { start: Tensor; delta: Tensor; count: numb
   if (start.dtype !== limit.dtype || start.dtype !== delta.dtype) {
     typeError(ctx, 'start, limit and delta differ in dtype');
   }
+  if (start.dtype === 'bool') typeError(ctx, 'there is no range of bool');
   const values = [start, limit, delta].map(realOf) as [number, number, number];
   const [first, end, step] = values;
   const count = Math.max(0, Math.ceil((end - first) / step));

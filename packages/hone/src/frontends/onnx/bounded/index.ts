@@ -14,6 +14,7 @@ import { axesInput, withChosenAxes } from './chosen-axes.ts';
 import { COMPOSITES } from './composites.ts';
 import { CONTRACTION } from './contraction.ts';
 import { CONVOLUTION } from './convolution.ts';
+import { DECIDED } from './decided.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { expanded } from './expand.ts';
 import { groupQueryAttention } from './group-query.ts';
@@ -61,6 +62,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...PRODUCTS,
   ...RECURRENT,
   ...COMPOSITES,
+  ...DECIDED,
   ...TEXTS,
   ...RESAMPLE,
   ...PICTURES,
@@ -88,10 +90,17 @@ const DECIDING: ReadonlyMap<string, readonly number[]> = new Map([
   ['TopK', [1]],
   ['MaxUnpool', [2]],
   ['DynamicSlice', [1, 2, 3]],
-  ['Col2Im', [1]],
   ['Resize', [1, 2, 3]],
   ['CenterCropPad', [1]],
   ['DFT', [1]],
+  ['STFT', [1, 3]],
+  ['AffineGrid', [1]],
+  ['Col2Im', [1, 2]],
+  ['MelWeightMatrix', [0, 1, 2, 3, 4]],
+  ['com.microsoft:ConvTransposeWithDynamicPads', [2]],
+  ['com.microsoft:Pad', [1]],
+  ['com.microsoft:ExpandDims', [1]],
+  ['com.microsoft:Range', [0, 1, 2]],
   ['HannWindow', [0]],
   ['HammingWindow', [0]],
   ['BlackmanWindow', [0]],

@@ -208,7 +208,7 @@ const spaceAndDepth: Rule = (use) => {
 const MS = 'com.microsoft:';
 const FREE = [
   ...['BitCast', 'Bernoulli', 'RandomNormalLike', 'RandomUniformLike', 'Dropout', 'EyeLike'],
-  ...['QuantizeLinear', 'DequantizeLinear', 'AffineGrid', 'hone:PairwiseCoupling'],
+  ...['QuantizeLinear', 'DequantizeLinear', 'hone:PairwiseCoupling'],
   ...['QuickGelu', 'Gelu', 'MatMulNBits'].map((op) => `${MS}${op}`),
 ];
 

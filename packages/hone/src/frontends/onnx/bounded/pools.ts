@@ -1,20 +1,12 @@
 /** Pools along axes of unknown extent: room is filled with what padding is filled with. */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { ValueId } from '../../../graph/types.ts';
+import { blocksOfAnySize } from './decided.ts';
 import { atBound } from './at-bound.ts';
 import { type Int, isKnown, isSame, mostOf } from './ints.ts';
 import { padTo } from './movement.ts';
 import { Parts, wideOf } from './parts.ts';
-import {
-  given,
-  intOf,
-  intsOf,
-  knownInts,
-  optionalInts,
-  type Rule,
-  sizeAt,
-  type Use,
-} from './rule.ts';
+import { given, intOf, intsOf, optionalInts, type Rule, sizeAt, type Use } from './rule.ts';
 import { boundsOf, isBounded, lowest, type Sized } from './sized.ts';
 import {
   kernelAttr,
@@ -146,7 +138,8 @@ const col2im: Rule = (use) => {
   const isConstant = (k: number): boolean =>
     s.b.graph.value(given(use, k).id).constant !== undefined;
   if (isKnown(sizeAt(x, 2)) && isConstant(1) && isConstant(2)) return atBound(use);
-  const block = knownInts(use, 2, 'the extents of blocks');
+  const block = intsOf(use, 2, 'the extents of blocks');
+  if (!block.every(isKnown)) return blocksOfAnySize(use);
   const image = s.bounded(intsOf(use, 1, 'the extents of the image'), { dtype: s.dtype(x) });
   const counts = slidesOf(use, image, block).map((slide, i) =>
     windowsIn(use, at(image, i), slide, false),

@@ -47,7 +47,8 @@ const compress: Rule = (use) => {
 /** Where a list of conditions holds. */
 function chosen(use: Use, condition: Sized): { readonly list: ValueId; readonly count: Int } {
   const valid = use.s.valid(condition);
-  const mask = valid === undefined ? condition.id : use.s.b.op('And', [condition.id, valid]);
+  const holds = use.s.cast(condition.id, 'bool');
+  const mask = valid === undefined ? holds : use.s.b.op('And', [holds, valid]);
   return use.s.positions(mask);
 }
 

@@ -3,6 +3,7 @@
  * transform's matrix is computed by the run.
  */
 import { at } from 'hone-runtime/base/diagnostics';
+import { checkNone } from './checks.ts';
 import { expanded } from './expand.ts';
 import { type Int, isKnown, mostOf } from './ints.ts';
 import { Parts, wideOf } from './parts.ts';
@@ -137,7 +138,7 @@ function transformed(use: Use, x: Sized): readonly Sized[] {
 }
 
 /** Positions of windows of `size`, one row per window. */
-function frames(use: Use, count: Int, size: Int, step: number, last: number): Sized {
+function frames(use: Use, count: Int, size: Int, step: Int, last: number): Sized {
   const { s, ints } = use;
   const begins = s.b.op('Mul', [s.iota(mostOf(count), 2, 0), ints.id(step)]);
   const places = s.b.op('Add', [begins, s.iota(mostOf(size), 2, 1)]);
@@ -146,7 +147,7 @@ function frames(use: Use, count: Int, size: Int, step: number, last: number): Si
 }
 
 /** The tensor with an axis in frames, its elements at an axis behind. */
-function framed(use: Use, x: Sized, axis: number, size: Int, step: number): Sized {
+function framed(use: Use, x: Sized, axis: number, size: Int, step: Int): Sized {
   const { s, ints } = use;
   const n = sizeAt(x, axis);
   const reach = ints.max(ints.sub(ints.add(n, step), size), 0);
@@ -157,6 +158,9 @@ function framed(use: Use, x: Sized, axis: number, size: Int, step: number): Size
   return s.made(s.op('Gather', [x.id, places.id], { axis }), sizes);
 }
 
+/** No signal is as long. */
+const MAX_STEP = 2 ** 31;
+
 const stft: Rule = (whole) => {
   const { s } = whole;
   const isHalf = intOf(whole, 'onesided', 1) !== 0;
@@ -165,13 +169,15 @@ const stft: Rule = (whole) => {
   const use: Use = { ...whole, inputs: [signal, ...whole.inputs.slice(1)] };
   const parts = new Parts(use);
   const window = use.inputs[2] ?? null;
-  const [step = 0] = knownInts(use, 1, 'the step of frames');
-  if (step < 1) return s.cannot('frames without a step');
+  const said = at(intsOf(use, 1, 'the step of frames'), 0);
+  if (mostOf(said) < 1) return s.cannot('frames without a step');
+  if (!isKnown(said)) checkNone(use, use.ints.whereLess(said, 1, 1, 0), 'frames without a step');
+  const step = use.ints.clamp(said, 1, MAX_STEP);
   const samples = sizeAt(signal, 1);
   const asked = use.inputs[3] == null ? undefined : at(intsOf(use, 3, 'the length of frames'), 0);
   const length =
     asked ?? (window === null ? s.cannot('frames without a length') : sizeAt(window, 0));
-  if (isKnown(samples) && isKnown(length) && use.def.kind === 'composite')
+  if ([samples, length, step].every(isKnown) && use.def.kind === 'composite')
     return expanded(use, use.def);
   if (mostOf(samples) === 0) return s.cannot('a signal without samples');
   const three = signal.sizes.length === 3 ? signal : parts.reshape(signal, [...signal.sizes, 1]);

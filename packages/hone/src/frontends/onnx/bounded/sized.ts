@@ -125,25 +125,30 @@ export class Sizing {
   bounded(sizes: readonly Int[], { dtype, room, start, all }: Assume): readonly Int[] {
     const { ints, plan } = this;
     const [tensor = ''] = plan.names;
-    const asked = sizes.map((size, axis): Int => {
-      if (isKnown(size)) return size;
-      const from = leastOf(size) < 0 ? ints.max(size, 0) : size;
-      return this.asked(from, tensor, axis, sizes.length);
-    });
+    const free = sizes.map(
+      (size): Int => (!isKnown(size) && leastOf(size) < 0 ? ints.max(size, 0) : size),
+    );
+    const asked = free.map((size, axis) => this.asked(size, tensor, axis, sizes.length));
     const isOver = (size: Int): boolean => mostOf(size) > MAX_ELEMENTS;
-    if (!asked.some(isOver)) return asked;
-    const isOpen = (size: Int): boolean => isOver(size) || (all === true && !isKnown(size));
+    // Extents that each have a bound may be too many elements together.
+    const isTooMuch = elementCount(boundsOf(asked)) > MAX_ELEMENTS;
+    if (!isTooMuch && !asked.some(isOver)) return asked;
+    const isFree = (size: Int, axis: number): boolean =>
+      !isKnown(size) && isSame(size, at(free, axis));
+    const isOpen = (size: Int, axis: number): boolean =>
+      isOver(size) || ((all === true || isTooMuch) && isFree(size, axis));
+    if (!asked.some(isOpen)) return asked;
     const extents = plan.bounds.assumed(
       (cap) =>
         asked.map((size, axis) =>
-          isOpen(size) ? Math.min(room?.(axis, cap) ?? cap, mostOf(size)) : mostOf(size),
+          isOpen(size, axis) ? Math.min(room?.(axis, cap) ?? cap, mostOf(size)) : mostOf(size),
         ),
       dtypeBytes(dtype),
       start,
     );
     const option = `${tensor}=${extents.join('x')}`;
     return asked.map((size, axis): Int => {
-      if (!isOpen(size)) return size;
+      if (!isOpen(size, axis)) return size;
       const limit = { min: 0, max: at(extents, axis) };
       return this.checked(size, limit, { tensor, axis, origin: 'assumed', option });
     });

@@ -3,6 +3,7 @@
  * it where the axis is not meant.
  */
 import { at } from 'hone-runtime/base/diagnostics';
+import { checkNot } from './checks.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
 import {
   exactList,
@@ -90,13 +91,6 @@ function partsOf(use: Use, x: Sized): readonly Part[] {
 function leading(use: Use, rank: number): readonly Int[] {
   const { items, count } = openList(use, 1, 'where the slice begins', rank);
   return items.map((_, i) => use.ints.whereLess(i, count, i, -1));
-}
-
-/** A number that the run checks not to be one. */
-function checkNot({ s, ints }: Use, x: Int, no: number, says: string): void {
-  const [tensor = ''] = s.plan.names;
-  const source = { tensor, axis: -1, origin: '', option: '' } as const;
-  s.checked(ints.whereEqual(x, no, 1, 0), { min: 0, max: 0 }, source, `${s.node}: ${says}`);
 }
 
 /** Ends and steps further than this are all the same; as they stand they would not fit arithmetic. */
