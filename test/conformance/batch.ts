@@ -15,7 +15,13 @@ import { difference } from './difference.ts';
 import { distributionDifference } from './distribution.ts';
 import { asExpected, type LoadedTest, loadTest, openTest, operatorOf } from './load-test.ts';
 import { isRandom } from './suite.ts';
-import type { BatchMessage, BatchRequest, Outcome, Path } from './types.ts';
+import {
+  type BatchMessage,
+  type BatchRequest,
+  NO_SIZES,
+  type Outcome,
+  type Path,
+} from './types.ts';
 
 interface Opened {
   readonly test: string;
@@ -57,7 +63,7 @@ async function runBatch(
       opened.push({ test, folder, model, operator, loaded: loadTest(model, folder) });
     } catch (error) {
       for (const each of request.paths) {
-        send({ test, operator, bound: [], path: each, outcome: outcomeOf(error) });
+        send({ test, operator, sizes: NO_SIZES, path: each, outcome: outcomeOf(error) });
       }
     }
   }
@@ -80,7 +86,9 @@ async function runBatch(
 
 function message(item: Opened, on: BatchMessage['path'], outcome: Outcome): BatchMessage {
   const { test, operator, loaded } = item;
-  return { test, operator, bound: loaded.bound, path: on, outcome };
+  const { bounds, bound, why, graph } = loaded;
+  const isOfRun = (graph.extents ?? []).length > 0;
+  return { test, operator, sizes: { bounds, isOfRun, bound, why }, path: on, outcome };
 }
 
 /** A coded error is a refusal, everything else a failure. */
@@ -92,11 +100,16 @@ function outcomeOf(error: unknown): Outcome {
   return { status: 'fail', reason: error instanceof HoneError ? `${error.code}: ${text}` : text };
 }
 
-/** The outcome where hand-written routines and steps of the Node runtime do not count. */
+/**
+ * The outcome where hand-written routines and steps of the Node runtime do not count. A check of bounds
+ * computes nothing: it is none of them.
+ */
 function kernelsAlone(item: Opened | Compiled, outcome: Outcome): Outcome {
   if (!('compiled' in item) || outcome.status === 'fail') return outcome;
   const { routines, program } = item.compiled;
-  const names = [...new Set(routines.map(({ routine }) => routine))];
+  const names = [...new Set(routines.map(({ routine }) => routine))].filter(
+    (name) => !name.startsWith('within_'),
+  );
   const isOnHost = program.host?.steps.some((step) => step.kind === 'routine') === true;
   if (names.length === 0 && !isOnHost) return outcome;
   const what = isOnHost ? 'steps of the Node runtime' : `routine ${names.join(', ')}`;

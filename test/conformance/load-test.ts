@@ -2,14 +2,12 @@
  * One test of the suite: its model imported for the shapes of its inputs, its inputs and the
  * outputs it asks for.
  *
- * Shapes of tensors must be known when a model is compiled. A test that computes them from its
- * inputs is imported with those inputs bound to the test's own values: as few as possible, and the
- * test says which.
+ * Sizes that depend on inputs are decided by the run, within bounds (`bounds.ts`). Where the importer
+ * refuses that, inputs are bound to the test's own values: as few as possible, and the test says which.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import {
-  importOnnx,
   type OnnxModel,
   type OnnxValue,
   openOnnx,
@@ -22,6 +20,7 @@ import type { Tolerance } from 'hone/ops/define-op';
 import { sequenceOf } from 'hone-runtime';
 import { HoneError } from 'hone-runtime/base/diagnostics';
 import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
+import { importFreely, type TestData } from './bounds.ts';
 import { LOOSE } from './suite.ts';
 
 export interface LoadedTest {
@@ -29,7 +28,11 @@ export interface LoadedTest {
   /** In the order of the graph's inputs. */
   readonly inputs: readonly Tensor[];
   readonly expected: readonly Tensor[];
+  /** Bounds that were asked for, as they would be written behind --bound. */
+  readonly bounds: readonly string[];
   readonly bound: readonly string[];
+  /** Why inputs are bound; empty where none is. */
+  readonly why: string;
   /** Inputs were bound and none is left. */
   readonly isFolded: boolean;
   readonly tolerance: Tolerance;
@@ -81,13 +84,16 @@ export function loadTest(
     }
   }
   const count = readdirSync(data).filter((name) => /^output_\d+\.pb$/.test(name)).length;
+  const extentsOf = new Map<string, readonly number[]>();
   const expected = model.graph.outputs.slice(0, count).flatMap(({ name, type }, i) => {
     const file = path.join(data, `output_${i}.pb`);
-    return tensorsOf(readValueProto(readFileSync(file), type, file), name).map(
-      ([, tensor]) => tensor,
-    );
+    return tensorsOf(readValueProto(readFileSync(file), type, file), name).map(([part, tensor]) => {
+      extentsOf.set(part, tensor.shape);
+      return tensor;
+    });
   });
-  const { graph, bound } = importBound(model, given, shapes, isEnough);
+  const imported = importBound(model, { given, shapes, outputs: extentsOf }, isEnough);
+  const { graph, bound } = imported;
   const inputs = graph.inputs.map((id) => {
     const { name } = valueById(graph, id);
     const tensor = given.get(name);
@@ -96,7 +102,7 @@ export function loadTest(
   });
   const isFolded = bound.length > 0 && inputs.length === 0;
   const { outputs } = model.graph;
-  return { graph, inputs, expected, bound, isFolded, tolerance: toleranceOf(folder), outputs };
+  return { ...imported, inputs, expected, isFolded, tolerance: toleranceOf(folder), outputs };
 }
 
 /** What a run gives as the suite has it: every tensor of a sequence, and of an optional its value. */
@@ -134,27 +140,35 @@ function tensorsOf(
   return value.items.flatMap((item, i) => tensorsOf(item, `${name}.${i}`, shapes));
 }
 
+interface Imported {
+  readonly graph: Graph;
+  readonly bounds: readonly string[];
+  readonly bound: readonly string[];
+  readonly why: string;
+}
+
+/** The fewest inputs bound that are enough; none, where the importer takes the model as it is. */
 function importBound(
   model: OnnxModel,
-  given: ReadonlyMap<string, Tensor>,
-  shapes: Readonly<Record<string, readonly number[]>>,
+  data: TestData,
   isEnough: (graph: Graph) => boolean,
-): { graph: Graph; bound: readonly string[] } {
-  const attempt = (bound: readonly string[]): Graph | HoneError => {
+): Imported {
+  const { given } = data;
+  let why = 'the compiler needs them as constants';
+  const attempt = (bound: readonly string[]): Imported | HoneError => {
     const constants = Object.fromEntries(bound.map((name) => [name, given.get(name) as Tensor]));
     try {
-      const { graph, bounds } = importOnnx(model, { shapes, constants });
-      // At assumed bounds the references would take minutes; test/bounded has these models.
-      const isAssumed = bounds.some(({ assumed }) => assumed);
-      return !isAssumed && isEnough(graph) ? graph : new HoneError(NOT_ENOUGH);
+      const { result, bounds } = importFreely(model, data, constants);
+      const { graph } = result;
+      return isEnough(graph) ? { graph, bounds, bound, why } : new HoneError(NOT_ENOUGH);
     } catch (error) {
-      // Sizes at assumed bounds may not fit each other, or memory.
-      if (error instanceof HoneError && /^HONE-SHAPE-0(01|02|11)$/.test(error.code)) return error;
+      if (error instanceof HoneError && error.code === 'HONE-SHAPE-002') return error;
       throw error;
     }
   };
   const unbound = attempt([]);
-  if (!(unbound instanceof HoneError)) return { graph: unbound, bound: [] };
+  if (!(unbound instanceof HoneError)) return { ...unbound, why: '' };
+  if (unbound.message !== NOT_ENOUGH.message) why = unbound.message;
   const names = [...given.keys()];
   const shapeOf = (name: string): readonly number[] => given.get(name)?.shape ?? [];
   // Scalars and lists say how; what else there is are the data, whose binding leaves little to run.
@@ -163,11 +177,10 @@ function importBound(
   for (const candidates of [scalars, lists, names]) {
     const all = attempt(candidates);
     if (all instanceof HoneError) continue;
-    let best = { graph: all, bound: candidates };
+    let best = all;
     for (const name of candidates) {
-      const fewer = best.bound.filter((other) => other !== name);
-      const graph = attempt(fewer);
-      if (!(graph instanceof HoneError)) best = { graph, bound: fewer };
+      const fewer = attempt(best.bound.filter((other) => other !== name));
+      if (!(fewer instanceof HoneError)) best = fewer;
     }
     return best;
   }

@@ -13,7 +13,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { resolveTarget } from 'hone-runtime/target/parse';
 import { dataPath, missingData } from '../support/data.ts';
-import { renderPage, type Summary, summarize } from './report.ts';
+import { renderPage, type SizeCounts, type Summary, summarize } from './report.ts';
 import { runBatches } from './run-batches.ts';
 import { spread, suiteTests, withoutAnswer } from './suite.ts';
 import { type Path, PATHS, USUAL_PATHS } from './types.ts';
@@ -90,13 +90,25 @@ function shortText({ tests, counts, failures, refusals, paths, ...rest }: Summar
   return [
     ...failures.map(({ test, path: on, reason }) => `FAIL ${test} (${on}): ${reason}`),
     ...paths.flatMap((on) => refusedText(on, refusals)),
-    `${rest.suite} on ${rest.target}: ${tests} tests, ${skipped} more not applicable, ${rest.boundInputs} with bound inputs`,
+    `${rest.suite} on ${rest.target}: ${tests} tests, ${skipped} more not applicable`,
+    ...sizesText(rest.sizes),
     ...paths.map((on) => {
       const { pass = 0, folded = 0, random = 0, refused = 0, fail = 0 } = counts[on] ?? {};
       const rate = ((100 * (pass + folded)) / Math.max(1, tests - random)).toFixed(1);
       return `${on}: ${pass} passed, ${folded} folded, ${random} random, ${refused} refused, ${fail} failed (${rate} % right)`;
     }),
   ].join('\n');
+}
+
+/** Whose sizes the run decides, and why inputs of others are bound. */
+function sizesText({ unbound, ofRun, asked, bound }: SizeCounts): readonly string[] {
+  const reasons = bound.map(({ why }) => why.replace(/^node \S+ /, ''));
+  return [
+    `sizes: ${unbound} tests with no input bound (the run decides sizes of outputs in ${ofRun}; ${asked} with --bound), ${bound.length} with inputs bound`,
+    ...[...new Set(reasons)].map(
+      (why) => `bound: ${reasons.filter((other) => other === why).length} ${why}`,
+    ),
+  ];
 }
 
 /** A line per code: how many tests of which operators. */

@@ -1,4 +1,5 @@
 /** Counts of a conformance run, as an object with stable keys and as the page docs/conformance.md. */
+import path from 'node:path';
 import { LOOSE } from './suite.ts';
 import { type Outcome, type Path, PATHS, type Status, type TestResult } from './types.ts';
 
@@ -9,12 +10,28 @@ export interface Summary {
   /** Tests with an answer that can be asked for. */
   readonly tests: number;
   readonly notApplicable: Readonly<Record<string, number>>;
-  /** Tests with inputs bound to their own values, because shapes depend on them. */
-  readonly boundInputs: number;
+  readonly sizes: SizeCounts;
   readonly counts: Readonly<Partial<Record<Path, Counts>>>;
   readonly operators: readonly OperatorCounts[];
   readonly refusals: readonly Refusal[];
   readonly failures: readonly Failure[];
+}
+
+export interface SizeCounts {
+  /** Tests without a bound input. */
+  readonly unbound: number;
+  /** Of these, tests with outputs whose extents the run decides. */
+  readonly ofRun: number;
+  /** Of the unbound, tests with bounds that were asked for. */
+  readonly asked: number;
+  readonly bound: readonly BoundTest[];
+}
+
+/** A test with inputs bound to its own values. */
+export interface BoundTest {
+  readonly test: string;
+  readonly inputs: readonly string[];
+  readonly why: string;
 }
 
 export type Counts = Readonly<Record<Status, number>>;
@@ -61,7 +78,7 @@ export function summarize({ results, notApplicable, ...facts }: RunFacts): Summa
     notApplicable: Object.fromEntries(
       reasons.map((reason) => [reason, reasons.filter((other) => other === reason).length]),
     ),
-    boundInputs: results.filter(({ bound }) => bound.length > 0).length,
+    sizes: sizesOf(results),
     counts: countAll(results),
     operators: [...byOperator]
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -69,6 +86,18 @@ export function summarize({ results, notApplicable, ...facts }: RunFacts): Summa
     refusals: refusalsOf(results),
     failures: each(results).flatMap(({ test, path, outcome }) =>
       outcome.status === 'fail' ? [{ test, path, reason: outcome.reason ?? '' }] : [],
+    ),
+  };
+}
+
+function sizesOf(results: readonly TestResult[]): SizeCounts {
+  const unbound = results.flatMap(({ sizes }) => (sizes.bound.length === 0 ? [sizes] : []));
+  return {
+    unbound: unbound.length,
+    ofRun: unbound.filter(({ isOfRun }) => isOfRun).length,
+    asked: unbound.filter(({ bounds }) => bounds.length > 0).length,
+    bound: results.flatMap(({ test, sizes: { bound, why } }) =>
+      bound.length === 0 ? [] : [{ test, inputs: bound, why }],
     ),
   };
 }
@@ -82,9 +111,9 @@ interface Item {
 
 function each(results: readonly TestResult[]): readonly Item[] {
   return results.flatMap(({ test, operator, outcomes }) =>
-    PATHS.flatMap((path) => {
-      const outcome = outcomes[path];
-      return outcome === undefined ? [] : [{ test, operator, path, outcome }];
+    PATHS.flatMap((on) => {
+      const outcome = outcomes[on];
+      return outcome === undefined ? [] : [{ test, operator, path: on, outcome }];
     }),
   );
 }
@@ -135,11 +164,12 @@ export function renderPage(summary: Summary, command: string): string {
     '',
     'The compiled path runs with one thread, with one thread and poisoned memory, and with two threads',
     'and poisoned memory; all three must give the same bytes and write nothing beside the outputs.',
-    'refused: a coded error that says why. folded: right, but the importer needs every input as a',
-    `constant, so no code is left to run. ${summary.boundInputs} tests have some inputs bound to the test's own values,`,
-    'because shapes depend on them.',
+    'refused: a coded error that says why. folded: right, but every input is bound, so no code is left to run.',
     '',
-    'kernels: the compiled path where hand-written routines and steps of the Node runtime do not count.',
+    ...sizesText(summary.sizes),
+    '',
+    'kernels: the compiled path where hand-written routines and steps of the Node runtime do not count. Checks of',
+    'bounds (`within_…`), which compute nothing, are no routines in that.',
     'random: the test asks for random elements, so shape, dtype and mean are judged.',
     '',
     `share: right ones (pass and folded) among the ${summary.tests + total - randomTests(summary)} tests whose output is not random.`,
@@ -175,6 +205,10 @@ export function renderPage(summary: Summary, command: string): string {
       ]),
     ),
     '',
+    '## Tests with inputs bound to their own values',
+    '',
+    ...boundText(summary.sizes.bound),
+    '',
     '## By operator',
     '',
     ...table(
@@ -183,6 +217,29 @@ export function renderPage(summary: Summary, command: string): string {
     ),
     '',
   ].join('\n');
+}
+
+function sizesText({ unbound, ofRun, asked, bound }: SizeCounts): readonly string[] {
+  return [
+    `sizes: ${unbound} tests are imported with all of their inputs as inputs. In ${ofRun} of them the run decides sizes of`,
+    `outputs, which are compared as they are. ${asked} have bounds, as \`--bound\` gives them, that follow from the data: a`,
+    'number is bounded by twice itself and 2, as are extents that nothing else bounds.',
+    `In ${bound.length} tests inputs are bound to the test's own values, as the importer refuses the model (listed below).`,
+  ];
+}
+
+/** One line per reason and its inputs. */
+function boundText(bound: readonly BoundTest[]): readonly string[] {
+  if (bound.length === 0) return ['None.'];
+  const groups = new Map<string, string[]>();
+  for (const { test, inputs, why } of bound) {
+    const key = `${inputs.join(', ')} | ${cell(why)}`;
+    groups.set(key, [...(groups.get(key) ?? []), path.basename(test)]);
+  }
+  return table(
+    ['inputs', 'why', 'tests'],
+    [...groups].map(([key, tests]) => [key, tests.join(', ')]),
+  );
 }
 
 function randomTests({ counts, paths }: Summary): number {

@@ -4,7 +4,14 @@
  * own has failed.
  */
 import { fork } from 'node:child_process';
-import type { BatchMessage, BatchRequest, Outcome, Path, TestResult } from './types.ts';
+import {
+  type BatchMessage,
+  type BatchRequest,
+  NO_SIZES,
+  type Outcome,
+  type Path,
+  type TestResult,
+} from './types.ts';
 
 export interface RunRequest extends BatchRequest {
   /** Child processes at once. */
@@ -18,9 +25,9 @@ const TIMEOUT_MS = 600_000;
 export async function runBatches(request: RunRequest): Promise<readonly TestResult[]> {
   const { tests, paths, jobs, onProgress } = request;
   const results = new Map<string, TestResult>();
-  const settle = ({ test, operator, bound, path, outcome }: BatchMessage): void => {
+  const settle = ({ test, operator, sizes, path, outcome }: BatchMessage): void => {
     const outcomes = { ...results.get(test)?.outcomes, [path]: outcome };
-    results.set(test, { test, operator, bound, outcomes });
+    results.set(test, { test, operator, sizes, outcomes });
   };
   const left = (batch: readonly string[]): readonly string[] =>
     batch.filter((test) => paths.some((path) => results.get(test)?.outcomes[path] === undefined));
@@ -36,8 +43,8 @@ export async function runBatches(request: RunRequest): Promise<readonly TestResu
         for (const path of missing(results, rest[0] as string, paths)) {
           const outcome: Outcome = { status: 'fail', reason: `the process ended: ${end}` };
           const before = results.get(rest[0] as string);
-          const { operator = '(unreadable)', bound = [] } = before ?? {};
-          settle({ test: rest[0] as string, operator, bound, path, outcome });
+          const { operator = '(unreadable)', sizes = NO_SIZES } = before ?? {};
+          settle({ test: rest[0] as string, operator, sizes, path, outcome });
         }
       } else if (rest.length > 0) {
         const half = Math.ceil(rest.length / 2);

@@ -1,7 +1,8 @@
 /** What passes between the conformance run, its child processes and its report. */
 
 /**
- * kernels: compiled, with hand-written routines and steps of the Node runtime forbidden. naive: compiled
+ * kernels: compiled, with hand-written routines and steps of the Node runtime forbidden; checks of bounds, which
+ * compute nothing, are none. naive: compiled
  * without fusion, every stage by its naive lowering.
  */
 export type Path = 'interpreter' | 'compiled' | 'kernels' | 'naive';
@@ -23,12 +24,25 @@ export interface Outcome {
   readonly reason?: string;
 }
 
+/** What decides the sizes of a test's tensors. */
+export interface Sizes {
+  /** Bounds that were asked for, as they would be written behind --bound. */
+  readonly bounds: readonly string[];
+  /** Does the run decide extents of its outputs? */
+  readonly isOfRun: boolean;
+  /** Inputs bound to the test's values because the importer or the compiler needs them as constants. */
+  readonly bound: readonly string[];
+  /** Why they are; empty where none is. */
+  readonly why: string;
+}
+
+export const NO_SIZES: Sizes = { bounds: [], isOfRun: false, bound: [], why: '' };
+
 export interface TestResult {
   readonly test: string;
   /** The operator of a model with one node; otherwise what kind of model it is, in brackets. */
   readonly operator: string;
-  /** Inputs bound to the test's values because the importer needs them as constants. */
-  readonly bound: readonly string[];
+  readonly sizes: Sizes;
   readonly outcomes: Readonly<Partial<Record<Path, Outcome>>>;
 }
 
@@ -44,7 +58,7 @@ export interface BatchRequest {
 export interface BatchMessage {
   readonly test: string;
   readonly operator: string;
-  readonly bound: readonly string[];
+  readonly sizes: Sizes;
   readonly path: Path;
   readonly outcome: Outcome;
 }
