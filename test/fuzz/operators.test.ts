@@ -15,6 +15,7 @@ for (const [against, seed] of [
   ['compiled', 1],
   ['peer', 2001],
   ['opset', 2001],
+  ['free', 3001],
 ] as const satisfies readonly (readonly [Against, number])[]) {
   test(`${CASES} random uses of operators: ${against}`, async (t) => {
     const worker = new Worker();

@@ -15,7 +15,7 @@ export interface BatchResult {
   readonly refused: number;
   /** Uses whose data the reference refuses. */
   readonly faulty: number;
-  /** Uses that the peer answered. */
+  /** Uses that the peer answered, or that were imported with all of their inputs. */
   readonly peers: number;
   readonly operators: readonly string[];
   readonly faults: readonly string[];
@@ -72,7 +72,8 @@ async function shrunk(
 ): Promise<Shrunk> {
   const check = async (other: OpCase): Promise<CaseProblem | undefined> => {
     const { phase } = problem;
-    const against = phase === 'peer' || phase === 'opset' ? phase : 'compiled';
+    const isOwn = phase === 'peer' || phase === 'opset' || phase === 'free';
+    const against = isOwn ? phase : 'compiled';
     const { problems } = await checkCases([other], [seed], against, options);
     return problems[0]?.phase === problem.phase ? problems[0] : undefined;
   };

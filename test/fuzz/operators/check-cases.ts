@@ -12,21 +12,23 @@ import type { Tensor } from 'hone-runtime/base/tensor';
 import { mergedLibrary } from '../../support/merged-library.ts';
 import { checkGraphs, type CheckItem, type Problem } from '../check-graphs.ts';
 import { difference } from '../compare-values.ts';
+import { asWritten, freeGraph, freeOutputs } from './free.ts';
 import { checkOldOpset } from './old-opset.ts';
 import { graphOf, type OpCase } from './op-case.ts';
 import { peerOutputs } from './peer.ts';
 
 export interface CaseProblem {
   /** As in `check-graphs.ts`, or the peer's answer. */
-  readonly phase: Problem['phase'] | 'peer' | 'opset' | 'reference';
+  readonly phase: Problem['phase'] | 'peer' | 'opset' | 'reference' | 'free';
   readonly text: string;
 }
 
 /**
  * 'compiled': passes and library against the reference; 'peer': the reference against onnxruntime;
- * 'opset': as a model of an older opset, imported, against onnxruntime.
+ * 'opset': as a model of an older opset, imported, against onnxruntime; 'free': as a model that has what
+ * decides sizes as inputs, imported at bounds and compiled, against the reference.
  */
-export type Against = 'compiled' | 'peer' | 'opset';
+export type Against = 'compiled' | 'peer' | 'opset' | 'free';
 
 export interface CheckedCases {
   readonly problems: readonly (CaseProblem | undefined)[];
@@ -57,6 +59,7 @@ export async function checkCases(
   { target, quick = false }: CheckOptions,
 ): Promise<CheckedCases> {
   if (against === 'opset') return checkOpsets(items, seeds);
+  if (against === 'free') return checkFree(items.map(asWritten), target, quick);
   const graphs = items.map((item): CheckItem => ({ ...graphOf(item), options: { target } }));
   const wanted = graphs.map(wantedOf);
   return against === 'compiled'
@@ -105,6 +108,39 @@ async function checkCompiled(
   });
   for (const i of faulty) problems[i] = await checkFaulty(graphs[i] as CheckItem, quick);
   return { problems, refused: checked.refused, faulty: faulty.length, peers: 0 };
+}
+
+async function checkFree(
+  items: readonly OpCase[],
+  target: string,
+  quick: boolean,
+): Promise<CheckedCases> {
+  const options = { target };
+  const problems = items.map((): CaseProblem | undefined => undefined);
+  const places: number[] = [];
+  const free: CheckItem[] = [];
+  let refused = 0;
+  items.forEach((item, i) => {
+    const answer = wantedOf({ ...graphOf(item), options });
+    if (!isKnown(answer)) return;
+    const made = freeGraph(item, answer);
+    if (made.kind === 'refused') refused++;
+    if (made.kind === 'fault') problems[i] = { phase: 'free', text: made.text };
+    if (made.kind !== 'graph') return;
+    const { graph, inputs } = made;
+    const found = freeOutputs(graph, inputs);
+    const text = typeof found === 'string' ? found : difference({ graph, inputs }, found, answer);
+    if (text !== undefined) problems[i] = { phase: 'free', text };
+    else {
+      places.push(i);
+      free.push({ graph, inputs, options });
+    }
+  });
+  const checked = await checkGraphs(free, THREADS, { quick });
+  places.forEach((i, k) => {
+    problems[i] = checked.problems[k];
+  });
+  return { problems, refused, faulty: 0, peers: free.length };
 }
 
 async function checkFaulty(item: CheckItem, quick: boolean): Promise<CaseProblem | undefined> {

@@ -1,6 +1,6 @@
 /**
  * `node operators/main.js [--count N] [--seconds S] [--seed F] [--target T] [--jobs J]
- * [--against compiled|peer|opset] [--list]`: random uses of operators, compiled, interpreted and given to
+ * [--against compiled|peer|opset|free] [--list]`: random uses of operators, compiled, interpreted and given to
  * onnxruntime-node. Case n has seed F + n; `--seed S --count 1` repeats one. Exit 1 on a
  * disagreement. `--list` prints the operators that are not drawn, and the inputs whose floats are always finite,
  * and why.
@@ -56,11 +56,21 @@ console.log(`seed ${firstSeed}`);
 const deadline = performance.now() + seconds * 1000;
 const operators = new Set<string>();
 const again: Batch[] = [];
-const sums = { tried: 0, refused: 0, faulty: 0, peers: 0, opsets: 0, peerEnds: 0, faults: 0 };
+const sums = {
+  tried: 0,
+  refused: 0,
+  faulty: 0,
+  peers: 0,
+  opsets: 0,
+  free: 0,
+  freeRefused: 0,
+  peerEnds: 0,
+  faults: 0,
+};
 let started = 0;
 await Promise.all(Array.from({ length: jobs }, lane));
 console.log(
-  `operators: ${sums.tried} cases of ${operators.size} operators, ${sums.refused} without a compiled form, ${sums.faulty} refused for their data, ${sums.peers} answered by onnxruntime-node too and ${sums.opsets} in an older opset (which ended the process at ${sums.peerEnds}), ${sums.faults} faults`,
+  `operators: ${sums.tried} cases of ${operators.size} operators, ${sums.refused} without a compiled form, ${sums.faulty} refused for their data, ${sums.peers} answered by onnxruntime-node too and ${sums.opsets} in an older opset (which ended the process at ${sums.peerEnds}), ${sums.free} imported with what decides sizes as inputs (${sums.freeRefused} more refused), ${sums.faults} faults`,
 );
 if (sums.faults > 0) process.exitCode = 1;
 
@@ -75,7 +85,11 @@ function nextBatch(): Batch | undefined {
   const batch = { seed: firstSeed + started, count: size };
   started += size;
   if (values.against !== undefined) return { ...batch, against: values.against as Against };
-  again.push({ ...batch, against: 'opset' }, { ...batch, against: 'peer' });
+  again.push(
+    { ...batch, against: 'free' },
+    { ...batch, against: 'opset' },
+    { ...batch, against: 'peer' },
+  );
   return { ...batch, against: 'compiled' };
 }
 
@@ -100,6 +114,10 @@ async function lane(): Promise<void> {
       }
       if (batch.against === 'peer') sums.peers += result.peers;
       if (batch.against === 'opset') sums.opsets += result.peers;
+      if (batch.against === 'free') {
+        sums.free += result.peers;
+        sums.freeRefused += result.refused;
+      }
       for (const name of result.operators) operators.add(name);
       for (const text of result.faults) fault(text);
     }
@@ -117,7 +135,7 @@ function lost(batch: Batch, how: string): void {
       const count_ = Math.min(size, batch.count - done);
       again.push({ ...batch, seed: batch.seed + done, count: count_ });
     }
-  } else if (batch.against !== 'compiled') {
+  } else if (batch.against === 'peer' || batch.against === 'opset') {
     sums.peerEnds++;
     console.log(`seed ${batch.seed}: ended onnxruntime: ${how}`);
   } else {
