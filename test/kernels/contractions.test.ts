@@ -7,6 +7,7 @@ import {
   attentionGraph,
   chainGraph,
   convGraph,
+  doubleMatMulGraph,
   lateConvGraph,
   matMulGraph,
   transposedGraph,
@@ -14,6 +15,9 @@ import {
 
 /** Minimal filtering loses about two digits of f32's seven; a sigmoid behind it hides the scale. */
 const TOLERANCE = 3e-5;
+
+/** Sums of a thousand products in f64 in another order; rounded to f32, half a step of the last bit more. */
+const F64_TOLERANCE = { f64: 1e-14, f32: 1.2e-7 } as const;
 
 const GRAPHS: readonly {
   readonly name: string;
@@ -62,6 +66,23 @@ for (const target of runnableTargets()) {
       );
     }
   });
+}
+
+for (const target of runnableTargets()) {
+  for (const dtype of ['f64', 'f32'] as const) {
+    test(`matrix products in f64, given as ${dtype}, on ${target}`, async () => {
+      const graph = doubleMatMulGraph(dtype);
+      const { rows } = await checkGraph(graph, { target }, F64_TOLERANCE[dtype]);
+      for (const part of ['matmul_f64_', '_inplace', 'contract_']) {
+        assert.ok(
+          rows.some((row) => row.includes(part)),
+          `no ${part} among ${rows}`,
+        );
+      }
+      const naive = { target, contract: { naive: true } } as const;
+      await checkGraph(graph, naive, F64_TOLERANCE[dtype]);
+    });
+  }
 }
 
 test('naive rows agree too', async () => {

@@ -17,7 +17,7 @@ import { interpret } from 'hone/ops/interpret';
 import { opBuilder } from 'hone/ops/registry';
 import type { BufferRef } from 'hone-runtime/artifact/program';
 import { at } from 'hone-runtime/base/diagnostics';
-import type { TypedArray } from 'hone-runtime/base/dtype';
+import { type DType, dtypeBytes, type TypedArray } from 'hone-runtime/base/dtype';
 import { seededRandom } from 'hone-runtime/base/random';
 import {
   allocateData,
@@ -28,6 +28,7 @@ import {
   viewBytes,
 } from 'hone-runtime/base/tensor';
 import { randomInputs, relativeError } from '../support/compiled-graph.ts';
+import { doubleMatMulGraph } from '../support/contraction-graphs.ts';
 
 function smallNetwork(): Graph {
   const b = opBuilder('small');
@@ -61,20 +62,24 @@ function smallNetwork(): Graph {
   return b.graph.finish([out]);
 }
 
-/** The program's memory as one flat array of floats per space. */
+/** The program's memory as one array of bytes per space. */
 interface Memory {
-  readonly arena: Float32Array;
-  readonly weights: Float32Array;
+  readonly arena: Uint8Array;
+  readonly weights: Uint8Array;
   readonly inputs: readonly TypedArray[];
   readonly outputs: readonly TypedArray[];
 }
 
-function bufferOf(memory: Memory, ref: BufferRef): TypedArray {
+function bufferOf(memory: Memory, ref: BufferRef, dtype: DType): TypedArray {
+  const from = (bytes: Uint8Array, offset: number): TypedArray => {
+    const whole = Math.floor((bytes.length - offset) / dtypeBytes(dtype)) * dtypeBytes(dtype);
+    return viewBytes(dtype, bytes.subarray(offset, offset + whole));
+  };
   switch (ref.space) {
     case 'arena':
-      return memory.arena.subarray(ref.offset / 4);
+      return from(memory.arena, ref.offset);
     case 'weights':
-      return memory.weights.subarray(ref.offset / 4);
+      return from(memory.weights, ref.offset);
     case 'input':
       return at(memory.inputs, ref.index);
     case 'output':
@@ -86,16 +91,25 @@ function bufferOf(memory: Memory, ref: BufferRef): TypedArray {
   }
 }
 
-for (const target of ['x86-64-v4-linux-gnu', 'x86-64-v3-linux-gnu', 'arm64-linux-gnu']) {
-  test(`a network's kernels, interpreted for ${target}`, () => {
-    const graph = smallNetwork();
+const GRAPHS = [
+  { name: "a network's kernels", make: smallNetwork, tolerance: 1e-5 },
+  { name: 'products in f64', make: () => doubleMatMulGraph('f64', 1e5), tolerance: 1e-14 },
+] as const;
+
+const TARGETS = ['x86-64-v4-linux-gnu', 'x86-64-v3-linux-gnu', 'arm64-linux-gnu'];
+
+for (const [target, { name, make, tolerance }] of TARGETS.flatMap((target) =>
+  GRAPHS.map((graph) => [target, graph] as const),
+)) {
+  test(`${name}, interpreted for ${target}`, () => {
+    const graph = make();
     const compiled = compileGraph(graph, { target });
     const { program, kernels } = compiled;
     const inputs: readonly Tensor[] = randomInputs(graph);
     const blob = joinWeights(compiled.weights);
     const memory: Memory = {
-      arena: new Float32Array(program.arenaBytes / 4).fill(Number.NaN),
-      weights: viewBytes('f32', blob) as Float32Array,
+      arena: new Uint8Array(program.arenaBytes).fill(0xff),
+      weights: blob,
       inputs: inputs.map((tensor) => viewBytes(tensor.dtype, bytesOf(tensor))),
       outputs: program.outputs.map((spec) => allocateData(spec.dtype, elementCount(spec.shape))),
     };
@@ -110,7 +124,10 @@ for (const target of ['x86-64-v4-linux-gnu', 'x86-64-v3-linux-gnu', 'arm64-linux
         0,
       );
       const buffers = Object.fromEntries(
-        fn.buffers.map((param, i) => [param.name, bufferOf(memory, at(step.buffers, i))]),
+        fn.buffers.map((param, i) => [
+          param.name,
+          bufferOf(memory, at(step.buffers, i), param.dtype),
+        ]),
       );
       interpretLoop(fn, buffers, {}, { workers: 2 });
     }
@@ -119,7 +136,7 @@ for (const target of ['x86-64-v4-linux-gnu', 'x86-64-v3-linux-gnu', 'arm64-linux
       const { dtype, shape } = valueById(graph, id).type;
       const got: Tensor = { dtype, shape, data: at(memory.outputs, i) };
       const error = relativeError(got, at(wanted, i));
-      assert.ok(error < 1e-5, `relative error ${error}`);
+      assert.ok(error < tolerance, `relative error ${error}`);
     });
   });
 }

@@ -3,6 +3,7 @@ import type { Attrs, Graph, ValueId } from 'hone/graph/types';
 import type { OpBuilder } from 'hone/ops/builder';
 import { opBuilder } from 'hone/ops/registry';
 import { seededRandom } from 'hone-runtime/base/random';
+import { dtypeCode } from 'hone-runtime/base/dtype';
 import { elementCount, fromNumbers } from 'hone-runtime/base/tensor';
 
 const random = seededRandom(11);
@@ -281,6 +282,28 @@ export function matMulGraph(): Graph {
     const product = b.op('MatMul', [x, y], {}, { name: c.note });
     const n = c.b.at(-1) ?? 1;
     return b.op('Gelu', [b.op('Add', [product, weights(b, [n])])]);
+  });
+  return b.graph.finish(outputs);
+}
+
+/**
+ * The same products in f64, those of at most so many multiplications: as they are and with a bias,
+ * or rounded to f32.
+ */
+export function doubleMatMulGraph(dtype: 'f64' | 'f32', most = Number.POSITIVE_INFINITY): Graph {
+  const b = opBuilder('double-products');
+  const constant = (shape: readonly number[]): ValueId => {
+    const values = Float64Array.from({ length: elementCount(shape) }, () => random.next() - 0.5);
+    return b.constant(fromNumbers('f64', shape, values));
+  };
+  const fitting = MATMULS.filter((c) => elementCount(c.a) * (c.b.at(-1) ?? 1) <= most);
+  const outputs = fitting.flatMap((c, i) => {
+    const x = b.graph.input(`a${i}`, { dtype: 'f64', shape: c.a });
+    const y = c.isConstant ? constant(c.b) : b.graph.input(`b${i}`, { dtype: 'f64', shape: c.b });
+    const product = b.op('MatMul', [x, y], {}, { name: c.note });
+    if (dtype === 'f32') return [b.op('Cast', [product], { to: dtypeCode('f32') })];
+    const again = b.op('MatMul', [b.op('Neg', [x]), y]);
+    return [product, b.op('Add', [again, constant([c.b.at(-1) ?? 1])])];
   });
   return b.graph.finish(outputs);
 }

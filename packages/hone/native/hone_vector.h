@@ -3,7 +3,7 @@
 //
 // Lanes are held as f32 (f32, f16, bf16), i32 (i8, u8, i16, u16, i32), u32, or as a mask of i32
 // lanes, all ones or zeros (bool). Loads and stores convert from and to memory and need no
-// alignment. Double lanes exist for the elementary functions only.
+// alignment. Double lanes (f64) are loaded, stored, converted and used with C's own operators.
 
 #define HONE_PASTE2(name, lanes) hone_##name##x##lanes
 #define HONE_PASTE1(name, lanes) HONE_PASTE2(name, lanes)
@@ -21,6 +21,7 @@ HONE_VECTOR_TYPE(uint32_t, u32);
 HONE_VECTOR_TYPE(int64_t, i64);
 HONE_VECTOR_TYPE(uint64_t, u64);
 HONE_MEMORY_TYPE(float, at_f32);
+HONE_MEMORY_TYPE(double, at_f64);
 HONE_MEMORY_TYPE(int32_t, at_i32);
 HONE_MEMORY_TYPE(uint32_t, at_u32);
 HONE_MEMORY_TYPE(int16_t, at_i16);
@@ -65,9 +66,11 @@ HONE_INLINE int HONE_N(any_i32)(I m) {
 // --- memory -----------------------------------------------------------------------------------
 
 HONE_INLINE F HONE_N(load_f32)(const float *p) { return *(const HONE_N(at_f32) *)p; }
+HONE_INLINE D HONE_N(load_f64)(const double *p) { return *(const HONE_N(at_f64) *)p; }
 HONE_INLINE I HONE_N(load_i32)(const int32_t *p) { return *(const HONE_N(at_i32) *)p; }
 HONE_INLINE U HONE_N(load_u32)(const uint32_t *p) { return *(const HONE_N(at_u32) *)p; }
 HONE_INLINE void HONE_N(store_f32)(float *p, F x) { *(HONE_N(at_f32) *)p = x; }
+HONE_INLINE void HONE_N(store_f64)(double *p, D x) { *(HONE_N(at_f64) *)p = x; }
 HONE_INLINE void HONE_N(store_i32)(int32_t *p, I x) { *(HONE_N(at_i32) *)p = x; }
 HONE_INLINE void HONE_N(store_u32)(uint32_t *p, U x) { *(HONE_N(at_u32) *)p = x; }
 

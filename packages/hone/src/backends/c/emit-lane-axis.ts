@@ -35,7 +35,7 @@ export function tryVector<T>(translate: () => T): T | undefined {
   }
 }
 
-export type Rep = 'f32' | 'i32' | 'u32';
+export type Rep = 'f32' | 'f64' | 'i32' | 'u32';
 
 /** Form of lanes for a dtype. */
 export function repOf(dtype: DType): Rep {
@@ -44,6 +44,8 @@ export function repOf(dtype: DType): Rep {
     case 'f16':
     case 'bf16':
       return 'f32';
+    case 'f64':
+      return 'f64';
     case 'i8':
     case 'u8':
     case 'i16':

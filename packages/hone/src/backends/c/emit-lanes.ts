@@ -92,7 +92,8 @@ function registerWrite(
 ): string {
   const { dtype } = bufferInfo(context, stmt.buffer);
   if (stmt.kind === 'assign') return `${target.text} = ${value.text};`;
-  if (dtype === 'f32' && stmt.op === 'sum') return `${target.text} += ${value.text};`;
+  if ((dtype === 'f32' || dtype === 'f64') && stmt.op === 'sum')
+    return `${target.text} += ${value.text};`;
   return `${target.text} = ${combined(context, lane, stmt, target, value).text};`;
 }
 
@@ -106,10 +107,11 @@ function combined(context: Context, lane: LaneAxis, stmt: Write, old: CExpr, val
     const sign = op === 'add' || op === 'max' ? '|' : '&';
     return { text: `${old.text} ${sign} (${value.text})`, prec: 0 };
   }
-  if (rep === 'f32' && (op === 'add' || op === 'mul')) {
+  if ((rep === 'f32' || rep === 'f64') && (op === 'add' || op === 'mul')) {
     const sum = primary(`${old.text} ${op === 'add' ? '+' : '*'} (${value.text})`);
-    return dtype === 'f32' ? sum : callOf(`hone_round_${dtype}x${lane.width}`, sum);
+    return dtype === rep ? sum : callOf(`hone_round_${dtype}x${lane.width}`, sum);
   }
+  if (rep === 'f64') return notVector(`${op} of f64`);
   const constant = rep === 'f32' && isNumber(stmt.value) ? '_const' : '';
   const result = callOf(`hone_${op}${constant}_${rep}x${lane.width}`, old, value);
   const small = rep === 'i32' && dtype !== 'i32';

@@ -1,8 +1,8 @@
 /**
  * Statements of a vector loop as C over vector types. A value is either scalar (the same in all
  * lanes) or a vector in computing form: f32, f16 and bf16 as float lanes; i8, u8, i16, u16 and i32
- * as int32 lanes; u32 as uint32 lanes; bool as a mask of all ones or zeros. What has no such form
- * (64-bit lanes, gathers) is left to a scalar loop: `undefined` is returned.
+ * as int32 lanes; u32 as uint32 lanes; bool as a mask of all ones or zeros; f64 as double lanes, for sums and
+ * products (not for masks or functions). What has no such form (integers of 64 bits, gathers) is left to a scalar loop: `undefined` is returned.
  */
 import { type DType, isFloat } from 'hone-runtime/base/dtype';
 import { index as indexConst } from '../../expr/build.ts';
@@ -114,6 +114,7 @@ function laneLoad(
   const at = memoryPosition(context, lane, index);
   const pointer = primary(`&${bufferName(expr.source)}[${at.text}]`);
   if (guard === undefined) return helper(lane, `load_${expr.dtype}`, pointer);
+  if (expr.dtype === 'f64') return notVector('f64 lanes under a mask');
   return helper(lane, `load_masked_${expr.dtype}`, pointer, guard);
 }
 
@@ -131,6 +132,7 @@ function laneUnary(
   if (isFloat(dtype)) {
     repOf(dtype);
     if (op === 'neg') return negated(x);
+    if (dtype === 'f64') return notVector(`${op} of f64`);
     const result = helper(lane, `${op}_f32`, x);
     return ROUNDS.has(op) ? rounded(lane, dtype, result) : result;
   }
@@ -180,6 +182,7 @@ function laneBinary(
     vectorExpr(context, lane, expr.b, guard),
   ];
   if (compare !== undefined) {
+    if (dtype === 'f64') return notVector('masks of f64 lanes');
     // The result of comparing unsigned or float lanes is a signed mask already.
     return infix(compare[0], compare[1], ...both());
   }
@@ -215,6 +218,7 @@ function floatBinary(
     const b = operand(context, lane, expr.b, guard);
     return infix(plain[0], plain[1], a, b);
   }
+  if (expr.dtype === 'f64') return notVector(`${op} of f64`);
   const a = vectorExpr(context, lane, expr.a, guard);
   const b = vectorExpr(context, lane, expr.b, guard);
   if (op === 'min' || op === 'max') {
@@ -268,6 +272,7 @@ function laneSelect(
       vectorExpr(context, lane, expr.b, guard),
     );
   }
+  if (expr.dtype === 'f64') return notVector('selection of f64 lanes');
   const cond = laneExpr(context, lane, expr.cond, guard);
   const inverse: CExpr = { text: `~${wrap(cond, PREC.unary)}`, prec: PREC.unary };
   const both = (mask: CExpr): CExpr =>
@@ -297,6 +302,7 @@ function laneCast(
   const x = laneExpr(context, lane, expr.x, guard);
   const source = repOf(from);
   const target = repOf(to);
+  if (source === 'f64' || target === 'f64') return castOfDouble(lane, x, from, to);
   if (from === 'bool') return to === 'bool' ? x : helper(lane, `cvt_bool_${target}`, x);
   if (to === 'bool') {
     const zero = literal(source === 'f32' ? 'f32' : 'i32', 0);
@@ -307,6 +313,14 @@ function laneCast(
   if (target === 'f32') return rounded(lane, to, helper(lane, `cvt_${source}_f32`, x));
   const same = source === target ? x : castTo(`hone_${target}x${lane.width}`, x);
   return wrapped(lane, to, same);
+}
+
+/** Doubles are converted from and to floats; narrower ones would be rounded twice. */
+function castOfDouble(lane: LaneAxis, x: CExpr, from: DType, to: DType): CExpr {
+  if (from === to) return x;
+  if (from === 'f64' && to === 'f32') return helper(lane, 'cvt_f64_f32', x);
+  if (to === 'f64' && isFloat(from)) return helper(lane, 'cvt_f32_f64', x);
+  return notVector(`${from} lanes as ${to}`);
 }
 
 /**

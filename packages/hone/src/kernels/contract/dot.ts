@@ -1,6 +1,6 @@
 /**
  * What a contraction multiplies, and by which step: the table that makes one kernel generator
- * serve f32, 16-bit floats and 8-bit integers. A step takes `group` neighbouring elements of the
+ * serve f32, f64, 16-bit floats and 8-bit integers. A step takes `group` neighbouring elements of the
  * reduction: the data's are broadcast, each lane of an output vector has its own weights.
  */
 import type { DType } from 'hone-runtime/base/dtype';
@@ -11,8 +11,8 @@ import type { ContractBody } from '../../stages/types.ts';
 
 /** Operands of a contraction as they lie in memory. */
 export interface OperandForm {
-  readonly data: 'f32' | 'bf16' | 'f16' | 'u8';
-  readonly weights: 'f32' | 'bf16' | 'f16' | 'i8';
+  readonly data: 'f32' | 'f64' | 'bf16' | 'f16' | 'u8';
+  readonly weights: 'f32' | 'f64' | 'bf16' | 'f16' | 'i8';
   /** What is read outside the image: 0, or the zero point of quantised data. */
   readonly outside: number;
 }
@@ -29,6 +29,7 @@ export function operandForm(body: ContractBody): OperandForm | string {
   const isHalf = (dtype: DType): boolean => dtype === 'bf16' || dtype === 'f16';
   const pair = `${data}·${weights}`;
   if (accDtype === 'f32' && data === 'f32' && weights === 'f32') return { data, weights, outside };
+  if (accDtype === 'f64' && data === 'f64' && weights === 'f64') return { data, weights, outside };
   if (accDtype === 'f32' && isHalf(data) && data === weights) {
     return { data: data as 'bf16', weights: weights as 'bf16', outside };
   }
@@ -47,11 +48,11 @@ function literal(value: Expr): number | null {
 }
 
 export interface Dot {
-  /** As kernel rows are called: f32, bf16, u8i8. */
+  /** As kernel rows are called: f32, f64, bf16, u8i8. */
   readonly name: string;
   readonly data: DType;
   readonly weights: DType;
-  readonly acc: 'f32' | 'i32';
+  readonly acc: 'f32' | 'f64' | 'i32';
   /** Elements of the reduction that one step takes. */
   readonly group: 1 | 2 | 4;
   /** The instruction that does it; absent: a multiplication and an addition. */
@@ -64,11 +65,24 @@ export interface Dot {
   readonly otherwise?: Dot;
 }
 
+/**
+ * The target as a step of f64 sees it: half as many lanes fill a register. Where that would be two,
+ * a vector is four in two registers.
+ */
+export function targetOf(dot: Dot, target: Target): Target {
+  if (dot.acc !== 'f64') return target;
+  const { lanes, vectorRegisters } = target;
+  return lanes > 4
+    ? { ...target, lanes: lanes / 2 }
+    : { ...target, vectorRegisters: Math.floor(vectorRegisters / 2) };
+}
+
 /** The best step that a target has for a form, if the weights allow it (see `exactDot`). */
 export function chooseDot(form: OperandForm, target: Target): Dot {
   const { data, weights } = form;
   const name = data === 'u8' ? 'u8i8' : data;
-  const single: Dot = { name, data, weights, acc: data === 'u8' ? 'i32' : 'f32', group: 1 };
+  const acc = data === 'u8' ? 'i32' : data === 'f64' ? 'f64' : 'f32';
+  const single: Dot = { name, data, weights, acc, group: 1 };
   if (data === 'u8') return integerDot(single, target);
   const isWide = target.arch === 'x86-64' && target.lanes === 16;
   if (data === 'bf16' && isWide && target.features.includes('bf16')) {

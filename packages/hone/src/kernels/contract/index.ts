@@ -125,6 +125,7 @@ export function whyNotBlocked(
   if (spec.kernel.length !== 2) return `${spec.kernel.length} spatial axes`;
   const form = operandForm(body);
   if (typeof form === 'string') return form;
+  if (form.data === 'f64') return 'convolutions have no blocked row in f64';
   const grouped = isDepthwise(spec) ? null : whyNotGrouped(spec, target.lanes);
   if (grouped !== null) return grouped;
   const weights = at(stage.operands, 1);

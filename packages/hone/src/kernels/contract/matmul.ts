@@ -19,7 +19,15 @@ import { forLoop, rangesOf } from '../nest.ts';
 import { simplifyAll } from '../simplify-stmts.ts';
 import type { Kernel, KernelBuffer, KernelContext } from '../types.ts';
 import { constantOf } from './constant.ts';
-import { chooseDot, type Dot, exactDot, type OperandForm, operandForm, singleDot } from './dot.ts';
+import {
+  chooseDot,
+  type Dot,
+  exactDot,
+  type OperandForm,
+  operandForm,
+  singleDot,
+  targetOf,
+} from './dot.ts';
 import {
   accumulateStep,
   clearTile,
@@ -76,15 +84,17 @@ export function planMatMul(ctx: KernelContext, body: ContractBody): MatMulPlan |
   if (n === undefined) return 'no output axis belongs to the right side alone';
   const m = names.findLast((name) => a.terms.has(name) && !b.terms.has(name)) ?? null;
   const right = bufferAt(buffers, at(stage.operands, 1));
-  if (right.constant === undefined) {
+  const isConstant = right.constant !== undefined;
+  const chosen = matMulDot(form, target, a, extents.get('r0') ?? 1, isConstant);
+  if (!isConstant) {
     if (b.terms.get(n) !== 1) return 'the right side is not contiguous along n';
     const ragged = extents.get(n) ?? 1;
-    if (right.role === 'input' && ragged % target.lanes !== 0) return 'ragged model input';
+    if (right.role === 'input' && ragged % targetOf(chosen, target).lanes !== 0)
+      return 'ragged model input';
   } else if (names.some((name) => name !== n && b.terms.has(name))) {
     return 'a constant right side differs by batch';
   }
   const batch = names.filter((name) => name !== m && name !== n && (extents.get(name) ?? 1) > 1);
-  const chosen = matMulDot(form, target, a, extents.get('r0') ?? 1, right.constant !== undefined);
   const dot = chosen.limit === undefined ? chosen : exactDot(chosen, constantOf(right));
   return { batch, m, n, a, b, extents, dot };
 }
@@ -109,9 +119,10 @@ function loadIn(expr: Expr): Extract<Expr, { kind: 'load' }> | null {
 }
 
 export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMulPlan): Kernel {
-  const { stage, buffers, target } = ctx;
-  const { lanes } = target;
+  const { stage, buffers } = ctx;
   const { dot } = plan;
+  const target = targetOf(dot, ctx.target);
+  const { lanes } = target;
   const { group, ops = 1, registers = 1 } = dot;
   const extent = (name: string): number => plan.extents.get(name) ?? 1;
   const k = extent('r0');
@@ -134,6 +145,7 @@ export function lowerMatMul(ctx: KernelContext, body: ContractBody, plan: MatMul
       maxPixels,
       ops,
       registers,
+      laneBytes: dtypeBytes(dot.acc),
     },
     target,
   );

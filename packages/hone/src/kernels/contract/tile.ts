@@ -34,6 +34,8 @@ export interface TileProblem {
   /** Instructions of a step and registers it needs beside accumulators and weights. Default 1. */
   readonly ops?: number;
   readonly registers?: number;
+  /** Bytes of a lane. Default 4. */
+  readonly laneBytes?: number;
 }
 
 /** Does a tile fit the registers: accumulators, one weight vector each, one broadcast? */
@@ -56,12 +58,13 @@ export function tileCost(tile: Tile, p: TileProblem, target: Target): number {
 }
 
 function passCost(pixels: number, q: number, p: TileProblem, target: Target): number {
-  const { k, ops = 1 } = p;
-  const fmasPerCycle = target.lanes === 16 ? 1 : 2;
+  const { k, ops = 1, laneBytes = 4 } = p;
+  const vectorBytes = target.lanes * laneBytes;
+  const fmasPerCycle = vectorBytes === 64 ? 1 : 2;
   // Four chains hide a multiply-add's latency at one a cycle.
   const fma = Math.max(ops * pixels * q, 4 * fmasPerCycle) / fmasPerCycle;
   const loads = (pixels + q) / 2;
-  const panelBytes = k * q * target.lanes * 4;
+  const panelBytes = k * q * vectorBytes;
   // Weights beyond L1 arrive at half a vector a cycle, mostly behind the arithmetic.
   const stream = panelBytes > target.l1Bytes / 2 ? 0.3 * q : 0.05 * q;
   return k * (Math.max(fma, loads) + stream) + 4 * pixels * q + 20;

@@ -1,7 +1,9 @@
 /**
  * Discrete Fourier transforms as matrices: DFT and STFT become one matrix product, in doubles, with
- * complex numbers as pairs. Quadratic in the length, exact in its zeros and ones.
+ * complex numbers as pairs; forward ones of real numbers two of half as many rows and columns.
+ * Quadratic in the length, exact in its zeros and ones.
  */
+import { at } from 'hone-runtime/base/diagnostics';
 import { dtypeCode } from 'hone-runtime/base/dtype';
 import { fromNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
@@ -84,10 +86,59 @@ function matrixOf(t: Transform): Float64Array {
 export function transformRows(b: OpBuilder, rows: ValueId, t: Transform): ValueId {
   const out = resultOf(t);
   const { dtype } = b.typeOf(rows);
+  if (t.parts === 1 && !t.inverse) return transformReal(b, rows, t);
   const shape = [t.points * t.parts, out.points * out.parts];
   const matrix = b.constant(fromNumbers('f64', shape, matrixOf(t)));
   const wide = b.op('Cast', [rows], { to: dtypeCode('f64') });
   return b.op('Cast', [b.op('MatMul', [wide, matrix])], { to: dtypeCode(dtype) });
+}
+
+/**
+ * The transform of real rows [.., points]: cosines are the same at n and length - n and sines are
+ * opposite, so the one multiply x[n] + x[length - n], the others x[n] - x[length - n].
+ */
+function transformReal(b: OpBuilder, rows: ValueId, t: Transform): ValueId {
+  const { length } = t;
+  const { points } = resultOf(t);
+  const { dtype, shape } = b.typeOf(rows);
+  const half = Math.floor(length / 2) + 1;
+  const missing = Math.max(0, length - t.points);
+  const given = b.op('Cast', [rows], { to: dtypeCode('f64') });
+  const wide = missing === 0 ? given : b.op('Pad', [given, b.ints([0, 0, 0, missing])]);
+  const head = b.op('Slice', [wide, b.ints([0]), b.ints([half]), b.ints([1])]);
+  const mirror = b.ints(Array.from({ length: half }, (_, n) => (length - n) % length));
+  const tail = b.op('Gather', [wide, mirror], { axis: 1 });
+  const [cosines, sines] = halfMatrices(length, points).map((matrix) =>
+    b.constant(fromNumbers('f64', [half, points], matrix)),
+  ) as [ValueId, ValueId];
+  const parts = [
+    b.op('MatMul', [b.op('Add', [head, tail]), cosines]),
+    b.op('MatMul', [b.op('Sub', [head, tail]), sines]),
+  ].map((part) => {
+    const narrow = b.op('Cast', [part], { to: dtypeCode(dtype) });
+    return b.reshape(narrow, [at(shape, 0), points, 1]);
+  });
+  return b.reshape(b.op('Concat', parts, { axis: 2 }), [at(shape, 0), 2 * points]);
+}
+
+/**
+ * Cosines and sines (of the forward transform, so negated) of points 0 … length / 2. A point that is
+ * its own mirror is added to itself: half of it counts; its sines are zeros and meet x - x, which is
+ * not 0 for what is no number.
+ */
+function halfMatrices(length: number, points: number): readonly [Float64Array, Float64Array] {
+  const half = Math.floor(length / 2) + 1;
+  const cosines = new Float64Array(half * points);
+  const sines = new Float64Array(half * points);
+  for (let n = 0; n < half; n++) {
+    const weight = (2 * n) % length === 0 ? 0.5 : 1;
+    for (let k = 0; k < points; k++) {
+      const [cos, sin] = turn((n * k) % length, length);
+      cosines[n * points + k] = weight * cos;
+      sines[n * points + k] = -weight * sin;
+    }
+  }
+  return [cosines, sines];
 }
 
 /** A complex number per point. */
