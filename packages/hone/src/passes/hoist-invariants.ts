@@ -97,20 +97,41 @@ function invariantsOf(
   const pending: ValueId[] = [...body.outputs];
   for (const node of stays) pending.push(...read(node));
   const seen = new Set<ValueId>();
-  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
-    const node = makers.get(id);
-    if (seen.has(id) || node === undefined || !movable.has(node)) continue;
-    seen.add(id);
-    const isInside =
-      known.get(id) === true ||
-      !varying.has(id) ||
-      staysWithReaders(body, makers, node) ||
-      meets(body, id, MOVES.has(node.op), readers, registry);
-    if (!isInside) frontier.add(id);
-    else if (!stays.has(node)) {
-      stays.add(node);
-      pending.push(...read(node));
+  const sort = (): void => {
+    for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+      const node = makers.get(id);
+      if (seen.has(id) || node === undefined || !movable.has(node)) continue;
+      seen.add(id);
+      const isInside =
+        known.get(id) === true ||
+        !varying.has(id) ||
+        staysWithReaders(body, makers, node) ||
+        meets(body, id, MOVES.has(node.op), readers, registry);
+      if (!isInside) frontier.add(id);
+      else if (!stays.has(node)) {
+        stays.add(node);
+        pending.push(...read(node));
+      }
     }
+  };
+  sort();
+  // A product that stays is in memory for several readers: were it left one, this would be computed with it.
+  const kept = new Set<Node>();
+  const isTorn = (node: Node): boolean =>
+    movable.has(node) &&
+    !stays.has(node) &&
+    read(node).some((id) => {
+      const maker = makers.get(id);
+      return (
+        maker !== undefined && (kept.has(maker) || (known.get(id) === true && stays.has(maker)))
+      );
+    });
+  for (let torn = body.nodes.find(isTorn); torn !== undefined; torn = body.nodes.find(isTorn)) {
+    kept.add(torn);
+    stays.add(torn);
+    for (const id of torn.outputs) frontier.delete(id);
+    pending.push(...read(torn));
+    sort();
   }
   if (frontier.size === 0) return undefined;
   const wanted = new Set<ValueId>(frontier);
