@@ -13,6 +13,7 @@ import { hoistInvariants } from 'hone/passes/hoist-invariants';
 import { optimizeBodies } from 'hone/passes/index';
 import { moveQuantization } from 'hone/passes/move-quantization';
 import { packWeights } from 'hone/passes/pack-weights';
+import { raiseWindows } from 'hone/passes/raise-windows';
 import { recognize } from 'hone/passes/recognize';
 import { separateDequantization } from 'hone/passes/separate-dequantization';
 import { signWeights } from 'hone/passes/sign-weights';
@@ -36,6 +37,7 @@ const PASSES = [
   moveQuantization,
   optimizeBodies,
   packWeights,
+  raiseWindows,
   recognize,
   separateDequantization,
   signWeights,

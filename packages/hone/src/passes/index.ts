@@ -15,6 +15,7 @@ import { numberRandom } from './number-draws.ts';
 import { optimizeBodiesWith } from './optimize-bodies.ts';
 import { packWeights } from './pack-weights.ts';
 import type { Pass, PassContext } from './pass.ts';
+import { raiseWindows } from './raise-windows.ts';
 import { recognize } from './recognize.ts';
 import { separateDequantization } from './separate-dequantization.ts';
 import { signWeights } from './sign-weights.ts';
@@ -54,6 +55,8 @@ export const STANDARD_PASSES: readonly Pass[] = [
   simplifyNodes,
   eliminateCommon,
   absorbTranspose,
+  raiseWindows,
+  foldConstants,
   simplifyNodes,
   absorbPad,
   foldBatchnorm,

@@ -16,8 +16,8 @@ import type { Activation } from './activations.ts';
 import { repeatDirection } from './repeat.ts';
 import { type Recurrence, type SequenceGeometry, sequenceGeometry } from './sequence.ts';
 
-/** Most steps (over all directions) that are written out; int8 reaches those only. */
-const STEP_LIMIT = 128;
+/** Most steps (over all directions) that are written out: more are as quick as a loop, and sooner compiled. */
+const STEP_LIMIT = 16;
 
 /** One direction's weights as matrices and vectors; null where absent. */
 export interface NodeWeights {
