@@ -27,6 +27,11 @@ interface TrainedModel {
 const PICTURE: InputValues = { low: 0, high: 255 };
 const LINES: TrainedModel['values'] = { 'input_image_with_alpha:0': PICTURE };
 
+const VOICE: TrainedModel['values'] = {
+  input: { low: -0.3, high: 0.3 },
+  sr: { low: 16_000, high: 16_001 },
+};
+
 export const TRAINED: Readonly<Record<string, TrainedModel>> = {
   'squeezenet-real': {
     file: 'models/squeezenet/SqueezeNet_fp16.onnx',
@@ -49,6 +54,13 @@ export const TRAINED: Readonly<Record<string, TrainedModel>> = {
   'ppocr-rec': {
     npm: 'ppocr-rec',
     shapes: { x: [1, 3, 48, 320] },
+  },
+  'silero-v5': { npm: 'silero-v5', shapes: { input: [1, 512], state: [2, 1, 128] }, values: VOICE },
+  'silero-v6': { npm: 'silero-v6', shapes: { input: [1, 512], state: [2, 1, 128] }, values: VOICE },
+  'silero-legacy': {
+    npm: 'silero-legacy',
+    shapes: { input: [1, 1536], h: [2, 1, 64], c: [2, 1, 64] },
+    values: VOICE,
   },
   'face-detector': { build: faceDetector, values: { picture: { low: -1, high: 1 } } },
   'face-landmarks': { build: () => faceNetwork('landmarks'), values: { face: PICTURE } },
