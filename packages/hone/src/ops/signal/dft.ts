@@ -1,4 +1,4 @@
-/** DFT along an axis, forward and inverse; compiled, a product with the transform's matrix. */
+/** DFT along an axis, forward and inverse; compiled, products with the transform's matrix. */
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, stridesOf, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs } from '../../graph/types.ts';
@@ -137,6 +137,12 @@ export const dft = defineOp({
     { note: 'longer', inputs: [uniform([1, 5, 2]), i64([], [8])] },
     { note: 'shorter', inputs: [uniform([1, 5, 2]), i64([], [3])] },
     { note: 'half', inputs: [uniform([2, 7, 1])], attrs: { onesided: 1 } },
+    {
+      note: 'half, even, longer',
+      inputs: [uniform([2, 5, 1]), i64([], [8])],
+      attrs: { onesided: 1 },
+    },
+    { note: 'half of two', inputs: [uniform([3, 2, 1])], attrs: { onesided: 1 } },
     { note: 'inverse', inputs: [uniform([1, 4, 2])], attrs: { inverse: 1 } },
     {
       note: 'inverse of half',

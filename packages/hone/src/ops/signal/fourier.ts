@@ -1,6 +1,7 @@
 /**
  * Discrete Fourier transforms as matrices: DFT and STFT become one matrix product, in doubles, with
- * complex numbers as pairs; forward ones of real numbers two of half as many rows and columns.
+ * complex numbers as pairs. Those of real numbers become two of half as many rows and columns, or, for
+ * half a spectrum of an even length, four of a quarter.
  * Quadratic in the length, exact in its zeros and ones.
  */
 import { at } from 'hone-runtime/base/diagnostics';
@@ -108,37 +109,75 @@ function transformReal(b: OpBuilder, rows: ValueId, t: Transform): ValueId {
   const head = b.op('Slice', [wide, b.ints([0]), b.ints([half]), b.ints([1])]);
   const mirror = b.ints(Array.from({ length: half }, (_, n) => (length - n) % length));
   const tail = b.op('Gather', [wide, mirror], { axis: 1 });
-  const [cosines, sines] = halfMatrices(length, points).map((matrix) =>
-    b.constant(fromNumbers('f64', [half, points], matrix)),
-  ) as [ValueId, ValueId];
-  const parts = [
-    b.op('MatMul', [b.op('Add', [head, tail]), cosines]),
-    b.op('MatMul', [b.op('Sub', [head, tail]), sines]),
-  ].map((part) => {
-    const narrow = b.op('Cast', [part], { to: dtypeCode(dtype) });
-    return b.reshape(narrow, [at(shape, 0), points, 1]);
+  const sums = b.op('Add', [head, tail]);
+  const differences = b.op('Sub', [head, tail]);
+  const product = t.onesided && length % 2 === 0 ? splitProduct : wholeProduct;
+  const narrow = (part: ValueId): ValueId => b.op('Cast', [part], { to: dtypeCode(dtype) });
+  const real = product(b, sums, 'cosine', length, points).map(narrow);
+  const imaginary = product(b, differences, 'sine', length, points).map(narrow);
+  // Ranges of the spectrum one behind the other, in each the two parts side by side.
+  const pairs = real.map((part, i) => {
+    const count = at(b.typeOf(part).shape, 1);
+    const parts = [part, at(imaginary, i)].map((x) => b.reshape(x, [at(shape, 0), count, 1]));
+    return b.reshape(b.op('Concat', parts, { axis: 2 }), [at(shape, 0), 2 * count]);
   });
-  return b.reshape(b.op('Concat', parts, { axis: 2 }), [at(shape, 0), 2 * points]);
+  return pairs.length === 1 ? at(pairs, 0) : b.op('Concat', pairs, { axis: 1 });
 }
 
+type Wave = 'cosine' | 'sine';
+
+/** Products of points 0 … length / 2 with waves, as ranges of the spectrum in order. */
+type Product = (
+  b: OpBuilder,
+  rows: ValueId,
+  wave: Wave,
+  length: number,
+  points: number,
+) => readonly ValueId[];
+
+const wholeProduct: Product = (b, rows, wave, length, points) => [
+  b.op('MatMul', [rows, waves(b, { wave, length, from: 0, step: 1, columns: points })]),
+];
+
 /**
- * Cosines and sines (of the forward transform, so negated) of points 0 … length / 2. A point that is
- * its own mirror is added to itself: half of it counts; its sines are zeros and meet x - x, which is
- * not 0 for what is no number.
+ * Half a spectrum of an even length. Waves k and length / 2 - k are the same but for the sign of
+ * every other point, so even and odd points are multiplied apart, each for half of the waves.
  */
-function halfMatrices(length: number, points: number): readonly [Float64Array, Float64Array] {
-  const half = Math.floor(length / 2) + 1;
-  const cosines = new Float64Array(half * points);
-  const sines = new Float64Array(half * points);
-  for (let n = 0; n < half; n++) {
+const splitProduct: Product = (b, rows, wave, length, points) => {
+  const columns = Math.floor((points + 1) / 2);
+  const [even, odd] = [0, 1].map((from) => {
+    const ends = [[from], [points], [1], [2]].map((list) => b.ints(list));
+    const matrix = waves(b, { wave, length, from, step: 2, columns });
+    return b.op('MatMul', [b.op('Slice', [rows, ...ends]), matrix]);
+  }) as [ValueId, ValueId];
+  const differences = b.op('Sub', wave === 'cosine' ? [even, odd] : [odd, even]);
+  // The last of an odd number of points is its own mirror.
+  const last = points - columns - 1;
+  const backwards = [[last], [-points - 1], [1], [-1]].map((list) => b.ints(list));
+  return [b.op('Add', [even, odd]), b.op('Slice', [differences, ...backwards])];
+};
+
+/**
+ * Cosines, or sines of the forward transform (so negated), of every `step`th point from `from` to
+ * length / 2. A point that is its own mirror is added to itself: half of it counts; its sines are
+ * zeros and meet x - x, which is not 0 for what is no number.
+ */
+function waves(
+  b: OpBuilder,
+  p: { wave: Wave; length: number; from: number; step: number; columns: number },
+): ValueId {
+  const { length, columns } = p;
+  const rows = Math.floor((Math.floor(length / 2) - p.from) / p.step) + 1;
+  const matrix = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const n = p.from + row * p.step;
     const weight = (2 * n) % length === 0 ? 0.5 : 1;
-    for (let k = 0; k < points; k++) {
+    for (let k = 0; k < columns; k++) {
       const [cos, sin] = turn((n * k) % length, length);
-      cosines[n * points + k] = weight * cos;
-      sines[n * points + k] = -weight * sin;
+      matrix[row * columns + k] = weight * (p.wave === 'cosine' ? cos : -sin);
     }
   }
-  return [cosines, sines];
+  return b.constant(fromNumbers('f64', [rows, columns], matrix));
 }
 
 /** A complex number per point. */
