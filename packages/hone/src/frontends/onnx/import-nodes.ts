@@ -27,6 +27,7 @@ import { limited } from './bounded/limited.ts';
 import { declaredOutside, declaredRanks } from './declared.ts';
 import { type Entity, failBounded, isTensor, tensorOf } from './entities.ts';
 import { importChoice } from './import-choice.ts';
+import { countedLoop } from './import-counted-loop.ts';
 import { importGrowing, importLoop } from './import-runtime-loop.ts';
 import { importSubgraphs } from './import-control.ts';
 import { define, finalName, initializersOf, resolve, type Scope } from './import-scope.ts';
@@ -111,6 +112,22 @@ function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entit
   const attributes = resolveAttributes(node, scope.callerAttributes, name);
   const called = scope.state.functions.get(functionKey(node));
   if (called !== undefined) return inlineFunction(scope, node, name, entities, attributes, called);
+  if (node.op === 'Loop' && node.domain === '') {
+    const counted = countedLoop(scope, node, name, entities, importGraph);
+    if (counted !== undefined)
+      return importTyped(scope, counted.node, name, counted.inputs, attributes);
+  }
+  return importTyped(scope, node, name, entities, attributes);
+}
+
+/** As `importNode`, of a node that is no call of a function. */
+function importTyped(
+  scope: Scope,
+  node: OnnxNode,
+  name: string,
+  entities: readonly (Entity | null)[],
+  attributes: readonly OnnxAttribute[],
+): readonly (Entity | undefined)[] {
   if (node.domain === '') {
     const moved = importContainers(scope, node, name, entities, attributes);
     if (moved !== undefined) return moved;
