@@ -11,8 +11,10 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Attrs, Node, ValueId } from '../graph/types.ts';
 import { madeBy } from './match.ts';
+import { padByZero } from './pad-quantized.ts';
 import { type Pass, type Rebuild, rewriteGraph } from './pass.ts';
 import { isPerTensor } from './quantized.ts';
+import { fitSigned } from './unshift-convolutions.ts';
 
 export const exposeQuantization: Pass = {
   name: 'expose-quantization',
@@ -165,7 +167,8 @@ function ofIntegers(
   const stepW = r.constant(scaleW);
   const originW = zeroW === null || zeroW === undefined ? undefined : r.constant(zeroW);
   const unknownZero = zeroW !== null && zeroW !== undefined && originW === undefined;
-  if (stepW === undefined || unknownZero || r.constant(w) === undefined) return undefined;
+  const constant = r.constant(w);
+  if (stepW === undefined || unknownZero || constant === undefined) return undefined;
   if (zeroX !== null && zeroX !== undefined && elementCount(r.b.typeOf(zeroX).shape) !== 1) {
     return undefined;
   }
@@ -174,9 +177,20 @@ function ofIntegers(
   if (axis < 0 || !alongChannels(stepW, op, shape.length)) return undefined;
   const weights = weightsOf(r, w, stepW, originW, axis);
   if (weights === undefined) return undefined;
-  const zero = zeroX === null || zeroX === undefined ? [] : [scalarOf(r, zeroX)];
-  const data = r.b.op('DequantizeLinear', [x, scalarOf(r, scaleX), ...zero]);
-  return r.b.op(op, [data, weights], attrs);
+  const zero = zeroX === null || zeroX === undefined ? undefined : scalarOf(r, zeroX);
+  // A border of integers needs the zero point at run time; one of real numbers is zeros.
+  const isBordered =
+    op === 'Conv' &&
+    zero !== undefined &&
+    r.constant(zero) === undefined &&
+    fitSigned(constant, originW);
+  const { data, attrs: own } = isBordered ? padByZero(r, x, zero, w, attrs) : { data: x, attrs };
+  const real = r.b.op('DequantizeLinear', [
+    data,
+    scalarOf(r, scaleX),
+    ...(zero === undefined ? [] : [zero]),
+  ]);
+  return r.b.op(op, [real, weights], own);
 }
 
 /** Does the list of scales broadcast to the product along its channels? */

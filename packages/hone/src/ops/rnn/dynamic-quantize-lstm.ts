@@ -6,6 +6,7 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { elementCount, fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../graph/types.ts';
+import { constantTensor } from '../../graph/walk.ts';
 import type { OpBuilder } from '../builder.ts';
 import { inputType, optionalType, requireDType, shapeError } from '../checks.ts';
 import { defineOp, type InferContext, type OpInput } from '../define-op.ts';
@@ -41,11 +42,28 @@ function realContext(ctx: InferContext): InferContext {
   return { ...ctx, op: 'LSTM', inputs };
 }
 
+/** The inputs where the weights and their parameters are constant: they are then dequantised once. */
+function knownInputs(
+  b: OpBuilder,
+  inputs: readonly (ValueId | null)[],
+  places: readonly [number, number, number],
+): readonly (Tensor | null)[] | undefined {
+  const found = inputs.map((id, k) => {
+    const value = id === null || !places.includes(k) ? undefined : b.graph.value(id);
+    return value?.constant === undefined ? null : constantTensor(value);
+  });
+  const isKnown = places.every((k) => (inputs[k] ?? null) === null || found[k] !== null);
+  return isKnown ? found : undefined;
+}
+
 function realWeights(
   b: OpBuilder,
   inputs: readonly (ValueId | null)[],
-  [w, s, z]: readonly [number, number, number],
+  places: readonly [number, number, number],
 ): ValueId {
+  const [w, s, z] = places;
+  const known = knownInputs(b, inputs, places);
+  if (known !== undefined) return b.constant(plainWeights(known, places));
   const { shape } = b.typeOf(inputs[w] as ValueId);
   const real = (k: number): ValueId => b.op('Cast', [inputs[k] ?? null], { to: 1 });
   const spread = (id: ValueId): ValueId => {
