@@ -20,6 +20,7 @@ import { PICTURE_CASES } from './picture-cases.ts';
 import { check, open, type Opened } from './peer.ts';
 import { PRODUCER_CASES } from './producer-cases.ts';
 import { WEIGHT_CASES } from './weight-cases.ts';
+import { WHILE_CASES } from './while-cases.ts';
 import { WIDE_CASES } from './wide-cases.ts';
 import { RANK_CASES } from './rank-cases.ts';
 import { SEQUENCE_CASES } from './sequence-cases.ts';
@@ -38,6 +39,7 @@ const CASES: readonly BoundedCase[] = [
   ...SEQUENCE_CASES,
   ...OPTIONAL_CASES,
   ...RANK_CASES,
+  ...WHILE_CASES,
 ];
 
 const opened: Opened[] = [];

@@ -36,6 +36,7 @@ import { scanAsLoop } from './growing/scan.ts';
 import { importBatchedScan, importScan, isBatchedScan } from './import-scan.ts';
 import { mapSequence } from './import-sequence-map.ts';
 import { importSequenceOp } from './import-sequences.ts';
+import { withoutPassed } from './import-passed.ts';
 import { importSpecial, isBypassed } from './import-special.ts';
 import { isMapOp } from './map-ops.ts';
 import { SEQUENCE_OPS } from './sequence-ops.ts';
@@ -106,6 +107,14 @@ function uniqueName(scope: Scope, wanted: string): string {
 }
 
 function importNode(scope: Scope, node: OnnxNode, name: string): readonly (Entity | undefined)[] {
+  const shorter = node.op === 'Loop' && node.domain === '' ? withoutPassed(node) : undefined;
+  if (shorter !== undefined) {
+    const results = importNode(scope, shorter.node, name);
+    const reader = `node ${name} (Loop)`;
+    return shorter.outputs.map((place) =>
+      'output' in place ? results[place.output] : resolve(scope, place.input, reader),
+    );
+  }
   const entities = node.inputs.map((input) =>
     input === '' ? null : resolve(scope, input, `node ${name} (${node.op})`),
   );

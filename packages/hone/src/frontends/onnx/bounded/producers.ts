@@ -3,6 +3,7 @@ import { at } from 'hone-runtime/base/diagnostics';
 import { isFloat } from 'hone-runtime/base/dtype';
 import { elementCount, stridesOf } from 'hone-runtime/base/tensor';
 import type { ValueId } from '../../../graph/types.ts';
+import { mostApart } from './distance.ts';
 import { type Int, type Ints, isKnown, leastOf, mostOf, unknown } from './ints.ts';
 import { exactList, rankBy } from './lists.ts';
 import { axisIn, given, intsOf, type Rule, sizeAt, type Use } from './rule.ts';
@@ -62,13 +63,22 @@ const range: Rule = (use) => {
   if (isFloat(dtype)) return [realRange(use, start.id, limit.id, delta.id)];
   const [from, to, by] = [0, 1, 2].map((k) => at(intsOf(use, k, 'a range'), 0)) as [Int, Int, Int];
   if (!isKnown(by) || by === 0) return [realRange(use, start.id, limit.id, delta.id)];
-  const length = by > 0 ? span(ints, from, to) : span(ints, to, from);
+  const most = by > 0 ? mostApart(s.b, start.id, limit.id) : mostApart(s.b, limit.id, start.id);
+  const distance = by > 0 ? span(ints, from, to) : span(ints, to, from);
+  const length = Number.isFinite(most) ? atMost(use, distance, Math.max(0, most)) : distance;
   const [count = 0] = s.bounded([ints.ceilDiv(length, Math.abs(by))], { dtype });
   s.room([count]);
   const steps = s.b.op('Mul', [s.iota(mostOf(count)), ints.id(by)]);
   const values = s.b.op('Add', [steps, ints.id(from)]);
   return [s.made(s.cast(values, dtype), [count])];
 };
+
+/** A distance that follows from how its ends are computed; a run checks it, as floats may have rounded them. */
+function atMost({ s }: Use, distance: Int, max: number): Int {
+  if (mostOf(distance) <= max) return distance;
+  const source = { tensor: s.plan.names[0] ?? '', axis: -1, origin: '', option: '' } as const;
+  return s.checked(distance, { min: 0, max }, source, `${s.node}: its ends are rounded`);
+}
 
 /** b - a where that is positive, else 0; what an i64 does not hold is more than any extent. */
 function span(ints: Ints, a: Int, b: Int): Int {

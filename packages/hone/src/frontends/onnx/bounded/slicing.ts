@@ -4,6 +4,7 @@
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { checkNot } from './checks.ts';
+import { mostApart } from './distance.ts';
 import { type Int, isKnown, isSame, leastOf, mostOf } from './ints.ts';
 import {
   exactList,
@@ -130,6 +131,9 @@ function sliceUp(use: Use, n: Int, start: Int, end: Int, step: Int): Cut {
   let length = ints.max(ints.sub(to, from), 0);
   if (isKnown(start) && start < 0) length = ints.within(length, 0, -start);
   length = ints.within(length, 0, Math.max(0, mostOf(to) - leastOf(from)));
+  // Numbers that f32 does not have exactly are beyond all extents, and cut off above.
+  const apart = isKnown(start) ? Infinity : mostApart(use.s.b, start.id, ints.id(end));
+  length = ints.within(length, 0, Math.max(0, apart));
   return { start: from, count: stepsIn(use, ints.within(length, 0, mostOf(n)), step) };
 }
 
