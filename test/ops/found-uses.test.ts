@@ -24,6 +24,15 @@ function full(dtype: DType, shape: readonly number[], value = 0): Tensor {
 
 /** No index is read, so none is out of range. */
 const UNREAD: readonly Use[] = [
+  {
+    op: 'Resize',
+    inputs: [
+      ...[full('f32', [1, 1, 4, 1]), full('f32', [0]), full('f32', [0])],
+      full('i64', [4], 0),
+    ],
+    attrs: { mode: 'linear', antialias: 1 },
+    constant: [1, 2, 3],
+  },
   { op: 'Gather', inputs: [full('f32', [0, 0]), full('i64', [1], 7)], constant: [1] },
   { op: 'Gather', inputs: [full('f32', [0, 0]), full('i64', [1], 7)] },
   {

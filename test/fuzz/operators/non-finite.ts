@@ -28,18 +28,18 @@ const ALWAYS_FINITE: readonly LeftOut[] = [
     reason: 'a step that is infinite or no number has no meaning',
   },
   {
-    ops: /^(Max)?(RoiPool|RoiAlign)$/,
+    ops: /^(Max|Sized)?(RoiPool|RoiAlign)$/,
     inputs: [1],
     reason: 'a region that is infinite or no number has no pixels that anyone agrees on',
   },
   {
-    ops: /^GridSample$/,
+    ops: /^(Sized)?GridSample$/,
     inputs: [1],
     reason:
       "ONNX's reference refuses positions that are no number; onnxruntime reads somewhere, by mode",
   },
   {
-    ops: /^GridSample$/,
+    ops: /^(Sized)?GridSample$/,
     inputs: [0],
     when: ({ attrs }) => attrs['mode'] !== 'nearest',
     reason: 'whether a pixel whose weight is 0 counts is a matter of the last bit of a position',

@@ -40,7 +40,7 @@ interface Tap {
 export function lowerResize(plan: ResizeLowering): readonly StageBody[] | string {
   const { axes, dtype } = plan;
   if (axes.every(isIdentity)) return [{ kind: 'alias' }];
-  if (axes.some((item) => item.extent === 0)) {
+  if (axes.some((item) => item.extent === 0 || item.size === 0)) {
     return [
       mapBody(
         axes.map((item) => item.size),
