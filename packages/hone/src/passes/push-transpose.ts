@@ -112,7 +112,7 @@ function pushArgReduce(node: Node, r: Rebuild, view: View): Pushed | undefined {
 
 /** The permutation of what is left when axes of the base are reduced. */
 function withoutAxes(perm: Permutation, reduced: readonly number[], attrs: Attrs): number[] {
-  if (attrs['keepdims'] === 1) return [...perm];
+  if (attrs['keepdims'] !== 0) return [...perm];
   const left = perm.filter((axis) => !reduced.includes(axis));
   const order = [...left].sort((a, b) => a - b);
   return left.map((axis) => order.indexOf(axis));
