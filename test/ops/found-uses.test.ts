@@ -22,6 +22,30 @@ function full(dtype: DType, shape: readonly number[], value = 0): Tensor {
   return fromNumbers(dtype, shape, new Float64Array(elementCount(shape)).fill(value));
 }
 
+/** Pictures with room whose extents are less than a pixel, or more than the room. */
+const OF_NO_PIXEL: readonly Use[] = [
+  [0, 0],
+  [-3, 9],
+].flatMap((extents): Use[] => [
+  {
+    op: 'SizedGridSample',
+    domain: 'hone',
+    inputs: [
+      ...[full('f32', [1, 2, 2, 2], 5), full('f32', [1, 1, 2, 2])],
+      fromNumbers('i64', [2], extents),
+    ],
+  },
+  {
+    op: 'SizedRoiAlign',
+    domain: 'hone',
+    inputs: [
+      ...[full('f32', [1, 1, 2, 2], 1), fromNumbers('f32', [1, 4], [0, 0, 2, 2])],
+      ...[full('i64', [1]), fromNumbers('i64', [2], extents)],
+    ],
+    attrs: { sampling_ratio: 2 },
+  },
+]);
+
 /** No index is read, so none is out of range. */
 const UNREAD: readonly Use[] = [
   {
@@ -155,6 +179,27 @@ const EXTREME: readonly Use[] = [
 
 test('what nothing reads is not checked, neither compiled nor by the reference', async () => {
   await agree(UNREAD);
+});
+
+test('pictures of no pixel, and of more than their room, compiled are what the reference gives', async () => {
+  await agree(OF_NO_PIXEL);
+});
+
+/** Shown in f64, where 0.3 is another number than the f32 that a model holds. */
+test('floats of a list among attributes are those that a model holds', async () => {
+  const op = standardRegistry.find('RNN', '');
+  assert.ok(op);
+  const inputs = [full('f64', [4, 1, 1]), full('f64', [1, 5, 1]), full('f64', [1, 5, 5])];
+  const item: OpCase = {
+    op,
+    inputs: [...inputs, null, fromNumbers('i32', [1], [4])],
+    constant: [],
+    attrs: { activations: ['HardSigmoid'], activation_alpha: [0.3], hidden_size: 5 },
+    outputs: 1,
+  };
+  const options = { target: 'native', quick: true } as const;
+  const { problems, peers } = await checkCases([item], [0], 'free', options);
+  assert.deepEqual([problems, peers], [[undefined], 1]);
 });
 
 test('what is not finite, and the ends of integers, compiled are what the reference gives', async () => {

@@ -27,9 +27,13 @@ export type Free =
 
 /** Floats among attributes as a model holds them. */
 export function asWritten(item: OpCase): OpCase {
-  const round = (value: AttrValue): AttrValue =>
-    typeof value === 'number' ? (Number.isInteger(value) ? value : Math.fround(value)) : value;
-  const attrs = Object.entries(item.attrs).map(([name, value]) => [name, round(value)] as const);
+  const round = (value: number): number => (Number.isInteger(value) ? value : Math.fround(value));
+  const written = (value: AttrValue): AttrValue => {
+    if (typeof value === 'number') return round(value);
+    if (!Array.isArray(value) || typeof value[0] !== 'number') return value;
+    return (value as readonly number[]).map(round);
+  };
+  const attrs = Object.entries(item.attrs).map(([name, value]) => [name, written(value)] as const);
   return { ...item, attrs: Object.fromEntries(attrs) };
 }
 

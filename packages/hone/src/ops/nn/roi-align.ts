@@ -18,6 +18,7 @@ import {
 import { defineOp, type InferContext, type LowerContext, type TestCase } from '../define-op.ts';
 import { outAxes } from '../lower.ts';
 import type { StageBody } from '../../stages/types.ts';
+import { extentOfRun } from '../tensor/bodies.ts';
 import { checkedIndex, pictureOf } from '../tensor/elements.ts';
 import { HONE_DOMAIN } from '../tensor/positions.ts';
 import { FLOATS } from '../math/dtypes.ts';
@@ -176,11 +177,13 @@ export const sizedRoiAlign = defineOp({
     if (inputType(ctx, 3).shape.join() !== '2') shapeError(ctx, 'not two extents');
     return roiAlign.infer(ctx);
   },
-  lower: (ctx) =>
-    lowered(
+  lower: (ctx) => {
+    const rooms = inputType(ctx, 0).shape.slice(2);
+    return lowered(
       ctx,
-      [0, 1].map((i) => load('3', 'i64', [index(i)])),
-    ),
+      rooms.map((room, i) => extentOfRun('3', i, room)),
+    );
+  },
   reference: ([x, rois, batches, extents], attrs, ctx) => {
     const meant = pictureOf(x as Tensor, extents as Tensor);
     return roiAlign.reference([meant, rois ?? null, batches ?? null], attrs, ctx);

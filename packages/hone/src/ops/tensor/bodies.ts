@@ -3,7 +3,7 @@ import { fail } from 'hone-runtime/base/diagnostics';
 import { type DType, isBig } from 'hone-runtime/base/dtype';
 import { bf16ToNumber, f16ToNumber } from 'hone-runtime/base/half';
 import { elementCount, type Tensor } from 'hone-runtime/base/tensor';
-import { binary, constant, index, isIndex } from '../../expr/build.ts';
+import { binary, constant, index, isIndex, load } from '../../expr/build.ts';
 import type { Expr } from '../../expr/types.ts';
 import type { ValueType } from '../../graph/types.ts';
 import type { StageBody } from '../../stages/types.ts';
@@ -22,6 +22,12 @@ export function compiled(
     (type) => type?.dtype === 'string',
   );
   return strings ? 'strings have no compiled form' : bodies();
+}
+
+/** Entry `i` of the i64 extents of a picture in its room; less than 1 counts as 1, as in `pictureOf`. */
+export function extentOfRun(input: string, i: number, room: number): Expr {
+  const said = binary('max', load(input, 'i64', [index(i)]), index(1));
+  return binary('min', said, index(room));
 }
 
 /** Extents that come from data: non-negative integers, and not absurdly many elements. */

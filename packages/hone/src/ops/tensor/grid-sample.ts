@@ -19,10 +19,9 @@ import {
   textAttr,
   typeError,
 } from '../checks.ts';
-import { index, load } from '../../expr/build.ts';
 import { defineOp, type InferContext, type TestCase } from '../define-op.ts';
 import { mapBody, outAxes } from '../lower.ts';
-import { checkedShape, compiled } from './bodies.ts';
+import { checkedShape, compiled, extentOfRun } from './bodies.ts';
 import { cubicWeight } from './cubic.ts';
 import { eachPosition, pictureOf } from './elements.ts';
 import { affineGridValue, type GridOptions, gridSampleValue } from './grid-lower.ts';
@@ -171,7 +170,7 @@ export const SizedGridSample = defineOp({
   lower: (ctx) =>
     compiled(ctx, () => {
       const [x, grid] = [inputType(ctx, 0), inputType(ctx, 1)];
-      const meant = x.shape.slice(2).map((_, i) => load('2', 'i64', [index(i)]));
+      const meant = x.shape.slice(2).map((room, i) => extentOfRun('2', i, room));
       return [mapBody(outShape(ctx), gridSampleValue(x, grid, optionsOf(ctx.attrs), meant))];
     }),
   reference: ([x, grid, extents], attrs, ctx) => {
