@@ -189,7 +189,7 @@ test('pictures of no pixel, and of more than their room, compiled are what the r
 test('floats of a list among attributes are those that a model holds', async () => {
   const op = standardRegistry.find('RNN', '');
   assert.ok(op);
-  const inputs = [full('f64', [4, 1, 1]), full('f64', [1, 5, 1]), full('f64', [1, 5, 5])];
+  const inputs = [full('f64', [4, 1, 1], 1), full('f64', [1, 5, 1], 1), full('f64', [1, 5, 5])];
   const item: OpCase = {
     op,
     inputs: [...inputs, null, fromNumbers('i32', [1], [4])],
