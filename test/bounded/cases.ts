@@ -26,6 +26,24 @@ export const branch = (
 ): RawNode =>
   node('If', [condition], outputs, { then_branch: { graph: yes }, else_branch: { graph: no } });
 
+/** Of unknown rank without a shape. */
+export const value = (
+  name: string,
+  shape: RawValue['shape'],
+  dtype: NonNullable<RawValue['dtype']> = 'f32',
+): RawValue => ({ name, dtype, ...(shape === undefined ? {} : { shape }) });
+
+/** A loop body that always goes on. */
+export const body = (
+  carried: readonly RawValue[],
+  nodes: readonly RawNode[],
+  after: readonly RawValue[],
+): RawGraph => ({
+  inputs: [value('i', [], 'i64'), value('on', [], 'bool'), ...carried],
+  nodes: [node('Identity', ['on'], ['again']), ...nodes],
+  outputs: [value('again', [], 'bool'), ...after],
+});
+
 export const truth = (name: string): RawValue => ({ name, dtype: 'bool', shape: [] });
 
 export const i64 = (...values: number[]): Tensor => fromNumbers('i64', [values.length], values);

@@ -2,7 +2,7 @@
 import type { BoundOptions } from 'hone/frontends/onnx/bounded/bounds';
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
-import { type BoundedCase, f32, i64, node, noise, scalar } from './cases.ts';
+import { f32, i64, node, noise, scalar, type BoundedCase, value } from './cases.ts';
 
 export interface FreeCase extends BoundedCase {
   readonly bounds?: BoundOptions;
@@ -12,9 +12,6 @@ export interface FreeCase extends BoundedCase {
 
 const N: RawValue = { name: 'n', dtype: 'i64', shape: [] };
 const ASSUMED = /at most 1024, assumed as nothing bounds it; compile with --bound r=1024/;
-
-const value = (name: string, shape: RawValue['shape'], dtype: RawValue['dtype'] = 'f32') =>
-  ({ name, shape, dtype: dtype ?? 'f32' }) as RawValue;
 
 /** Range(0, n), and what is made of it. */
 function counting(

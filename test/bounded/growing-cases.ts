@@ -4,26 +4,11 @@
  */
 import { toNumbers } from 'hone-runtime/base/tensor';
 import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
-import { f32, i64, node, noise, scalar } from './cases.ts';
+import { body, f32, i64, node, noise, scalar, value } from './cases.ts';
 import type { FreeCase } from './free-cases.ts';
 
-const value = (
-  name: string,
-  shape: readonly (number | null)[],
-  dtype: 'f32' | 'i64' | 'bool' = 'f32',
-): RawValue => ({ name, shape, dtype });
 const N = value('n', [], 'i64');
 const axis = (number: number): RawNode['attrs'] => ({ axis: { int: number } });
-
-const body = (
-  carried: readonly RawValue[],
-  nodes: readonly RawNode[],
-  after: readonly RawValue[],
-): RawGraph => ({
-  inputs: [value('i', [], 'i64'), value('on', [], 'bool'), ...carried],
-  nodes: [node('Identity', ['on'], ['again']), ...nodes],
-  outputs: [value('again', [], 'bool'), ...after],
-});
 
 const CONSTANTS = {
   zero: scalar(0),

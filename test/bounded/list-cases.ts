@@ -4,13 +4,10 @@
  */
 import { fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
 import type { RawNode, RawValue } from '../onnx/raw-model.ts';
-import { branch, f32, i64, node, noise, scalar } from './cases.ts';
+import { branch, f32, i64, node, noise, scalar, value } from './cases.ts';
 import type { FreeCase } from './free-cases.ts';
 
 const SHAPE = [2, 3, 4] as const;
-
-const value = (name: string, shape: RawValue['shape'], dtype: RawValue['dtype'] = 'f32') =>
-  ({ name, shape, dtype: dtype ?? 'f32' }) as RawValue;
 
 const X = value('x', SHAPE);
 const open = (rank: number): null[] => new Array<null>(rank).fill(null);

@@ -1,14 +1,9 @@
 /** Loops and scans that stack rows whose own extents depend on data, and scans of such tensors. */
 import { fromNumbers, type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { RawGraph, RawNode, RawValue } from '../onnx/raw-model.ts';
-import { f32, flags, i64, node, noise, numbers, scalar, SHARES } from './cases.ts';
+import { body, f32, flags, i64, node, noise, numbers, scalar, SHARES, value } from './cases.ts';
 import type { FreeCase } from './free-cases.ts';
 
-const value = (
-  name: string,
-  shape: readonly (number | null)[],
-  dtype: 'f32' | 'i64' | 'bool' = 'f32',
-): RawValue => ({ name, shape, dtype });
 const axis = (number: number): RawNode['attrs'] => ({ axis: { int: number } });
 const keep = (number: number): RawNode['attrs'] => ({ keepdims: { int: number } });
 
@@ -22,15 +17,6 @@ const CONSTANTS: Readonly<Record<string, Tensor>> = {
   start: f32([], [0]),
 };
 
-const body = (
-  carried: readonly RawValue[],
-  nodes: readonly RawNode[],
-  after: readonly RawValue[],
-): RawGraph => ({
-  inputs: [value('i', [], 'i64'), value('on', [], 'bool'), ...carried],
-  nodes: [node('Identity', ['on'], ['again']), ...nodes],
-  outputs: [value('again', [], 'bool'), ...after],
-});
 const loop = (inputs: readonly string[], outputs: readonly string[], graph: RawGraph): RawNode =>
   node('Loop', inputs, outputs, { body: { graph } });
 
