@@ -28,6 +28,7 @@ import { checkUnlisted, verifyArtifact } from 'hone-runtime/artifact/verify';
 import { writeArtifact } from 'hone-runtime/artifact/write';
 import type { HoneError } from 'hone-runtime/base/diagnostics';
 import { hone } from '../support/hone-process.ts';
+import { formatTarGz, TAR_END, type TarMember } from '../support/tar.ts';
 import { plainContents, WEIGHTS_FILE, writePlainArtifact } from './plain-artifact.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'hone-pack-'));
@@ -48,37 +49,19 @@ const coded = (code: string, words: RegExp) => (error: HoneError) => {
   return true;
 };
 
-interface Member {
-  readonly path: string;
-  readonly content: Uint8Array;
-  /** Changes the header, whose checksum is made right again. */
-  readonly edit?: (header: Buffer) => void;
-}
-
-function tarMember({ path: name, content, edit }: Member): Uint8Array[] {
-  const header = Buffer.from(tarHeader(name, content.byteLength) as Uint8Array);
-  edit?.(header);
-  header.fill(0x20, 148, 156);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return [header, content, new Uint8Array(paddingBytes(content.byteLength))];
-}
-
-const END = new Uint8Array(2 * BLOCK_BYTES);
-
 /** An archive of these members, as somebody else might write it. */
-function archiveOf(members: readonly Member[], end: Uint8Array = END): string {
+function archiveOf(members: readonly TarMember[], end?: Uint8Array): string {
   const file = place('hostile.tar.gz');
-  writeFileSync(file, gzipSync(Buffer.concat([...members.flatMap(tarMember), end])));
+  writeFileSync(file, formatTarGz(members, end));
   return file;
 }
 
-const manifest: Member = { path: 'manifest.json', content: MANIFEST };
-const listed: readonly Member[] = FILES.map((name) => ({
+const manifest: TarMember = { path: 'manifest.json', content: MANIFEST };
+const listed: readonly TarMember[] = FILES.map((name) => ({
   path: name,
   content: readFileSync(path.join(ARTIFACT, name)),
 }));
-const first = listed[0] as Member;
+const first = listed[0] as TarMember;
 
 /** Unpacks, expects this error, and that nothing is left of it. */
 async function refused(archive: string, code: string, words: RegExp): Promise<void> {
@@ -114,7 +97,7 @@ test('equal artifacts give equal archives, whoever packs them when', async () =>
 
   const tar = gunzipSync(readFileSync(ARCHIVE));
   const seen: string[] = [];
-  for (let at = 0; at < tar.byteLength - END.byteLength; ) {
+  for (let at = 0; at < tar.byteLength - TAR_END.byteLength; ) {
     const block = tar.subarray(at, at + BLOCK_BYTES);
     const header = parseTarHeader(block);
     assert.ok(typeof header === 'object', String(header));
@@ -156,7 +139,7 @@ test('headers hold long paths and large sizes', () => {
   ] as const) {
     const header = tarHeader(name, bytes);
     assert.ok(header);
-    assert.deepEqual(parseTarHeader(header), { path: name, bytes, kind: 'file' });
+    assert.deepEqual(parseTarHeader(header), { path: name, bytes, kind: 'file', letter: '0' });
   }
   assert.equal(tarHeader('n'.repeat(101), 1), undefined);
 });

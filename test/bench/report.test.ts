@@ -87,7 +87,13 @@ test('wrong outputs and failures make a bad report', () => {
   assert.match(reportTable(report(wrong)).rows[0]?.at(-1) ?? '', /OUTPUTS DIFFER/);
   assert.equal(isGood(report({ ...wrong, differs_like_baseline: true })), true);
   assert.equal(isGood(report({ ...PEER, outputs_equal: false })), true);
-  const failure = { model: 'x', code: 'HONE-ONNX-001', message: 'no', cure: 'yes' };
+  const failure = {
+    model: 'x',
+    code: 'HONE-ONNX-001',
+    message: 'no',
+    subject: null,
+    cure: 'yes',
+  };
   const failed = { ...report(ROW), failures: [failure] };
   assert.equal(isGood(failed), false);
   assert.match(reportTable(failed).lines.join('\n'), /FAILED x: HONE-ONNX-001: no\n {2}cure: yes/);

@@ -167,6 +167,7 @@ function failureOf(model: string, thrown: unknown): BenchFailure {
     model,
     code: error?.code ?? 'HONE-INTERNAL-000',
     message: thrown instanceof Error ? thrown.message : String(thrown),
+    subject: error?.subject ?? null,
     cure: error?.cure ?? null,
   };
 }

@@ -64,6 +64,8 @@ export interface BenchFailure {
   readonly model: string;
   readonly code: string;
   readonly message: string;
+  /** What failed: an engine's name, a node, a file. */
+  readonly subject: string | null;
   readonly cure: string | null;
 }
 

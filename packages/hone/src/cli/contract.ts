@@ -301,7 +301,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         '{cpu, threads, cores, memory_bytes, os, node, peak: {fp32_gflops, bf16_gflops, int8_gops, read_gbytes_per_second}, onnxruntime}; peak is null without a C compiler',
       results:
         'list of {model, engine, precision, calibration, batch, concurrency, threads, p50_ms, p90_ms, p95_ms, p99_ms, mean_ms, spread_percent, throughput_avg, throughput_max, gflops, percent_of_peak, peak_rss_bytes, arena_bytes, weights_bytes, ratio_to_baseline, ratio_low, ratio_high, runs, windows, discarded_windows, disturbed, import_ms, open_ms, first_run_ms, compile_s, flops, target, max_error, max_error_of_scale, outputs_equal, lower_precision, differs_like_baseline}; ratio above 1: faster than the baseline',
-      failures: 'list of {model, code, message, cure}: models that could not be measured',
+      failures: 'list of {model, code, message, subject, cure}: models that could not be measured',
       geometric_mean: 'of our ratio_to_baseline (null without a baseline)',
       notes: 'what could not be done',
     },

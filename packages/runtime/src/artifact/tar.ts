@@ -11,6 +11,8 @@ export interface TarHeader {
   readonly bytes: number;
   /** What kind of thing it is, in words; "file" is the only one that artifacts have. */
   readonly kind: string;
+  /** The format's letter for it. */
+  readonly letter: string;
 }
 
 const NAME = { at: 0, length: 100 };
@@ -87,6 +89,7 @@ export function parseTarHeader(bytes: Uint8Array): TarHeader | string {
     path: prefix === '' ? name : `${prefix}/${name}`,
     bytes: size,
     kind: KINDS[letter] ?? `entry of type ${JSON.stringify(letter)}`,
+    letter,
   };
 }
 

@@ -14,10 +14,11 @@ import type { Sample } from '../../compile/calibrate/run.ts';
 import { randomTensor, readBytes } from './assemble.ts';
 import { parseImageOptions } from './image-options.ts';
 import { isNpy, parseNpy } from './npy.ts';
-import { isZip, parseNpz } from './npz.ts';
+import { parseNpz } from './npz.ts';
 import { decodePicture, type Picture } from './picture.ts';
 import { defaultRange, pictureFormat } from './picture-format.ts';
 import { type InputSpec, pictureLayout, picturesToTensor } from './picture-tensor.ts';
+import { isZip } from './zip.ts';
 
 /** Files of a sample folder, or the file itself; HONE-CALIBRATE-001 where there are none. */
 export function sampleFiles(source: string): readonly string[] {
