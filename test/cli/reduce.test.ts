@@ -84,6 +84,24 @@ test('an operator that is not supported, in the middle', async () => {
   assert.deepEqual(readFileSync(at('twice.onnx')), readFileSync(output));
 });
 
+test('a file whose nodes are not in order: what is left of it is', async () => {
+  const model = write('unordered.onnx', {
+    inputs: [{ name: 'x', shape: [2, 3] }],
+    outputs: [{ name: 'y', shape: [2, 3] }],
+    domains: { 'com.acme': 1 },
+    nodes: [
+      { op: 'Softmax', inputs: ['s'], outputs: ['y'] },
+      { op: 'Sparkle', domain: 'com.acme', inputs: ['n'], outputs: ['s'] },
+      { op: 'Neg', inputs: ['x'], outputs: ['n'] },
+    ],
+  });
+  const output = at('unordered.small.onnx');
+  const result = await reduce(model, '-o', output);
+  assert.deepEqual(result.nodes, [{ op: 'Sparkle', domain: 'com.acme', name: 'Sparkle_1' }]);
+  assert.equal(result.verified, true);
+  assert.match((await errorOf('compile', output, '-o', at('never.hone'))).message, /Sparkle_1/);
+});
+
 test('a shape that does not fit: computed sizes become constants', async () => {
   const model = write('shape.onnx', {
     inputs: [{ name: 'x', shape: [4, 6] }],

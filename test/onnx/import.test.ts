@@ -316,6 +316,75 @@ test('invalid nodes are named', () => {
   refused(() => imported(softmax(reference)), 'HONE-ONNX-015', /not in a function/);
 });
 
+test('nodes may come in any order', () => {
+  const chain = Array.from({ length: 20_000 }, (_, i) => ({
+    op: i % 2 === 0 ? 'Neg' : 'Abs',
+    inputs: [i === 0 ? 'x' : `v${i - 1}`],
+    outputs: [i === 19_999 ? 'y' : `v${i}`],
+  }));
+  const model = (nodes: readonly RawNode[], extra: Partial<RawModel> = {}): RawModel => ({
+    inputs: [{ name: 'x', shape: [2] }],
+    outputs: [{ name: 'y' }],
+    nodes,
+    ...extra,
+  });
+  const longest = read(rawModel(model([...chain].reverse())));
+  assert.deepEqual(longest.graph.nodes.at(0)?.inputs, ['x']);
+  assert.equal(longest.graph.positions?.[0], 19_999);
+
+  const appended = [relu('b', 'c'), relu('a', 'y'), relu('x', 'a'), relu('a', 'b')];
+  const graph = read(rawModel(model(appended))).graph;
+  assert.deepEqual(graph.positions, [2, 3, 0, 1]);
+  assert.equal(opsOf(imported(model(appended))).length, 4);
+  assert.equal(read(rawModel(model([relu('x', 'a'), relu('a', 'y')]))).graph.positions, undefined);
+
+  const twice = {
+    name: 'Twice',
+    domain: 'local',
+    inputs: ['p'],
+    outputs: ['q'],
+    nodes: [
+      { op: 'Neg', inputs: ['r'], outputs: ['q'] },
+      { op: 'Abs', inputs: ['p'], outputs: ['r'] },
+    ],
+  };
+  const call = { op: 'Twice', domain: 'local', inputs: ['x'], outputs: ['y'] };
+  const called = imported(model([call], { domains: { local: 1 }, functions: [twice] }));
+  assert.deepEqual(opsOf(called), ['Abs', 'Neg']);
+
+  // What a branch reads of the graph around it counts as read by the node.
+  const branch = (op: string): RawNode['attrs'] => ({
+    graph: { graph: { nodes: [{ op, inputs: ['a'], outputs: ['z'] }], outputs: [{ name: 'z' }] } },
+  });
+  const choice: RawNode = {
+    op: 'If',
+    inputs: ['flag'],
+    outputs: ['y'],
+    attrs: {
+      ['then_branch']: branch('Neg')?.['graph'] ?? { int: 0 },
+      ['else_branch']: branch('Abs')?.['graph'] ?? { int: 0 },
+    },
+  };
+  const inputs = [
+    { name: 'x', shape: [2] },
+    { name: 'flag', dtype: 'bool' as const, shape: [] },
+  ];
+  assert.deepEqual(opsOf(imported(model([choice, relu('x', 'a')], { inputs }))), ['Relu', 'If']);
+});
+
+test('nodes that read each other in a circle are named', () => {
+  const circle: RawModel = {
+    inputs: [{ name: 'x', shape: [2] }],
+    outputs: [{ name: 'y' }],
+    nodes: [
+      { op: 'Add', inputs: ['x', 'b'], outputs: ['a'] },
+      { op: 'Relu', inputs: ['a'], outputs: ['b'] },
+      relu('a', 'y'),
+    ],
+  };
+  refused(() => imported(circle), 'HONE-ONNX-018', /"a"|"b"/, /reads what comes of it/);
+});
+
 test('old forms are upgraded', () => {
   const graph = imported({
     opset: 6,

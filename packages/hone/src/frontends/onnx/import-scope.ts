@@ -105,9 +105,9 @@ export function resolve(scope: Scope, name: string, reader: string): Entity {
   if (id !== undefined) return id;
   return fail(
     'HONE-ONNX-018',
-    `${reader} reads the value ${JSON.stringify(name)}, which no input, initializer or earlier node gives`,
+    `${reader} reads the value ${JSON.stringify(name)}, which no input, initializer or node before it gives`,
     reader,
-    'the model is not valid ONNX (nodes have to be in order): export it again',
+    'the model is not valid ONNX (nothing makes the value, or what makes it reads what comes of it): export it again',
   );
 }
 

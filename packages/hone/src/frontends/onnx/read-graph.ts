@@ -1,4 +1,5 @@
 /** Reads GraphProto, NodeProto, AttributeProto, ValueInfoProto and FunctionProto messages. */
+import { orderNodes } from './order-nodes.ts';
 import {
   ATTRIBUTE,
   ATTRIBUTE_TYPE,
@@ -64,7 +65,8 @@ export function readGraph(r: WireReader, end: number): OnnxGraph {
         r.skip();
     }
   }
-  return { name, nodes, inputs, outputs, valueInfo, initializers, sparseInitializers };
+  const ordered = orderNodes(nodes);
+  return { name, ...ordered, inputs, outputs, valueInfo, initializers, sparseInitializers };
 }
 
 function readNode(r: WireReader, end: number): OnnxNode {
@@ -374,7 +376,7 @@ export function readFunction(r: WireReader, end: number): OnnxFunction {
     attributes,
     attributeDefaults,
     valueInfo,
-    nodes,
+    nodes: orderNodes(nodes).nodes,
     opsets,
   };
 }

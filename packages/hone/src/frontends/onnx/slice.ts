@@ -7,9 +7,10 @@ import { dtypeCode, dtypeFromCode } from 'hone-runtime/base/dtype';
 import { memorySource } from 'hone-runtime/base/io';
 import type { Value, ValueType } from '../../graph/types.ts';
 import { constantTensor } from '../../graph/walk.ts';
-import { graphsOf, nodeName } from './analyze.ts';
+import { nodeName } from './analyze.ts';
 import { realInputs } from './bind-shapes.ts';
 import { putValueInfo } from './export.ts';
+import { readsOf } from './order-nodes.ts';
 import { GRAPH, MODEL, NODE } from './proto.ts';
 import { readTensor } from './read-tensor.ts';
 import { loadTensor } from './tensor-elements.ts';
@@ -101,22 +102,6 @@ export function outputsOf(model: OnnxModel, nodes: readonly number[]): readonly 
   });
 }
 
-/** Everything a node reads, its sub-graphs included. */
-function readsOf(node: OnnxNode): readonly string[] {
-  return [...node.inputs, ...graphsOf(node).flatMap(freeNames)].filter((name) => name !== '');
-}
-
-function freeNames(graph: OnnxGraph): readonly string[] {
-  const own = new Set([
-    ...graph.inputs.map(({ name }) => name),
-    ...graph.initializers.map(({ name }) => name),
-    ...graph.sparseInitializers.map(({ values }) => values.name),
-    ...graph.nodes.flatMap(({ outputs }) => outputs),
-  ]);
-  const read = [...graph.nodes.flatMap(readsOf), ...graph.outputs.map(({ name }) => name)];
-  return read.filter((name) => !own.has(name));
-}
-
 function planSlice({ model, values }: KnownModel, slice: Slice): Plan | undefined {
   const { graph } = model;
   const dense = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
@@ -200,19 +185,22 @@ function writeGraph(
   plan: Plan,
 ): void {
   const { graph } = model;
-  const kept = new Map(slice.nodes.map((index, i) => [index, plan.nodes[i]?.name ?? '']));
+  // Written in the order of the list, whatever that of the file is.
+  const places = new Map(slice.nodes.map((index, i) => [graph.positions?.[index] ?? index, i]));
+  const written: Uint8Array[] = [];
   const containers = new Set(
     plan.inputs.filter(({ type }) => type.kind !== 'tensor').map((i) => i.name),
   );
   const next = { node: 0, dense: 0, sparse: 0, input: 0 };
   while (r.next(end)) {
     if (r.field === GRAPH.node) {
-      const index = next.node++;
-      const name = kept.get(index);
-      const bytes = payload(r);
-      if (name !== undefined) {
-        const isNamed = graph.nodes[index]?.name === name;
-        w.bytes(GRAPH.node, isNamed ? bytes : withName(bytes, name));
+      const place = places.get(next.node++);
+      if (place === undefined) r.skip();
+      else {
+        const name = plan.nodes[place]?.name ?? '';
+        const isNamed = graph.nodes[slice.nodes[place] ?? -1]?.name === name;
+        const bytes = payload(r);
+        written[place] = isNamed ? bytes : withName(bytes, name);
       }
     } else if (r.field === GRAPH.initializer) {
       const tensor = graph.initializers[next.dense++];
@@ -230,6 +218,7 @@ function writeGraph(
       copyField(r, w, containers.has(graph.inputs[next.input++]?.name ?? ''));
     } else copyField(r, w, r.field === GRAPH.name);
   }
+  for (const bytes of written) w.bytes(GRAPH.node, bytes);
   for (const [name, value] of plan.folded) {
     w.message(GRAPH.initializer, (t) => putTensor(t, constantTensor(value), name));
   }

@@ -96,7 +96,10 @@ export interface OnnxNode {
 
 export interface OnnxGraph {
   readonly name: string;
+  /** Each behind those it reads; so need not the file have them. */
   readonly nodes: readonly OnnxNode[];
+  /** Where the file has each of the nodes; absent where that is the place in `nodes`. */
+  readonly positions?: readonly number[];
   /** As in the file: may name initializers too. */
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
@@ -115,6 +118,7 @@ export interface OnnxFunction {
   readonly attributes: readonly string[];
   readonly attributeDefaults: readonly OnnxAttribute[];
   readonly valueInfo: readonly OnnxValueInfo[];
+  /** Each behind those it reads. */
   readonly nodes: readonly OnnxNode[];
   readonly opsets: ReadonlyMap<string, number>;
 }
