@@ -243,6 +243,15 @@ const TRANSPOSED: readonly TransposedCase[] = [
     attrs: { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] },
   },
   { note: 'stride 3, gaps', input: [1, 8, 4, 4], oc: 5, kernel: 2, attrs: { strides: [3, 3] } },
+  { note: 'strides differ', input: [2, 8, 4, 5], oc: 20, kernel: 3, attrs: { strides: [3, 2] } },
+  { note: 'a line', input: [1, 12, 9], oc: 20, kernel: 5, attrs: { strides: [5] } },
+  {
+    note: 'a padded line',
+    input: [1, 12, 9],
+    oc: 3,
+    kernel: 7,
+    attrs: { strides: [4], pads: [2, 3], output_padding: [1] },
+  },
   { note: 'stride 1 stays', input: [1, 6, 5, 5], oc: 4, kernel: 3, attrs: {} },
 ];
 
@@ -250,7 +259,7 @@ export function transposedGraph(): Graph {
   const b = opBuilder('transposed');
   const outputs = TRANSPOSED.map((c, i) => {
     const x = b.graph.input(`x${i}`, { dtype: 'f32', shape: c.input });
-    const w = weights(b, [c.input[1] ?? 1, c.oc, c.kernel, c.kernel]);
+    const w = weights(b, [c.input[1] ?? 1, c.oc, ...c.input.slice(2).map(() => c.kernel)]);
     const y = b.op('ConvTranspose', [x, w, weights(b, [c.oc])], c.attrs, { name: c.note });
     return b.op('Relu', [y]);
   });

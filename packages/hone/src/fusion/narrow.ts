@@ -5,7 +5,7 @@
  *
  * The data's scale and zero point may be numbers that earlier stages compute (dynamic quantisation);
  * the epilogue then loads them. A border of padding is the zero point, as real zeros are. What does
- * not match stays as it is: right, on values that are widened in memory first.
+ * not match multiplies real numbers: weights that are constant are widened here, data in memory first.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import {
@@ -30,16 +30,60 @@ export function narrowContractions(work: Work): void {
     const draft = work.drafts[position];
     if (draft === null || draft === undefined || draft.body.kind !== 'contract') continue;
     const [data, weights] = [0, 1].map((k) => sourceOf(work, at(draft.operands, k), position));
-    if (data === null || data === undefined || weights === null || weights === undefined) continue;
-    const made =
-      data.kind === 'widened' && weights.kind === 'widened'
-        ? multiplyWidened(work, draft, draft.body, [data, weights])
-        : data.kind === 'dequantized' && weights.kind === 'dequantized'
-          ? multiplyIntegers(work, draft, draft.body, data, weights)
-          : 'its operands are kept in different precisions';
-    if (typeof made !== 'string') work.drafts[position] = made;
-    else work.notes.push({ node: at(draft.nodes, 0), reason: `no narrow product: ${made}` });
+    if (weights === null || weights === undefined) continue;
+    if (data !== null && data !== undefined) {
+      const made =
+        data.kind === 'widened' && weights.kind === 'widened'
+          ? multiplyWidened(work, draft, draft.body, [data, weights])
+          : data.kind === 'dequantized' && weights.kind === 'dequantized'
+            ? multiplyIntegers(work, draft, draft.body, data, weights)
+            : 'its operands are kept in different precisions';
+      if (typeof made !== 'string') {
+        work.drafts[position] = made;
+        continue;
+      }
+      work.notes.push({ node: at(draft.nodes, 0), reason: `no narrow product: ${made}` });
+    }
+    const view = realWeights(work, weights);
+    if (view === null) continue;
+    const operands = draft.operands.map((own, k) => (k === 1 ? view : own));
+    work.drafts[position] = { ...draft, operands };
   }
+}
+
+/**
+ * Constant weights in f32, which are then packed at compile time; null where they or their parameters are
+ * computed.
+ */
+function realWeights(work: Work, source: Source): View | null {
+  const narrow = constantOf(work, source.view);
+  const [zero, scale] = source.kind === 'widened' ? [0, 1] : [source.zero, source.scale];
+  if (narrow === null || typeof zero !== 'number') return null;
+  const axis = typeof scale === 'number' ? null : scale.axis;
+  const list = typeof scale === 'number' ? null : constantOf(work, scale.view);
+  if (typeof scale !== 'number' && (axis === null || list === null)) return null;
+  const scales = list === null ? [Number(scale)] : toNumbers(list);
+  const stride = axis === null ? 1 : at(stridesOf(narrow.shape), axis);
+  const values = toNumbers(narrow).map((value, i) => {
+    return (value - zero) * (scales[Math.floor(i / stride) % scales.length] as number);
+  });
+  const tensor = fromNumbers('f32', narrow.shape, values);
+  const buffer = addBuffer(work, {
+    name: `${source.node}/real`,
+    dtype: 'f32',
+    shape: narrow.shape,
+    layout: PLAIN,
+    role: 'constant',
+    constant: { kind: 'inline', tensor },
+  });
+  return { buffer: buffer.id, shape: source.view.shape };
+}
+
+/** The tensor behind a view of all of a constant. */
+function constantOf(work: Work, view: View): Tensor | null {
+  const { name, dtype, shape, constant: elements } = bufferOf(work, view);
+  if (elements === undefined || !sameList(shape, view.shape)) return null;
+  return constantTensor({ id: 0, name, type: { dtype, shape }, constant: elements });
 }
 
 /** A number in memory, known at run time. */

@@ -64,13 +64,14 @@ function raisedAttrs(attrs: Attrs): Attrs {
 function raiseConvolution(node: Node, r: Rebuild, pictures: Pictures): ValueId | undefined {
   const [data, weights, ...rest] = node.inputs.map((id) => (id === null ? null : r.map(id)));
   if (data == null || weights == null) return undefined;
-  const inputs = [pictureOf(r, pictures, data), raisedWeights(r, weights), ...rest];
+  const picture = pictures.get(data) ?? raisedOperand(r, data);
+  const inputs = [picture, raisedOperand(r, weights), ...rest];
   return r.b.op(node.op, inputs, raisedAttrs(node.attrs));
 }
 
-/** Weights with a height; those that come quantised are reshaped before they are dequantised. */
-function raisedWeights(r: Rebuild, weights: ValueId): ValueId {
-  const producer = r.producer(weights);
+/** An operand with a height; one that comes quantised is reshaped before it is dequantised. */
+function raisedOperand(r: Rebuild, operand: ValueId): ValueId {
+  const producer = r.producer(operand);
   const [stored, ...rest] = producer?.inputs ?? [];
   const scale = rest[0] == null ? undefined : r.b.typeOf(rest[0]).shape;
   const axis = Number(producer?.attrs['axis'] ?? 1);
@@ -79,11 +80,11 @@ function raisedWeights(r: Rebuild, weights: ValueId): ValueId {
     scale.length < 2 &&
     (scale.every(isOne) || AXES_BEFORE_SPATIAL.includes(axis));
   if (producer?.op === 'DequantizeLinear' && producer.domain === '' && stored != null && isPlain) {
-    const fromFront = axis < 0 ? axis + r.b.typeOf(weights).shape.length : axis;
+    const fromFront = axis < 0 ? axis + r.b.typeOf(operand).shape.length : axis;
     const high = r.b.reshape(stored, raisedShape(r.b.typeOf(stored).shape));
     return r.b.op('DequantizeLinear', [high, ...rest], { ...producer.attrs, axis: fromFront });
   }
-  return r.b.reshape(weights, raisedShape(r.b.typeOf(weights).shape));
+  return r.b.reshape(operand, raisedShape(r.b.typeOf(operand).shape));
 }
 
 /** A pool of what is a picture already; alone it gains nothing. */

@@ -4,18 +4,23 @@
  * kernels do it, and no output position is looked for by division.
  *
  * With u = o + padBegin, phase u mod s meets taps phase, phase + s, … of inputs ⌊u/s⌋, ⌊u/s⌋ - 1, …
- * Requires one group, no dilation, two spatial axes of equal stride s, f32. Channels per phase are
- * padded to 16 where there are many, so that they stay whole blocks; a Slice takes what is asked.
+ * Requires one group, no dilation, two spatial axes, f32; the strides may differ, as those of what was one
+ * line do. Channels per phase are padded to 16 where there are many, so that they stay whole blocks; a Slice
+ * takes what is asked.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import type { Node, ValueId } from '../graph/types.ts';
 import { valueById } from '../graph/walk.ts';
-import { inputOf } from '../ops/builder.ts';
+import { inputOf, type OpBuilder } from '../ops/builder.ts';
 import { type ConvTransposeGeometry, convTransposeGeometry } from '../ops/nn/conv-transpose.ts';
 import { type Pass, type Rebuild, rewriteGraph } from './pass.ts';
 
 const CHANNEL_BLOCK = 16;
+/** Most phases along an axis. */
+const MAX_STRIDE = 8;
+
+type Pair = readonly [number, number];
 
 export const splitConvTranspose: Pass = {
   name: 'split-conv-transpose',
@@ -36,21 +41,24 @@ function split(node: Node, r: Rebuild): readonly ValueId[] | undefined {
   const { name, op, attrs } = node;
   const g = convTransposeGeometry({ node: name, op, attrs, inputs, outputCount: 1 });
   const isF32 = inputs[0]?.type.dtype === 'f32' && inputs[1]?.type.dtype === 'f32';
-  const s = at(g.stride, 0);
-  const fits =
-    isF32 && g.group === 1 && g.stride.length === 2 && at(g.stride, 1) === s && s <= 8 && s > 1;
-  if (!fits || g.dilation.some((d) => d !== 1)) return undefined;
+  const fits = isF32 && g.group === 1 && g.stride.length === 2 && Math.max(...g.stride) > 1;
+  if (!fits || g.stride.some((s) => s > MAX_STRIDE) || g.dilation.some((d) => d !== 1)) {
+    return undefined;
+  }
+  const stride: Pair = [at(g.stride, 0), at(g.stride, 1)];
   const width = g.oc > 8 ? Math.ceil(g.oc / CHANNEL_BLOCK) * CHANNEL_BLOCK : g.oc;
-  const taps = g.kernel.map((k) => Math.ceil(k / s));
+  const taps = g.kernel.map((k, i) => Math.ceil(k / at(stride, i)));
   // Positions per phase that are needed, and zeros in front of and behind the input for them.
-  const counts = g.output.map((extent, i) => Math.floor((extent - 1 + at(g.padBegin, i)) / s) + 1);
+  const counts = g.output.map(
+    (extent, i) => Math.floor((extent - 1 + at(g.padBegin, i)) / at(stride, i)) + 1,
+  );
   const ends = counts.map((count, i) => Math.max(0, count - at(g.input, i)));
   const { b } = r;
-  const phased = b.constant(phaseWeights(weights(), g, s, width, taps), `${name}/phases`);
+  const phased = b.constant(phaseWeights(weights(), g, stride, width, taps), `${name}/phases`);
   const parts =
     biases === undefined || biases === null
       ? []
-      : [b.constant(phaseBias(biases(), g, s, width), `${name}/phase-bias`)];
+      : [b.constant(phaseBias(biases(), g, stride, width), `${name}/phase-bias`)];
   const y = b.op('Conv', [r.map(x), phased, ...parts], {
     kernel_shape: taps,
     strides: [1, 1],
@@ -58,7 +66,7 @@ function split(node: Node, r: Rebuild): readonly ValueId[] | undefined {
     group: 1,
     pads: [...taps.map((t) => t - 1), ...ends],
   });
-  const spread = b.op('DepthToSpace', [y], { blocksize: s, mode: 'DCR' });
+  const spread = interleave(b, y, stride);
   const starts = [0, ...g.padBegin];
   const stops = [g.oc, ...g.output.map((extent, i) => extent + at(g.padBegin, i))];
   const { shape } = b.typeOf(spread);
@@ -67,40 +75,50 @@ function split(node: Node, r: Rebuild): readonly ValueId[] | undefined {
   return [b.op('Slice', [spread, b.ints(starts), b.ints(stops), b.ints([1, 2, 3])])];
 }
 
+/** Phases of channels, [N][(phase row, phase column, channel)][H][W], become pixels between pixels. */
+function interleave(b: OpBuilder, y: ValueId, [rows, columns]: Pair): ValueId {
+  if (rows === columns) return b.op('DepthToSpace', [y], { blocksize: rows, mode: 'DCR' });
+  const [n, all, height, width] = b.typeOf(y).shape as [number, number, number, number];
+  const channels = all / (rows * columns);
+  const apart = b.reshape(y, [n, rows, columns, channels, height, width]);
+  const between = b.op('Transpose', [apart], { perm: [0, 3, 4, 1, 5, 2] });
+  return b.reshape(between, [n, channels, height * rows, width * columns]);
+}
+
 /** [ic][oc][kh][kw] → [(phase row, phase column, oc)][ic][taps][taps], taps mirrored. */
 function phaseWeights(
   weights: Tensor,
   g: ConvTransposeGeometry,
-  s: number,
+  [sh, sw]: Pair,
   width: number,
   taps: readonly number[],
 ): Tensor {
   const source = toNumbers(weights);
   const [kh, kw] = [at(g.kernel, 0), at(g.kernel, 1)];
   const [th, tw] = [at(taps, 0), at(taps, 1)];
-  const data = new Float32Array(s * s * width * g.ic * th * tw);
+  const data = new Float32Array(sh * sw * width * g.ic * th * tw);
   for (let ic = 0; ic < g.ic; ic++) {
     for (let oc = 0; oc < g.oc; oc++) {
       for (let row = 0; row < kh; row++) {
         for (let column = 0; column < kw; column++) {
-          const phase = (row % s) * s + (column % s);
-          const i = th - 1 - Math.floor(row / s);
-          const j = tw - 1 - Math.floor(column / s);
+          const phase = (row % sh) * sw + (column % sw);
+          const i = th - 1 - Math.floor(row / sh);
+          const j = tw - 1 - Math.floor(column / sw);
           const to = (((phase * width + oc) * g.ic + ic) * th + i) * tw + j;
           data[to] = source[((ic * g.oc + oc) * kh + row) * kw + column] as number;
         }
       }
     }
   }
-  return { dtype: 'f32', shape: [s * s * width, g.ic, th, tw], data };
+  return { dtype: 'f32', shape: [sh * sw * width, g.ic, th, tw], data };
 }
 
-function phaseBias(bias: Tensor, g: ConvTransposeGeometry, s: number, width: number): Tensor {
+function phaseBias(bias: Tensor, g: ConvTransposeGeometry, [sh, sw]: Pair, width: number): Tensor {
   const source = toNumbers(bias);
-  const data = new Float32Array(s * s * width);
+  const data = new Float32Array(sh * sw * width);
   for (let i = 0; i < data.length; i++) {
     const oc = i % width;
     data[i] = oc < g.oc ? (source[oc] as number) : 0;
   }
-  return { dtype: 'f32', shape: [s * s * width], data };
+  return { dtype: 'f32', shape: [sh * sw * width], data };
 }
