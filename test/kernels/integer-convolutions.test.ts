@@ -1,6 +1,7 @@
 /**
- * ConvInteger of data whose zero point is known at run time only, padded, in every form its weights
- * have: on the integer kernels, the same integers as the interpreter and onnxruntime-node.
+ * ConvInteger and MatMulInteger of data whose zero point is known at run time only, padded, in every
+ * form their weights have: on the integer kernels, the same integers as the interpreter and
+ * onnxruntime-node; alone and scaled to real numbers as dynamic quantisers write it.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -64,6 +65,27 @@ const CASES: readonly Case[] = [
     attrs: { pads: [1, 1, 1, 1], group: 32 },
     data: [1, 32, 7, 9],
   },
+  {
+    name: 'one point, every other place',
+    weights: integers('u8', [33, 24, 1, 1], [0, 255], 6),
+    zero: u8(200),
+    attrs: { strides: [2, 2] },
+    data: [2, 24, 9, 10],
+  },
+  {
+    name: 'dilated, a zero point for each channel',
+    weights: integers('u8', [16, 20, 3, 2], [0, 255], 7),
+    zero: integers('u8', [16], [0, 255], 8),
+    attrs: { dilations: [2, 3], pads: [2, 0, 1, 3] },
+    data: [1, 20, 11, 12],
+  },
+  {
+    name: 'a matrix product of the whole range',
+    weights: integers('u8', [96, 40], [0, 255], 9),
+    zero: u8(117),
+    attrs: {},
+    data: [2, 7, 96],
+  },
 ];
 
 /** Sum, a bias for each channel, and the real number it stands for, as quantisers write it. */
@@ -72,17 +94,34 @@ function graphOf({ weights, zero, attrs, data }: Case): NodeGraph {
   const x = b.graph.input('x', { dtype: 'u8', shape: data });
   const z = b.graph.input('z', { dtype: 'u8', shape: [] });
   const operands = [x, b.constant(weights, 'w'), z, b.constant(zero, 'wz')];
-  const sum = b.op('ConvInteger', operands, attrs, { name: 'conv' });
-  const channels = weights.shape[0] ?? 0;
+  const isConv = weights.shape.length === 4;
+  const op = isConv ? 'ConvInteger' : 'MatMulInteger';
+  const sum = b.op(op, operands, attrs, { name: 'product' });
+  const channels = weights.shape[isConv ? 0 : 1] ?? 0;
   const bias = fromNumbers(
     'i32',
-    [1, channels, 1, 1],
+    isConv ? [1, channels, 1, 1] : [channels],
     Array.from({ length: channels }, (_, c) => 1000 * c - 7000),
   );
   const biased = b.op('Add', [sum, b.constant(bias, 'bias')], {}, { name: 'add' });
   const real = b.op('Cast', [biased], { to: 1 }, { name: 'cast' });
   const graph = b.graph.finish([real]);
   return { graph, inputs: [integers('u8', data, [0, 255], 5), u8(113)] };
+}
+
+/** The product cast and multiplied by the scale of the data, a number of the run, times that of weights. */
+function scaledGraphOf({ weights, zero, attrs, data }: Case): NodeGraph {
+  const b = opBuilder('scaled');
+  const x = b.graph.input('x', { dtype: 'u8', shape: data });
+  const z = b.graph.input('z', { dtype: 'u8', shape: [] });
+  const scale = b.graph.input('scale', { dtype: 'f32', shape: [] });
+  const op = weights.shape.length === 4 ? 'ConvInteger' : 'MatMulInteger';
+  const sum = b.op(op, [x, b.constant(weights, 'w'), z, b.constant(zero, 'wz')], attrs);
+  const real = b.op('Cast', [sum], { to: 1 });
+  const step = b.constant(fromNumbers('f32', [], [0.0078125]), 'step');
+  const graph = b.graph.finish([b.op('Mul', [real, b.op('Mul', [scale, step])])]);
+  const inputs = [integers('u8', data, [0, 255], 5), u8(113), fromNumbers('f32', [], [0.03])];
+  return { graph, inputs };
 }
 
 for (const target of [nativeTarget().name, ...runnableTargets()]) {
@@ -95,7 +134,34 @@ for (const target of [nativeTarget().name, ...runnableTargets()]) {
   }
 }
 
-for (const item of CASES) {
+/** Weights of more elements than are dequantised while constants fold. */
+const LARGE: readonly Case[] = [
+  {
+    name: 'a large kernel',
+    weights: integers('u8', [64, 64, 3, 3], [0, 255], 10),
+    zero: u8(121),
+    attrs: { pads: [1, 1, 1, 1] },
+    data: [1, 64, 6, 7],
+  },
+  {
+    name: 'a large matrix',
+    weights: integers('u8', [256, 192], [0, 255], 11),
+    zero: u8(121),
+    attrs: {},
+    data: [5, 256],
+  },
+];
+
+for (const item of [...CASES, ...LARGE]) {
+  test(`${item.name}, scaled`, async () => {
+    const { graph, inputs } = scaledGraphOf(item);
+    const { rows } = await checkGraph(graph, {}, 1e-6, inputs);
+    assert.ok(!rows.some((row) => row.includes('contract')), rows.join());
+  });
+}
+
+// Their ConvInteger has one zero point of the weights at most.
+for (const item of CASES.filter(({ zero }) => elementCount(zero.shape) === 1)) {
   test(`${item.name} in onnxruntime`, async () => {
     const made = graphOf(item);
     const [theirs] = await peerAnswers(made);

@@ -18,7 +18,7 @@ import { recognize } from 'hone/passes/recognize';
 import { separateDequantization } from 'hone/passes/separate-dequantization';
 import { signWeights } from 'hone/passes/sign-weights';
 import { simplifyNodes } from 'hone/passes/simplify-nodes';
-import { unshiftConvolutions } from 'hone/passes/unshift-convolutions';
+import { unshiftProducts } from 'hone/passes/unshift-products';
 import { unsignActivations } from 'hone/passes/unsign-activations';
 import { widenHalf } from 'hone/passes/widen-half';
 import { goldenTests } from '../support/golden.js';
@@ -43,7 +43,7 @@ const PASSES = [
   separateDequantization,
   signWeights,
   simplifyNodes,
-  unshiftConvolutions,
+  unshiftProducts,
   unsignActivations,
   widenHalf,
 ];

@@ -3,6 +3,8 @@
  * QLinearConv and QLinearMatMul of constant parameters, and the dynamic form (MatMulInteger or
  * ConvInteger, cast and multiplied by two scales), whose data has a scale known at run time only.
  *
+ * Left to `unshift-products`: weights that do not fit 8 bits around their zero point.
+ *
  * Why: one form for every way a model may come quantised; fusion turns it into integer products
  * again. Real sums replace sums of integers: where the quotient of a result lies on the border of
  * two steps, the result may be the neighbouring step.
@@ -14,7 +16,7 @@ import { madeBy } from './match.ts';
 import { padByZero } from './pad-quantized.ts';
 import { type Pass, type Rebuild, rewriteGraph } from './pass.ts';
 import { isPerTensor } from './quantized.ts';
-import { fitSigned } from './unshift-convolutions.ts';
+import { fitSigned, type ProductOp, takesOut } from './unshift-products.ts';
 
 export const exposeQuantization: Pass = {
   name: 'expose-quantization',
@@ -82,6 +84,9 @@ function exposeQLinear(node: Node, r: Rebuild): ValueId | undefined {
   if (stepX === undefined || stepW === undefined || constants.includes(undefined)) return undefined;
   if (originX?.data.length !== 1) return undefined;
   const isConv = node.op === 'QLinearConv';
+  const constant = r.constant(w);
+  const integer = isConv ? 'ConvInteger' : 'MatMulInteger';
+  if (constant !== undefined && isWide(r, integer, x, constant, originW)) return undefined;
   const axis = isConv ? 0 : r.b.typeOf(w).shape.length - 1;
   if (axis < 0) return undefined;
   const biases = bias === null || bias === undefined ? undefined : r.constant(bias);
@@ -124,10 +129,21 @@ function exposeDynamic(node: Node, r: Rebuild): ValueId | undefined {
   );
 }
 
-const REAL_FORMS: Readonly<Record<string, string>> = {
-  MatMulInteger: 'MatMul',
-  ConvInteger: 'Conv',
-};
+/** Products of integers that the integer kernels take only as such: asymmetric u8 weights. */
+function isWide(
+  r: Rebuild,
+  op: ProductOp,
+  x: ValueId,
+  weights: Tensor,
+  zero: Tensor | undefined,
+): boolean {
+  return takesOut(r, op, x, weights) && !fitSigned(op, weights, zero);
+}
+
+const REAL_FORMS: ReadonlyMap<string, string> = new Map<ProductOp, string>([
+  ['MatMulInteger', 'MatMul'],
+  ['ConvInteger', 'Conv'],
+]);
 
 function dynamicProduct(
   r: Rebuild,
@@ -140,7 +156,7 @@ function dynamicProduct(
   const [sum] = cast?.inputs ?? [];
   if (cast?.attrs['to'] !== 1 || sum === null || sum === undefined) return undefined;
   const integer = r.producer(sum);
-  const op = integer === undefined ? undefined : REAL_FORMS[integer.op];
+  const op = integer === undefined ? undefined : REAL_FORMS.get(integer.op);
   if (integer === undefined || integer.domain !== '' || op === undefined) return undefined;
   const factors = madeBy(r, scales, 'Mul')?.inputs ?? [];
   for (const [a, b] of [factors, [...factors].reverse()]) {
@@ -172,6 +188,9 @@ function ofIntegers(
   if (zeroX !== null && zeroX !== undefined && elementCount(r.b.typeOf(zeroX).shape) !== 1) {
     return undefined;
   }
+  if (isWide(r, op === 'Conv' ? 'ConvInteger' : 'MatMulInteger', x, constant, originW)) {
+    return undefined;
+  }
   const { shape } = r.b.typeOf(w);
   const axis = op === 'Conv' ? 0 : shape.length - 1;
   if (axis < 0 || !alongChannels(stepW, op, shape.length)) return undefined;
@@ -183,7 +202,7 @@ function ofIntegers(
     op === 'Conv' &&
     zero !== undefined &&
     r.constant(zero) === undefined &&
-    fitSigned(constant, originW);
+    fitSigned('ConvInteger', constant, originW);
   const { data, attrs: own } = isBordered ? padByZero(r, x, zero, w, attrs) : { data: x, attrs };
   const real = r.b.op('DequantizeLinear', [
     data,

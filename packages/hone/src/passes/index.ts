@@ -21,7 +21,7 @@ import { separateDequantization } from './separate-dequantization.ts';
 import { signWeights } from './sign-weights.ts';
 import { simplifyNodes } from './simplify-nodes.ts';
 import { splitConvTranspose } from './split-conv-transpose.ts';
-import { unshiftConvolutions } from './unshift-convolutions.ts';
+import { unshiftProducts } from './unshift-products.ts';
 import { unsignActivations } from './unsign-activations.ts';
 import { widenHalf } from './widen-half.ts';
 
@@ -49,7 +49,7 @@ export const STANDARD_PASSES: readonly Pass[] = [
   decompose,
   widenHalf,
   signWeights,
-  unshiftConvolutions,
+  unshiftProducts,
   unsignActivations,
   moveQuantization,
   dropRequantization,
