@@ -245,6 +245,33 @@ export const FREE_CASES: readonly FreeCase[] = [
       ],
     ],
   },
+  ...(['i8', 'i16'] as const).map(
+    (dtype): FreeCase => ({
+      name: `a reshape by numbers that were ${dtype}`,
+      model: {
+        opset: 18,
+        inputs: [value('x', [4, 6]), value('n', [3], 'i32')],
+        nodes: [
+          node('Cast', ['n'], ['s'], { to: { int: dtype === 'i8' ? 3 : 5 } }),
+          node('Cast', ['s'], ['t'], { to: { int: 7 } }),
+          node('Reshape', ['x', 't'], ['r']),
+          node('Abs', ['r'], ['y']),
+        ],
+        outputs: [value('y', [null, null, null])],
+      },
+      runs: [
+        [2, 3, 4],
+        [-1, 1, 3],
+        [0, -1, 2],
+      ].map((shape, i) => [noise([4, 6], i), fromNumbers('i32', [3], shape)]),
+      beyond: [
+        [
+          [noise([4, 6], 8), fromNumbers('i32', [3], [25, 1, 1])],
+          /r along axis 0: at most 24|elements before and after differ/,
+        ],
+      ],
+    }),
+  ),
   {
     name: 'a reshape of no elements',
     model: {

@@ -116,6 +116,11 @@ const wide = (shape: readonly number[], last: number): Tensor => {
 
 /** Floats that are not finite, and the ends of integers. */
 const EXTREME: readonly Use[] = [
+  ...['ArgMin', 'ArgMax'].map((op) => ({
+    op,
+    inputs: [f32([3, 2], NAN, 1, 2, NAN, 2, 1)],
+    attrs: { select_last_index: 1 },
+  })),
   // What a mask hides is added to, so that NaN stays; in com.microsoft's it is replaced.
   { op: 'Attention', inputs: [ROW, WITH_NAN, ROW], attrs: { is_causal: 1 } },
   { op: 'Attention', inputs: [ROW, f32([1, 1, 2, 1], 1, INF), ROW], attrs: { is_causal: 1 } },
@@ -185,21 +190,55 @@ test('pictures of no pixel, and of more than their room, compiled are what the r
   await agree(OF_NO_PIXEL);
 });
 
-/** Shown in f64, where 0.3 is another number than the f32 that a model holds. */
-test('floats of a list among attributes are those that a model holds', async () => {
-  const op = standardRegistry.find('RNN', '');
-  assert.ok(op);
-  const inputs = [full('f64', [4, 1, 1], 1), full('f64', [1, 5, 1], 1), full('f64', [1, 5, 5])];
-  const item: OpCase = {
-    op,
-    inputs: [...inputs, null, fromNumbers('i32', [1], [4])],
-    constant: [],
+/** As models that have what decides sizes as inputs. */
+const FREE: readonly Use[] = [
+  // In f64 0.3 is another number than the f32 that a model holds.
+  {
+    op: 'RNN',
+    inputs: [
+      ...[full('f64', [4, 1, 1], 1), full('f64', [1, 5, 1], 1), full('f64', [1, 5, 5])],
+      ...[full('f64', [1, 10]), fromNumbers('i32', [1], [4])],
+    ],
     attrs: { activations: ['HardSigmoid'], activation_alpha: [0.3], hidden_size: 5 },
-    outputs: 1,
-  };
+  },
+  // Caches of no columns rotate nothing.
+  {
+    op: 'GroupQueryAttention',
+    domain: 'com.microsoft',
+    inputs: [
+      ...[full('f32', [1, 1, 16], 1), full('f32', [1, 1, 16], 1), full('f32', [1, 1, 16], 1)],
+      ...[full('f32', [1, 1, 1, 16], 2), full('f32', [1, 1, 1, 16], 2)],
+      ...[fromNumbers('i32', [1], [1]), fromNumbers('i32', [1], [2])],
+      ...[full('f32', [0, 0]), full('f32', [0, 0])],
+    ],
+    constant: [5, 6],
+    attrs: { ...GROUPED, do_rotary: 1 },
+  },
+  // NaN is behind all numbers, and by itself.
+  {
+    op: 'Unique',
+    inputs: [fromNumbers('f16', [6], [2, NAN, -1, -3, NAN, 2])],
+    constant: [0],
+  },
+  // Numbers of a narrow type have a most, which bounds nothing.
+  {
+    op: 'Reshape',
+    inputs: [full('f32', [2, 3, 4], 1), fromNumbers('i16', [2], [4, 6])],
+    constant: [1],
+    attrs: { allowzero: 1 },
+  },
+];
+
+test('with what decides sizes as inputs, operators give what they give with constants', async () => {
+  const items = FREE.map(caseOf);
   const options = { target: 'native', quick: true } as const;
-  const { problems, peers } = await checkCases([item], [0], 'free', options);
-  assert.deepEqual([problems, peers], [[undefined], 1]);
+  const seeds = items.map((_, i) => i);
+  const { problems, peers } = await checkCases(items, seeds, 'free', options);
+  assert.deepEqual(
+    problems.filter((problem) => problem !== undefined),
+    [],
+  );
+  assert.equal(peers, items.length);
 });
 
 test('what is not finite, and the ends of integers, compiled are what the reference gives', async () => {
@@ -207,12 +246,7 @@ test('what is not finite, and the ends of integers, compiled are what the refere
 });
 
 async function agree(uses: readonly Use[]): Promise<void> {
-  const items = uses.map(({ op, domain = '', inputs, attrs = {}, constant = [] }): OpCase => {
-    const def = standardRegistry.find(op, domain);
-    assert.ok(def, op);
-    const known = inputs.map((_, i) => constant.includes(i));
-    return { op: def, inputs, constant: known, attrs, outputs: 1 };
-  });
+  const items = uses.map(caseOf);
   const options = { target: 'native', quick: true } as const;
   const seeds = items.map((_, i) => i);
   const { problems, refused, faulty } = await checkCases(items, seeds, 'compiled', options);
@@ -221,4 +255,11 @@ async function agree(uses: readonly Use[]): Promise<void> {
     [],
   );
   assert.deepEqual([refused, faulty], [0, 0]);
+}
+
+function caseOf({ op, domain = '', inputs, attrs = {}, constant = [] }: Use): OpCase {
+  const def = standardRegistry.find(op, domain);
+  assert.ok(def, op);
+  const known = inputs.map((_, i) => constant.includes(i));
+  return { op: def, inputs, constant: known, attrs, outputs: 1 };
 }

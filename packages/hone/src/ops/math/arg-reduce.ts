@@ -16,12 +16,15 @@ function axisOf(ctx: InferContext): number {
   return normalizeAxis(ctx, intAttr(ctx.attrs, 'axis'), shape.length);
 }
 
-/** Position of the best element; `better` is strict, so the first of equals wins unless `last`. */
+/**
+ * Position of the best element; `better` is strict, so the first of equals wins unless `last`. Nothing is better
+ * than a NaN that comes first, and no other NaN is better than anything.
+ */
 function bestOf<T>(x: readonly T[], better: (a: T, b: T) => boolean, last: boolean): number {
   let best = 0;
   for (let i = 1; i < x.length; i++) {
     const [here, there] = [x[i] as T, x[best] as T];
-    if (last ? !better(there, here) : better(here, there)) best = i;
+    if (better(here, there) || (last && here === there)) best = i;
   }
   return best;
 }

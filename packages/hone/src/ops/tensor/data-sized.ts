@@ -2,7 +2,14 @@
  * Operators whose output size depends on data: Compress, NonZero, Unique. They are inferred where
  * that data is known at compile time, by running the reference.
  */
-import { elementCount, fromNumbers, stridesOf, type Tensor } from 'hone-runtime/base/tensor';
+import { isBig } from 'hone-runtime/base/dtype';
+import {
+  elementCount,
+  fromNumbers,
+  stridesOf,
+  type Tensor,
+  toNumbers,
+} from 'hone-runtime/base/tensor';
 import type { Attrs, ValueType } from '../../graph/types.ts';
 import {
   constantInput,
@@ -120,14 +127,22 @@ export const NonZero = defineOp({
   ],
 });
 
-/** Orders keys element by element. */
+/** Orders keys element by element, NaN behind all numbers. */
 function compareKeys(a: readonly Element[], b: readonly Element[]): number {
   for (let i = 0; i < a.length; i++) {
     const [x, y] = [a[i] as Element, b[i] as Element];
-    if (x !== y) return x < y ? -1 : 1;
+    if (x === y) continue;
+    if (x < y) return -1;
+    if (x > y) return 1;
+    const byNaN = Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    if (byNaN !== 0) return byNaN;
   }
   return 0;
 }
+
+/** A NaN is equal to nothing. */
+const isSame = (a: readonly Element[], b: readonly Element[]): boolean =>
+  a.every((x, i) => x === b[i]);
 
 function unique(x: Tensor, attrs: Attrs): Tensor[] {
   const given = attrs['axis'];
@@ -138,10 +153,12 @@ function unique(x: Tensor, attrs: Attrs): Tensor[] {
   const inner = elementCount(shape.slice(axis + 1));
   const outer = elementCount(shape.slice(0, axis));
   const values = elementsOf(x);
+  const isStored = x.dtype === 'string' || isBig(x.dtype);
+  const comparable: ArrayLike<Element> = isStored ? values : toNumbers(x);
   const keys = Array.from({ length: extent }, (_, i) => {
     const key: Element[] = [];
     for (let o = 0; o < outer; o++) {
-      for (let k = 0; k < inner; k++) key.push(values[(o * extent + i) * inner + k] as Element);
+      for (let k = 0; k < inner; k++) key.push(comparable[(o * extent + i) * inner + k] as Element);
     }
     return key;
   });
@@ -151,8 +168,7 @@ function unique(x: Tensor, attrs: Attrs): Tensor[] {
   for (const i of order) {
     const group = groups.at(-1);
     const first = group?.[0];
-    const same =
-      first !== undefined && compareKeys(keys[first] as Element[], keys[i] as Element[]) === 0;
+    const same = first !== undefined && isSame(keys[first] as Element[], keys[i] as Element[]);
     if (group && same) group.push(i);
     else groups.push([i]);
   }
@@ -162,10 +178,12 @@ function unique(x: Tensor, attrs: Attrs): Tensor[] {
   const inverse = new Array<number>(extent).fill(0);
   groups.forEach((group, g) => {
     for (const i of group) inverse[i] = g;
-    const key = keys[group[0] as number] as Element[];
+    const first = group[0] as number;
     for (let o = 0; o < outer; o++) {
       for (let k = 0; k < inner; k++) {
-        out[(o * groups.length + g) * inner + k] = key[o * inner + k] as Element;
+        out[(o * groups.length + g) * inner + k] = values[
+          (o * extent + first) * inner + k
+        ] as Element;
       }
     }
   });

@@ -58,6 +58,10 @@ const reshape: Rule = (use) => {
   return [s.reshaped(x, reshapedSizes(use, x, asked, keepsZero))];
 };
 
+/** The least of a type, the narrow ones among them. */
+const saysNothing = (least: number): boolean =>
+  least < -MAX_ELEMENTS || least === -(2 ** 7) || least === -(2 ** 15);
+
 /**
  * The extents behind a Reshape. An extent that data decides may be 0 (as before) or -1 (what is left) too;
  * where nothing else bounds it, the elements do.
@@ -70,7 +74,7 @@ function reshapedSizes(
 ): readonly Int[] {
   const total = ints.product(x.sizes);
   // What intervals say of other numbers is that they are extents.
-  const isFree = (item: Int): boolean => leastOf(item) < -MAX_ELEMENTS && !isKnown(item);
+  const isFree = (item: Int): boolean => !isKnown(item) && saysNothing(leastOf(item));
   const copied = asked.map((item, axis) =>
     isFree(item) && !keepsZero ? ints.whereEqual(item, 0, x.sizes[axis] ?? 0, item) : item,
   );
@@ -104,8 +108,11 @@ function reshapedSizes(
       all: true,
     });
   const [tensor = ''] = s.plan.names;
+  // Numbers of a narrow type have a most, which says nothing.
+  const isVast = elementCount(sizes.map(mostOf)) * dtypeBytes(dtype) > ASSUMED_BYTES;
+  const largest = isVast ? most : MAX_ELEMENTS;
   const natural = sizes.map((size, axis) =>
-    mostOf(size) <= MAX_ELEMENTS
+    isKnown(size) || mostOf(size) <= largest
       ? size
       : s.checked(
           ints.max(size, 0),
