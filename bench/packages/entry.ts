@@ -28,6 +28,8 @@ export interface NpmPackage extends PackageFacts {
 export interface PackageModel extends Pick<CompileOptions, 'shapes' | 'dims' | 'bounds'> {
   /** Inside the package's file. */
   readonly path: string;
+  /** Files of the package that are the model one after the other; `path` is then no file, but a name. */
+  readonly pieces?: readonly string[];
   /** Values of inputs, where random ones make no sense. */
   readonly values?: Readonly<Record<string, InputValues>>;
   /** A result other than "agrees" that is known. */

@@ -7,7 +7,7 @@ export interface MeasureOrder {
   /** How the report calls it. */
   readonly id: string;
   readonly onnx: string;
-  readonly model: Omit<PackageModel, 'path' | 'expected'>;
+  readonly model: Omit<PackageModel, 'path' | 'pieces' | 'expected'>;
   /** Takes the artifact. */
   readonly folder: string;
   readonly settings: Pick<BenchSettings, 'threads' | 'durationMs' | 'sessions'>;

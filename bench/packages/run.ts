@@ -72,7 +72,7 @@ async function oneModel(
   try {
     let onnx: string;
     try {
-      onnx = await extractModel(await file, item.model.path, folder);
+      onnx = await extractModel(await file, item.model, folder);
     } catch (error) {
       return ended(null, failureOf('package', error));
     }
@@ -100,7 +100,7 @@ function measureApart(
   { item, onnx, folder }: Subject,
   { settings, limitMs, progress }: PackagesSettings,
 ): Promise<BenchReport> {
-  const { path: _path, expected: _expected, ...model } = item.model;
+  const { path: _path, pieces: _pieces, expected: _expected, ...model } = item.model;
   const order: MeasureOrder = { id: item.id, onnx, model, folder, settings };
   return startGroup<BenchReport>({
     worker: WORKER,

@@ -7,6 +7,11 @@ export function exactly(value: number): InputValues {
   return { low: value, high: value + 1 };
 }
 
+/** Indices of so many rows of a table. */
+export function rows(count: number): InputValues {
+  return { low: 0, high: count };
+}
+
 /** A page in lines: on noise, models that find or read text see nothing. */
 export const PAGE: InputValues = { low: -1, high: 1, content: 'page' };
 

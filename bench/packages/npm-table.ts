@@ -1,4 +1,0 @@
-/** Packages of npm. */
-import type { NpmPackage } from './entry.ts';
-
-export const NPM_PACKAGES: readonly NpmPackage[] = [];
