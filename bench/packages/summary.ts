@@ -93,15 +93,20 @@ export function slowerModels(results: readonly ModelResult[]): { id: string; rat
     .sort((a, b) => a.ratio - b.ratio);
 }
 
+/** How many load, how many agree, how fast they are together and at worst. */
 export function summaryLine(results: readonly ModelResult[]): string {
   const { models, packages, loaded, agreeing, unfetched, ...speed } = summarizeResults(results);
   const { geometricMean: mean, worst } = speed;
   return [
-    `${models} models of ${packages} packages: ${loaded} load, ${agreeing} answer as onnxruntime does`,
+    `${counted(models, 'model')} of ${counted(packages, 'package')}: ${loaded} load, ${agreeing} answer as onnxruntime does`,
     ...(unfetched === 0 ? [] : [`${unfetched} were not to be had`]),
     ...(mean === null ? [] : [`geometric mean of the ratios ${mean.toFixed(2)}`]),
     ...(worst === null ? [] : [`worst ${worst.ratio.toFixed(2)} (${worst.id})`]),
   ].join('; ');
+}
+
+function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
 /** What failed or differs, with the reason where one is known, and what to do about it. */
