@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import type { Attrs } from 'hone/graph/types';
 import { standardRegistry } from 'hone/ops/registry';
 import { elementCount, fromNumbers, type Tensor } from 'hone-runtime/base/tensor';
+import { HoneError } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
 import { checkCases } from '../fuzz/operators/check-cases.ts';
-import type { OpCase } from '../fuzz/operators/op-case.ts';
+import { graphOf, type OpCase } from '../fuzz/operators/op-case.ts';
 
 interface Use {
   readonly op: string;
@@ -214,6 +215,17 @@ const FREE: readonly Use[] = [
     constant: [5, 6],
     attrs: { ...GROUPED, do_rotary: 1 },
   },
+  // Where an extent is asked for, paddings count for nothing.
+  ...[{ output_shape: [5, 4] }, { auto_pad: 'SAME_UPPER' }].map((attrs) => ({
+    op: 'ConvTransposeWithDynamicPads',
+    domain: 'com.microsoft',
+    inputs: [
+      ...[full('f32', [1, 1, 4, 4], 1), full('f32', [1, 1, 2, 2], 1)],
+      fromNumbers('i64', [4], [1, 0, 1, 0]),
+    ],
+    constant: [2],
+    attrs,
+  })),
   // NaN is behind all numbers, and by itself.
   {
     op: 'Unique',
@@ -243,6 +255,45 @@ test('with what decides sizes as inputs, operators give what they give with cons
 
 test('what is not finite, and the ends of integers, compiled are what the reference gives', async () => {
   await agree(EXTREME);
+});
+
+test('what has no meaning is refused with a code', () => {
+  const cropped = fromNumbers('f32', [8], [0, 0, INF, 0.5, 1, 1, 1, 1]);
+  const refused: readonly (readonly [Use, RegExp])[] = [
+    [
+      {
+        op: 'Resize',
+        inputs: [full('f32', [1, 1, 4, 4]), cropped, full('f32', [0]), full('i64', [4], 3)],
+        attrs: { coordinate_transformation_mode: 'tf_crop_and_resize', mode: 'linear' },
+        constant: [1, 2, 3],
+      },
+      /axis 2 would be sampled from Infinity to 1 of it/,
+    ],
+    [
+      {
+        op: 'ConvTranspose',
+        inputs: [full('f32', [1, 1, 4, 4]), full('f32', [1, 1, 2, 2])],
+        attrs: { output_shape: [3] },
+      },
+      /output_shape has 1 entries for 2 spatial axes/,
+    ],
+    [
+      {
+        op: 'CenterCropPad',
+        inputs: [full('f32', []), full('i64', [1])],
+        attrs: { axes: [0] },
+        constant: [1],
+      },
+      /a scalar has no axes/,
+    ],
+  ];
+  for (const [use, message] of refused) {
+    assert.throws(
+      () => graphOf(caseOf(use)),
+      (error) => error instanceof HoneError && message.test(error.message),
+      use.op,
+    );
+  }
 });
 
 async function agree(uses: readonly Use[]): Promise<void> {

@@ -99,14 +99,17 @@ function geometry(
     shapeError(ctx, `output_padding has ${extra.length} entries for ${rank} spatial axes`);
   }
   // Some exporters give the whole shape: the last entries are the spatial ones.
-  const wanted = intsAttr(attrs, 'output_shape')?.slice(-rank);
+  const wanted = intsAttr(attrs, 'output_shape')?.slice(-rank) ?? [];
+  if (wanted.length > 0 && wanted.length < rank) {
+    shapeError(ctx, `output_shape has ${wanted.length} entries for ${rank} spatial axes`);
+  }
   const same = mode === 'SAME_UPPER' || mode === 'SAME_LOWER';
   const output: number[] = [];
   const padBegin: number[] = [];
   for (let i = 0; i < rank; i++) {
     const span = (at(kernel, i) - 1) * at(dilation, i) + 1;
     const full = at(stride, i) * (at(input, i) - 1) + at(extra, i) + span;
-    const asked = wanted?.[i] ?? (same ? at(input, i) * at(stride, i) : undefined);
+    const asked = wanted[i] ?? (same ? at(input, i) * at(stride, i) : undefined);
     const [extent, begin] = extentOf(mode, full, asked, [at(pads.begin, i), at(pads.end, i)]);
     if (extent < 1) {
       shapeError(ctx, `the padding leaves ${extent} outputs along spatial axis ${i}`);

@@ -9,7 +9,9 @@ import { flatOf, gatherBy } from './elements.ts';
 function wanted(ctx: InferContext): readonly number[] {
   const { shape } = inputType(ctx, 0);
   const sizes = constantInts(ctx, 1, 'shape');
-  const axes = (intsAttr(ctx.attrs, 'axes') ?? shape.map((_, i) => i)).map((axis) =>
+  const asked = intsAttr(ctx.attrs, 'axes');
+  if (shape.length === 0 && (asked?.length ?? 0) > 0) shapeError(ctx, 'a scalar has no axes');
+  const axes = (asked ?? shape.map((_, i) => i)).map((axis) =>
     normalizeAxis(ctx, axis, shape.length),
   );
   if (sizes.length !== axes.length) shapeError(ctx, `${sizes.length} extents, ${axes.length} axes`);

@@ -210,9 +210,10 @@ function reduced(slope: number, offset: number, unit: number): Line {
   return { slope: slope / divisor, offset: offset / divisor, unit: Math.max(1, unit / divisor) };
 }
 
+/** Of whole numbers; of others some number, so that positions made of them can be refused. */
 export function gcd(a: number, b: number): number {
   let [x, y] = [Math.abs(a), Math.abs(b)];
-  while (y !== 0) [x, y] = [y, x % y];
+  while (y > 0) [x, y] = [y, x % y];
   return x;
 }
 

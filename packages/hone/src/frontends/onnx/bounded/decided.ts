@@ -198,14 +198,18 @@ const melWeightMatrix: Rule = (use) => {
   return [parts.cast(value, dtype)];
 };
 
-/** Paddings cut off what the operator gives without them. */
+/** Paddings cut off what the operator gives without them; where an extent is asked for, they count for nothing. */
 const convTransposeWithPads: Rule = (use) => {
   const { ints } = use;
   const pads = use.inputs[2] == null ? [] : intsOf(use, 2, 'the padding');
   if (pads.every(isKnown)) return asItIs(use);
-  const { pads: _, auto_pad: __, ...attrs } = use.attrs;
+  const { pads: _, ...attrs } = use.attrs;
   const bias = use.inputs[3] ?? null;
   const inputs = [given(use, 0), given(use, 1), ...(bias === null ? [] : [bias])];
+  const isAutomatic = String(attrs['auto_pad'] ?? 'NOTSET') !== 'NOTSET';
+  const extents = attrs['output_shape'];
+  if (isAutomatic || (Array.isArray(extents) && extents.length > 0))
+    return use.apply({ op: 'ConvTranspose', attrs, inputs });
   const full = at(use.apply({ op: 'ConvTranspose', attrs, inputs }), 0);
   const rank = full.sizes.length - 2;
   let x = full;
