@@ -179,6 +179,69 @@ HONE_RT void hone_rt_pairwise_coupling(HONE_RT_ARGS) {
   }
 }
 
+// --- TreeLeaves ---------------------------------------------------------------------------------
+// tree_leaves_<dtype>: operands x[rows, features], nodes int32[n, 4] (feature, way of yes, way of no,
+// code: how it compares, and by 8 whether a missing value goes the way of yes), thresholds[n], roots
+// int32[trees]; output int32[rows, trees], the codes of the leaves, which are nodes that lead to
+// themselves. dim: rows, features, trees, mode of all nodes (-1: in each one's code). The tables are a
+// model's, checked when it was compiled.
+//
+// Several walks go on at once, so that one waits while others load; a tree meets all rows before the next.
+
+#define HONE_RT_WALKS 8
+
+HONE_RT int hone_rt_compare(int64_t mode, double value, double limit) {
+  switch (mode) {
+    case 0: return value <= limit;
+    case 1: return value < limit;
+    case 2: return value >= limit;
+    case 3: return value > limit;
+    case 4: return value == limit;
+    default: return value != limit;
+  }
+}
+
+#define HONE_RT_WALK(S, SAYS_YES)                                                                  \
+  do {                                                                                             \
+    moved = 0;                                                                                     \
+    for (int k = 0; k < HONE_RT_WALKS; k++) {                                                      \
+      const int32_t i = place[k], *const n = node + 4 * (int64_t)i;                                \
+      const S v = row[k][n[0]];                                                                    \
+      const int32_t next = n[(SAYS_YES) ? 1 : 2];                                                  \
+      moved |= next ^ i;                                                                           \
+      place[k] = next;                                                                             \
+    }                                                                                              \
+  } while (moved)
+
+#define HONE_RT_TREES(N, S)                                                                        \
+  HONE_RT void hone_rt_tree_leaves_##N(HONE_RT_ARGS) {                                             \
+    const S *const x = (const S *)buf[0], *const limit = (const S *)buf[2];                        \
+    const int32_t *const node = (const int32_t *)buf[1], *const root = (const int32_t *)buf[3];    \
+    int32_t *const out = (int32_t *)buf[4];                                                        \
+    const int64_t rows = dim[0], features = dim[1], trees = dim[2], mode = dim[3];                 \
+    const int64_t hi = hone_rt_hi(rows * trees, w);                                                \
+    (void)scalar;                                                                                  \
+    for (int64_t p = hone_rt_lo(rows * trees, w); p < hi; p += HONE_RT_WALKS) {                    \
+      int32_t place[HONE_RT_WALKS], moved;                                                         \
+      const S *row[HONE_RT_WALKS];                                                                 \
+      for (int k = 0; k < HONE_RT_WALKS; k++) {                                                    \
+        const int64_t q = p + k < hi ? p + k : hi - 1;                                             \
+        place[k] = root[q / rows];                                                                 \
+        row[k] = x + q % rows * features;                                                          \
+      }                                                                                            \
+      if (mode == 0) HONE_RT_WALK(S, (v <= limit[i]) | ((n[3] >> 3) & (v != v)));                  \
+      else if (mode == 1) HONE_RT_WALK(S, (v < limit[i]) | ((n[3] >> 3) & (v != v)));              \
+      else                                                                                         \
+        HONE_RT_WALK(S, hone_rt_compare(mode < 0 ? n[3] & 7 : mode, v, limit[i]) |                 \
+                        ((n[3] >> 3) & (v != v)));                                                 \
+      for (int64_t k = 0; k < HONE_RT_WALKS && p + k < hi; k++)                                    \
+        out[(p + k) % rows * trees + (p + k) / rows] = node[4 * (int64_t)place[k] + 3];            \
+    }                                                                                              \
+  }
+
+HONE_RT_TREES(f32, float)
+HONE_RT_TREES(f64, double)
+
 // --- NonMaxSuppression --------------------------------------------------------------------------
 // suppress: operands boxes f32[batches, n, 4], scores f32[batches, classes, n], most i64, limit f32,
 // least f32; outputs chosen i64[batches * classes * room, 3] with zeros behind, and how many there

@@ -23,9 +23,13 @@ export function stageCost(stage: Stage, buffers: readonly Buffer[]): StageCost {
   if (stage.body.kind === 'control') return controlCost(stage.body.form);
   return {
     flops: bodyFlops(stage.body),
-    bytesRead: bytesOf(stage.operands, buffers),
+    bytesRead: bytesReadBy(stage.body) ?? bytesOf(stage.operands, buffers),
     bytesWritten: bytesOf(stage.outputs, buffers),
   };
+}
+
+function bytesReadBy(body: StageBody): number | undefined {
+  return body.kind === 'routine' ? body.bytesRead : undefined;
 }
 
 /** Of all stages of a graph. */

@@ -178,7 +178,8 @@ function readBody(scanner: Scanner, options: StagesReadOptions): Stage['body'] {
     scanner.expect('[');
     const scalars = scanner.list(']', () => scanner.number());
     const workspace = scanner.accept('workspace') ? { workspaceBytes: scanner.integer() } : {};
-    return { kind, routine, dims, scalars, ...workspace };
+    const reads = scanner.accept('reads') ? { bytesRead: scanner.integer() } : {};
+    return { kind, routine, dims, scalars, ...workspace, ...reads };
   }
   return scanner.fail(`${kind} is not a kind of stage`);
 }

@@ -90,8 +90,9 @@ export function printBody(body: StageBody, options: TensorTextOptions = {}): rea
       const scalars = body.scalars.map(printNumber).join(', ');
       const workspace =
         body.workspaceBytes === undefined ? '' : ` workspace ${body.workspaceBytes}`;
+      const reads = body.bytesRead === undefined ? '' : ` reads ${body.bytesRead}`;
       return [
-        `routine ${printName(body.routine)} dims ${extents(body.dims)} scalars [${scalars}]${workspace}`,
+        `routine ${printName(body.routine)} dims ${extents(body.dims)} scalars [${scalars}]${workspace}${reads}`,
       ];
     }
     case 'control':

@@ -121,6 +121,8 @@ export interface RoutineBody {
   readonly scalars: readonly number[];
   /** Memory to work in, behind the outputs; absent: none. */
   readonly workspaceBytes?: number;
+  /** Bytes that it reads, roughly; absent: each operand once. */
+  readonly bytesRead?: number;
 }
 
 /** The output is operand 0's elements in the same row-major order under another shape: no code. */

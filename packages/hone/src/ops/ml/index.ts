@@ -14,6 +14,7 @@ import { linearClassifier, linearRegressor } from './linear.ts';
 import { pairwiseCoupling } from './pairwise-coupling.ts';
 import { svmRegressor } from './svm.ts';
 import { svmClassifier } from './svm-classifier.ts';
+import { treeLeaves } from './tree-leaves.ts';
 import { TREES } from './trees.ts';
 
 export const ML_OPS: readonly OpDef[] = [
@@ -29,6 +30,7 @@ export const ML_OPS: readonly OpDef[] = [
   svmRegressor,
   svmClassifier,
   pairwiseCoupling,
+  treeLeaves,
   ...ENCODERS,
   ...TREES,
 ];

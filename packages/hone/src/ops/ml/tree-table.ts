@@ -24,13 +24,33 @@ export interface TreeTable {
   readonly missingYes: readonly boolean[];
   /** Row of `leaves`; 0 for inner nodes, which no walk ends at. */
   readonly leaf: readonly number[];
-  /** [leaves][targets] */
-  readonly leaves: readonly (readonly number[])[];
-  /** Which targets a leaf says something about, [leaves][targets]. */
-  readonly votes: readonly (readonly boolean[])[];
+  readonly leaves: readonly Leaf[];
+  readonly targets: number;
   readonly roots: readonly number[];
-  /** Levels from a root to the deepest leaf. */
-  readonly depth: number;
+}
+
+/** What a leaf says: a weight for each target that it votes for. */
+export interface Leaf {
+  readonly targets: readonly number[];
+  readonly weights: readonly number[];
+}
+
+/** Does a node say "yes" to a value? */
+export function saysYes(mode: number, value: number, limit: number): boolean {
+  switch (at(MODES, mode)) {
+    case 'LEQ':
+      return value <= limit;
+    case 'LT':
+      return value < limit;
+    case 'GTE':
+      return value >= limit;
+    case 'GT':
+      return value > limit;
+    case 'EQ':
+      return value === limit;
+    default:
+      return value !== limit;
+  }
 }
 
 type Node = { readonly node: string; readonly op: string };
@@ -44,14 +64,8 @@ function bad(ctx: Node, problem: string): never {
   );
 }
 
-/** Values of all leaves together; more are a mistake. */
-const MAX_VALUES = 2 ** 24;
-
-/** The table has a value for every target in every leaf, whatever the leaves say. */
-function checkLeaves(ctx: Node, leaves: number, targets: number): void {
-  if (leaves * targets > MAX_VALUES)
-    bad(ctx, `${leaves} leaves of ${targets} targets are too many`);
-}
+/** More are a mistake. */
+const MAX_TARGETS = 2 ** 20;
 
 /** Tables as they grow. */
 interface Draft {
@@ -62,8 +76,7 @@ interface Draft {
   readonly no: number[];
   readonly missingYes: boolean[];
   readonly leaf: number[];
-  readonly leaves: number[][];
-  readonly votes: boolean[][];
+  readonly leaves: { readonly targets: number[]; readonly weights: number[] }[];
   /** Nodes that are leaves. */
   readonly ends: Set<number>;
 }
@@ -78,7 +91,6 @@ function newDraft(): Draft {
     missingYes: [],
     leaf: [],
     leaves: [],
-    votes: [],
     ends: new Set(),
   };
 }
@@ -98,17 +110,23 @@ function addNode(
   return index;
 }
 
-function addLeaf(draft: Draft, values: number[], votes: boolean[]): number {
-  draft.leaves.push(values);
-  draft.votes.push(votes);
+function addLeaf(draft: Draft, targets: number[], weights: number[]): number {
+  draft.leaves.push({ targets, weights });
   const leaf = draft.leaves.length - 1;
   const node = addNode(draft, { feature: 0, threshold: 0, mode: 0, missingYes: false, leaf });
   draft.ends.add(node);
   return node;
 }
 
-/** Checks what indexing relies on and measures the depth; loops among nodes are refused. */
-function finish(ctx: Node, draft: Draft, roots: readonly number[], features: number): TreeTable {
+/** Checks what walks rely on: features that are there, and no circles among nodes. */
+function finish(
+  ctx: Node,
+  draft: Draft,
+  roots: readonly number[],
+  features: number,
+  targets: number,
+): TreeTable {
+  if (targets > MAX_TARGETS) bad(ctx, `${targets} targets are too many`);
   const wrong = draft.feature.find((f) => !(Number.isInteger(f) && f >= 0 && f < features));
   if (wrong !== undefined) bad(ctx, `a tree reads feature ${wrong} of ${features}`);
   if (roots.length === 0 || draft.leaves.length === 0) bad(ctx, 'it has no trees');
@@ -123,8 +141,12 @@ function finish(ctx: Node, draft: Draft, roots: readonly number[], features: num
     level = [...new Set(level.filter(isInner).flatMap((i) => [at(draft.yes, i), at(draft.no, i)]))];
   }
   // With a single target every leaf says something of it, 0 where it has no weight.
-  const votes = at(draft.votes, 0).length === 1 ? draft.votes.map(() => [true]) : draft.votes;
-  return { ...table, votes, roots, depth };
+  const silent: Leaf = { targets: [0], weights: [0] };
+  const leaves =
+    targets === 1
+      ? draft.leaves.map((leaf) => (leaf.targets.length === 0 ? silent : leaf))
+      : draft.leaves;
+  return { ...table, leaves, targets, roots };
 }
 
 /** The attributes of TreeEnsemble (ai.onnx.ml 5). */
@@ -153,16 +175,7 @@ export function newTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
     bad(ctx, 'its lists of nodes or leaves have different lengths');
   }
   if (!(targets >= 1)) bad(ctx, `n_targets is ${targets}`);
-  checkLeaves(ctx, targetIds.length, targets);
-  const leafNodes = targetIds.map((target, i) => {
-    const row = new Array<number>(targets).fill(0);
-    row[target] = at(weights, i);
-    return addLeaf(
-      draft,
-      row,
-      row.map((_, k) => k === target),
-    );
-  });
+  const leafNodes = targetIds.map((target, i) => addLeaf(draft, [target], [at(weights, i)]));
   let nextSet = 0;
   // First and last table node of each source node; a set has one for each of its values.
   const spans = (featureIds ?? []).map((feature, i): readonly [number, number] => {
@@ -190,7 +203,7 @@ export function newTable(ctx: Node, attrs: Attrs, features: number): TreeTable {
   });
   // A tree that is one leaf is written as a node whose both ways are that leaf.
   const roots = list('tree_roots').map((id) => target(id, false));
-  return finish(ctx, draft, roots, features);
+  return finish(ctx, draft, roots, features, targets);
 }
 
 /** Sets are separated by NaN. */
@@ -232,8 +245,7 @@ export function oldTable(
   if (lengths.some((length) => length !== trees.length)) {
     bad(ctx, 'its lists of nodes have different lengths');
   }
-  const leaves = names.reduce((count, name) => (name === 'LEAF' ? count + 1 : count), 0);
-  checkLeaves(ctx, leaves, targets);
+  const featureIds = list('nodes_featureids');
   const draft = newDraft();
   const index = new Map<string, number>();
   const key = (tree: number, id: number): string => `${tree}/${id}`;
@@ -241,16 +253,12 @@ export function oldTable(
     const own = key(at(trees, i), at(ids, i));
     if (index.has(own)) bad(ctx, `node ${own} is there twice`);
     if (name === 'LEAF') {
-      const [row, none] = [
-        new Array<number>(targets).fill(0),
-        new Array<boolean>(targets).fill(false),
-      ];
-      index.set(own, addLeaf(draft, row, none));
+      index.set(own, addLeaf(draft, [], []));
       return;
     }
     const mode = MODES.indexOf(name.replace('BRANCH_', '') as Mode);
     if (mode < 0) bad(ctx, `node mode ${name} is not known`);
-    const feature = at(list('nodes_featureids'), i);
+    const feature = at(featureIds, i);
     const missingYes = missing[i] === 1;
     index.set(
       own,
@@ -276,14 +284,18 @@ export function oldTable(
   }
   list(leafNames.trees).forEach((tree, i) => {
     const node = find(tree, at(leafNodes, i));
-    const row = draft.leaves[at(draft.leaf, node)];
+    const leaf = draft.leaves[at(draft.leaf, node)];
     const target = at(leafIds, i);
-    if (row === undefined || at(draft.yes, node) !== node || !(target >= 0 && target < targets)) {
+    if (leaf === undefined || at(draft.yes, node) !== node || !(target >= 0 && target < targets)) {
       bad(ctx, `weight ${i} belongs to no leaf or target`);
     }
-    row[target] = (row[target] ?? 0) + at(weights, i);
-    at(draft.votes, at(draft.leaf, node))[target] = true;
+    const place = leaf.targets.indexOf(target);
+    if (place >= 0) leaf.weights[place] = at(leaf.weights, place) + at(weights, i);
+    else {
+      leaf.targets.push(target);
+      leaf.weights.push(at(weights, i));
+    }
   });
   const roots = [...index.values()].filter((node) => !isChild.has(node));
-  return finish(ctx, draft, roots, features);
+  return finish(ctx, draft, roots, features, targets);
 }

@@ -1,7 +1,6 @@
 /**
- * Walks through ensembles of decision trees: as operators, and in plain loops. All trees of all rows walk
- * one level at a time: a level is a gather of each node's feature, threshold and ways, so that it compiles
- * to plain kernels.
+ * Walks through ensembles of decision trees: as operators, and in plain loops. TreeLeaves finds the leaf of
+ * each row in each tree; tables of weights by leaf are read and folded by plain kernels.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import type { DType } from 'hone-runtime/base/dtype';
@@ -10,45 +9,17 @@ import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { rowsOf } from './attributes.ts';
 import { toF32 } from './post-transform.ts';
-import { MODES, type TreeTable } from './tree-table.ts';
+import { MIXED, splitCode, TREE_LEAVES } from './tree-leaves.ts';
+import { type Leaf, saysYes, type TreeTable } from './tree-table.ts';
 
 export type Aggregate = 'AVERAGE' | 'SUM' | 'MIN' | 'MAX';
+/** Most values in a table of leaves by targets. */
+const MAX_VALUES = 2 ** 24;
+
 const AGGREGATES: readonly Aggregate[] = ['AVERAGE', 'SUM', 'MIN', 'MAX'];
 
 export function listOf(dtype: DType, values: readonly number[]): Tensor {
   return fromNumbers(dtype, [values.length], values);
-}
-
-/** Which trees say yes: [N, T] bools from values and thresholds of one dtype. */
-function compareNodes(
-  b: OpBuilder,
-  table: TreeTable,
-  pos: ValueId,
-  value: ValueId,
-  limit: ValueId,
-): ValueId {
-  const used = [...new Set(table.mode.filter((_, i) => table.yes[i] !== i))].sort();
-  const compare = (mode: number): ValueId => {
-    switch (at(MODES, mode)) {
-      case 'LEQ':
-        return b.op('LessOrEqual', [value, limit]);
-      case 'LT':
-        return b.op('Less', [value, limit]);
-      case 'GTE':
-        return b.op('GreaterOrEqual', [value, limit]);
-      case 'GT':
-        return b.op('Greater', [value, limit]);
-      case 'EQ':
-        return b.op('Equal', [value, limit]);
-      default:
-        return b.op('Not', [b.op('Equal', [value, limit])]);
-    }
-  };
-  if (used.length === 1) return compare(at(used, 0));
-  const codes = b.op('Gather', [b.constant(listOf('i32', table.mode)), pos]);
-  return used
-    .map((mode) => b.op('And', [b.op('Equal', [codes, b.scalar(mode, 'i32')]), compare(mode)]))
-    .reduce((left, right) => b.op('Or', [left, right]));
 }
 
 export interface EnsembleNodes {
@@ -58,31 +29,111 @@ export interface EnsembleNodes {
   readonly voted?: ValueId;
 }
 
+/** Leaves of each tree. */
+function leavesOf(table: TreeTable, root: number): readonly number[] {
+  const found: number[] = [];
+  const seen = new Set<number>();
+  const open = [root];
+  for (let i = open.pop(); i !== undefined; i = open.pop()) {
+    if (seen.has(i)) continue;
+    seen.add(i);
+    if (isLeaf(table, i)) found.push(at(table.leaf, i));
+    else open.push(at(table.yes, i), at(table.no, i));
+  }
+  return found;
+}
+
+function isLeaf(table: TreeTable, node: number): boolean {
+  return at(table.yes, node) === node && at(table.no, node) === node;
+}
+
 /** Is there for each target a tree all whose leaves vote for it? */
 function alwaysVotes(table: TreeTable): boolean {
-  const votesOf = (root: number): boolean[] => {
-    const all = at(table.votes, 0).map(() => true);
-    const seen = new Set<number>();
-    const open = [root];
-    for (let i = open.pop(); i !== undefined; i = open.pop()) {
-      if (seen.has(i)) continue;
-      seen.add(i);
-      if (at(table.yes, i) === i) {
-        at(table.votes, at(table.leaf, i)).forEach((vote, k) => {
-          all[k] = at(all, k) && vote;
-        });
-      } else open.push(at(table.yes, i), at(table.no, i));
+  const sure = new Set<number>();
+  for (const root of table.roots) {
+    const leaves = leavesOf(table, root).map((leaf) => at(table.leaves, leaf).targets);
+    for (const target of leaves[0] ?? []) {
+      if (leaves.every((targets) => targets.includes(target))) sure.add(target);
     }
-    return all;
-  };
-  const trees = table.roots.map(votesOf);
-  return at(table.votes, 0).every((_, k) => trees.some((tree) => at(tree, k)));
+  }
+  return sure.size === table.targets;
+}
+
+/** The one target that all leaves of a tree vote for, for each tree; undefined where there is none. */
+function targetOfTrees(table: TreeTable): readonly number[] | undefined {
+  const out: number[] = [];
+  for (const root of table.roots) {
+    const leaves = leavesOf(table, root).map((leaf) => at(table.leaves, leaf).targets);
+    const target = leaves[0]?.[0];
+    const isOne = leaves.every((targets) => targets.length === 1 && targets[0] === target);
+    if (target === undefined || !isOne) return undefined;
+    out.push(target);
+  }
+  return out;
 }
 
 /** Of leaves that do not vote: what changes neither the least nor the largest. */
 function neutralOf(aggregate: Aggregate): number {
   if (aggregate === 'MIN') return Number.POSITIVE_INFINITY;
   return aggregate === 'MAX' ? Number.NEGATIVE_INFINITY : 0;
+}
+
+/** Trees in the order that they are walked in; a tree of -1 says 0. */
+interface Walkers {
+  readonly roots: readonly number[];
+  /** Trees of each target, one behind the other; 0: every tree speaks of every target. */
+  readonly each: number;
+}
+
+/**
+ * Trees that speak of one target each, target after target, filled up with trees that say nothing: then the
+ * table of leaves has one number for each. Undefined where they do not, or a target has no tree.
+ */
+function apart(table: TreeTable, aggregate: Aggregate): Walkers | undefined {
+  const owners = targetOfTrees(table);
+  if (owners === undefined) return undefined;
+  const own = Array.from({ length: table.targets }, (): number[] => []);
+  for (const [tree, target] of owners.entries()) at(own, target).push(at(table.roots, tree));
+  const each = Math.max(...own.map((roots) => roots.length));
+  const isEven = own.every((roots) => roots.length === each);
+  if (own.some((roots) => roots.length === 0) || (!isEven && aggregate !== 'SUM')) return undefined;
+  const fill = (roots: readonly number[]): number[] =>
+    Array.from({ length: each }, (_, i) => roots[i] ?? -1);
+  return { roots: own.flatMap(fill), each };
+}
+
+/** The leaf of each row in each tree, i32 [N, trees]; a tree of -1 is a leaf behind the others. */
+function leavesReached(
+  b: OpBuilder,
+  x: ValueId,
+  table: TreeTable,
+  roots: readonly number[],
+  dtype: 'f32' | 'f64',
+): ValueId {
+  const nodes = table.feature.length;
+  const split = table.mode.filter((_, i) => !isLeaf(table, i));
+  const [first = 0] = split;
+  const isShared = split.every((mode) => mode === first);
+  const rows = new Int32Array((nodes + 1) * 4);
+  for (let i = 0; i < nodes; i++) {
+    const code = isLeaf(table, i)
+      ? at(table.leaf, i)
+      : splitCode(at(table.mode, i), at(table.missingYes, i));
+    rows.set([at(table.feature, i), at(table.yes, i), at(table.no, i), code], i * 4);
+  }
+  rows.set([0, nodes, nodes, table.leaves.length], nodes * 4);
+  const operands = [
+    x,
+    b.constant({ dtype: 'i32', shape: [nodes + 1, 4], data: rows }),
+    b.constant(listOf(dtype, [...table.threshold, 0])),
+    b.constant(
+      listOf(
+        'i32',
+        roots.map((root) => (root < 0 ? nodes : root)),
+      ),
+    ),
+  ];
+  return b.op(TREE_LEAVES, operands, { mode: isShared ? first : MIXED }, { domain: 'hone' });
 }
 
 /** Scores in f32 (or f64). */
@@ -92,70 +143,53 @@ export function ensembleNodes(
   table: TreeTable,
   aggregate: Aggregate,
   dtype: 'f32' | 'f64',
-): EnsembleNodes {
+): EnsembleNodes | string {
   const [n = 0] = b.typeOf(x).shape;
-  const trees = table.roots.length;
-  const start = b.constant(fromNumbers('i32', [1, trees], table.roots));
-  let pos = b.op('Expand', [start, b.ints([n, trees])]);
-  const column = (type: DType, values: readonly number[]): ValueId =>
-    b.constant(listOf(type, values));
-  const feature = column('i32', table.feature);
-  const threshold = column(dtype, table.threshold);
-  const [yes, no] = [column('i32', table.yes), column('i32', table.no)];
-  const missing = table.missingYes.some(Boolean)
-    ? column('bool', table.missingYes.map(Number))
-    : undefined;
-  for (let level = 0; level < table.depth; level++) {
-    const value = b.op('GatherElements', [x, b.op('Gather', [feature, pos])], { axis: 1 });
-    const said = compareNodes(b, table, pos, value, b.op('Gather', [threshold, pos]));
-    const isYes =
-      missing === undefined
-        ? said
-        : b.op('Or', [said, b.op('And', [b.op('IsNaN', [value]), b.op('Gather', [missing, pos])])]);
-    pos = b.op('Where', [isYes, b.op('Gather', [yes, pos]), b.op('Gather', [no, pos])]);
-  }
-  const targets = at(table.leaves, 0).length;
-  const neutral = neutralOf(aggregate);
-  const values = table.leaves.map((row, leaf) =>
-    row.map((value, k) => (at(at(table.votes, leaf), k) ? value : neutral)),
-  );
-  const place = b.op('Gather', [column('i32', table.leaf), pos]);
-  /** One row of a table for every tree, folded over the trees. */
-  const folded = (type: DType, rows: readonly (readonly number[])[], reduce: string): ValueId => {
-    const leaves = b.constant(fromNumbers(type, [rows.length, targets], rows.flat()));
-    const picked = b.op('Gather', [leaves, place]);
-    return b.op(reduce, [picked, b.ints([1])], { keepdims: 0 });
-  };
+  const { targets } = table;
   const reduce = { AVERAGE: 'ReduceMean', SUM: 'ReduceSum', MIN: 'ReduceMin', MAX: 'ReduceMax' }[
     aggregate
   ];
-  const scores = folded(dtype, values, reduce);
+  const ordered = apart(table, aggregate);
+  if (ordered !== undefined) {
+    const place = leavesReached(b, x, table, ordered.roots, dtype);
+    const weights = [...table.leaves.map(({ weights: [own = 0] }) => own), 0];
+    const picked = b.op('Gather', [b.constant(listOf(dtype, weights)), place]);
+    const perTarget = b.reshape(picked, [n, targets, ordered.each]);
+    return { scores: b.op(reduce, [perTarget, b.ints([2])], { keepdims: 0 }) };
+  }
+  if (table.leaves.length * targets > MAX_VALUES) {
+    return `${table.leaves.length} leaves that speak of several of ${targets} targets are too many`;
+  }
+  const place = leavesReached(b, x, table, table.roots, dtype);
+  const neutral = neutralOf(aggregate);
+  /** One row of a table for every tree, folded over the trees. */
+  const folded = (type: DType, rowOf: (leaf: Leaf) => readonly number[], fold: string): ValueId => {
+    const rows = table.leaves.flatMap(rowOf);
+    const leaves = b.constant(fromNumbers(type, [table.leaves.length, targets], rows));
+    const picked = b.op('Gather', [leaves, place]);
+    return b.op(fold, [picked, b.ints([1])], { keepdims: 0 });
+  };
+  const dense = (other: number, own: (leaf: Leaf, k: number) => number) => (leaf: Leaf) => {
+    const row = new Array<number>(targets).fill(other);
+    leaf.targets.forEach((target, k) => {
+      row[target] = own(leaf, k);
+    });
+    return row;
+  };
+  const scores = folded(
+    dtype,
+    dense(neutral, ({ weights }, k) => at(weights, k)),
+    reduce,
+  );
   if (alwaysVotes(table)) return { scores };
   const counts = folded(
     'f32',
-    table.votes.map((row) => row.map(Number)),
+    dense(0, () => 1),
     'ReduceMax',
   );
   const voted = b.op('Greater', [counts, b.scalar(0)]);
   if (neutral === 0) return { scores, voted };
   return { scores: b.op('Where', [voted, scores, b.scalar(0, dtype)]), voted };
-}
-
-function saysYes(mode: number, value: number, limit: number): boolean {
-  switch (at(MODES, mode)) {
-    case 'LEQ':
-      return value <= limit;
-    case 'LT':
-      return value < limit;
-    case 'GTE':
-      return value >= limit;
-    case 'GT':
-      return value > limit;
-    case 'EQ':
-      return value === limit;
-    default:
-      return value !== limit;
-  }
 }
 
 /** What a row comes to: a score for each target, and whether a leaf voted for it. */
@@ -164,11 +198,19 @@ export interface Walked {
   readonly voted: readonly boolean[];
 }
 
+function aggregated(values: readonly number[], aggregate: Aggregate, trees: number): number {
+  if (values.length === 0) return 0;
+  if (aggregate === 'MIN') return Math.min(...values);
+  if (aggregate === 'MAX') return Math.max(...values);
+  const sum = values.reduce((a, c) => a + c, 0);
+  return aggregate === 'AVERAGE' ? sum / trees : sum;
+}
+
 /** One row through every tree. */
 function walk(table: TreeTable, row: ArrayLike<number>, aggregate: Aggregate): Walked {
   const ends = table.roots.map((root) => {
     let i = root;
-    while (at(table.yes, i) !== i) {
+    while (!isLeaf(table, i)) {
       const value = row[at(table.feature, i)] as number;
       const isYes =
         saysYes(at(table.mode, i), value, at(table.threshold, i)) ||
@@ -177,17 +219,17 @@ function walk(table: TreeTable, row: ArrayLike<number>, aggregate: Aggregate): W
     }
     return at(table.leaf, i);
   });
-  const scores = at(table.leaves, 0).map((_, k) => {
-    const values = ends
-      .filter((leaf) => at(at(table.votes, leaf), k))
-      .map((leaf) => at(at(table.leaves, leaf), k));
-    if (values.length === 0) return 0;
-    if (aggregate === 'MIN') return Math.min(...values);
-    if (aggregate === 'MAX') return Math.max(...values);
-    const sum = values.reduce((a, c) => a + c, 0);
-    return aggregate === 'AVERAGE' ? sum / ends.length : sum;
-  });
-  const voted = scores.map((_, k) => ends.some((leaf) => at(at(table.votes, leaf), k)));
+  const scores: number[] = [];
+  const voted: boolean[] = [];
+  for (let k = 0; k < table.targets; k++) {
+    const values = ends.flatMap((end) => {
+      const leaf = at(table.leaves, end);
+      const place = leaf.targets.indexOf(k);
+      return place < 0 ? [] : [at(leaf.weights, place)];
+    });
+    voted.push(values.length > 0);
+    scores.push(aggregated(values, aggregate, ends.length));
+  }
   return { scores, voted };
 }
 

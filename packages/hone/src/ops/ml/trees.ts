@@ -99,10 +99,11 @@ const treeEnsemble = defineOp({
     const table = newTable(ctx, ctx.attrs, rowsOf(shape)[1]);
     const x = rowsInput(b, at(inputs, 0) as ValueId, wide);
     const aggregate = aggregateOf(ctx.attrs['aggregate_function']);
-    const { scores } = ensembleNodes(b, x, table, aggregate, wide);
+    const made = ensembleNodes(b, x, table, aggregate, wide);
+    if (typeof made === 'string') return made;
     const kind = regressionTransform(ctx, ctx.attrs['post_transform'], ctx.attrs['n_targets']);
     if (wide === 'f64' && kind !== 'NONE') return 'scores in f64 are not transformed';
-    return [transformScores(b, kind, scores)];
+    return [transformScores(b, kind, made.scores)];
   },
   reference(inputs, attrs, ctx) {
     const x = given(inputs, 0);
@@ -229,7 +230,9 @@ const treeEnsembleRegressor = defineOp({
     const table = regressorTable(ctx, ctx.attrs, rowsOf(shape)[1]);
     const x = rowsInput(b, at(inputs, 0) as ValueId, wide);
     const aggregate = aggregateOf(ctx.attrs['aggregate_function']);
-    const { scores, voted } = ensembleNodes(b, x, table, aggregate, wide);
+    const made = ensembleNodes(b, x, table, aggregate, wide);
+    if (typeof made === 'string') return made;
+    const { scores, voted } = made;
     const targets = intAttr(ctx.attrs, 'n_targets');
     const base = regressorBase(ctx, ctx.attrs);
     const sum = withBase(b, scores, base, wide);
@@ -355,7 +358,9 @@ const treeEnsembleClassifier = defineOp({
     const labels = labelsOf(ctx, ctx.attrs);
     const { table, mode, base } = classesOf(ctx, ctx.attrs, rowsOf(shape)[1], labels.data.length);
     const x = rowsInput(b, at(inputs, 0) as ValueId, wide);
-    const { scores, voted } = ensembleNodes(b, x, table, 'SUM', wide);
+    const made = ensembleNodes(b, x, table, 'SUM', wide);
+    if (typeof made === 'string') return made;
+    const { scores, voted } = made;
     const sum = toF32(b, withBase(b, scores, base, wide));
     const kind = transformOf(ctx, textAttr(ctx.attrs, 'post_transform'));
     const isOpen = voted !== undefined && base.length === 0 && labels.data.length > 2;
@@ -384,6 +389,16 @@ const treeEnsembleClassifier = defineOp({
         ...leavesAs('class', [0, 1, 2, 1, 0]),
         classlabels_int64s: [5, 6, 7],
         post_transform: 'SOFTMAX',
+      },
+      outputs: 2,
+    },
+    {
+      note: 'a class for each tree',
+      inputs: [uniform([6, 3])],
+      attrs: {
+        ...SAMPLE_TREES,
+        ...leavesAs('class', [0, 0, 1, 1, 1]),
+        classlabels_int64s: [5, 6],
       },
       outputs: 2,
     },
