@@ -1,9 +1,11 @@
 /**
  * Lowers a reduce stage; also the naive lowering of every contraction (a sum of products).
  *
- * Two schedules. `row`: one accumulator per output, reduction loops innermost; right where the
+ * Three schedules. `row`: one accumulator per output, reduction loops innermost; right where the
  * last reduction axis is contiguous. `lanes`: a strip of accumulators along the output's last
  * axis, reduction loops outside it; right where neighbouring outputs read neighbouring elements.
+ * `blocks`: least and greatest elements over blocks of channels, an accumulator for each channel of
+ * a block; right where the elements of a block are neighbours, and no others.
  */
 import { at } from 'hone-runtime/base/diagnostics';
 import { asAffine } from '../expr/affine.ts';
@@ -62,7 +64,8 @@ export function lowerReduce(ctx: KernelContext, body: ReduceBody, row = 'reduce'
   const useLanes =
     !isEmpty && body.spans === 'outer' && wantsLanes(axes, inner, steps, target.lanes);
   const parts = { axes, inner, steps, value, address, dtype: buffer.dtype, spans: body.spans };
-  const nest = isEmpty ? [] : useLanes ? lanesSchedule(parts) : rowSchedule(parts);
+  const blocks = isEmpty || useLanes ? undefined : blocksSchedule(parts, ctx);
+  const nest = isEmpty ? [] : useLanes ? lanesSchedule(parts) : (blocks ?? rowSchedule(parts));
   const list = kernelBuffers(stage, [value, ...steps.map((step) => step.value)]);
   const fn: LoopFn = {
     name: row,
@@ -71,9 +74,15 @@ export function lowerReduce(ctx: KernelContext, body: ReduceBody, row = 'reduce'
     dims: [],
     body: simplifyAll([...clearHalo(output, buffer, target.lanes), ...nest]),
   };
-  const why = useLanes ? 'neighbouring outputs read neighbouring elements' : 'one output at a time';
-  return { row: `${row}_${useLanes ? 'lanes' : 'row'}`, why, fn, buffers: list };
+  const schedule = useLanes ? 'lanes' : blocks === undefined ? 'row' : 'blocks';
+  return { row: `${row}_${schedule}`, why: REASONS[schedule], fn, buffers: list };
 }
+
+const REASONS = {
+  lanes: 'neighbouring outputs read neighbouring elements',
+  row: 'one output at a time',
+  blocks: 'one output at a time, a block of channels at once',
+} as const;
 
 interface Parts {
   readonly axes: readonly LoopAxis[];
@@ -188,6 +197,77 @@ function lanesSchedule(parts: Parts): Stmt[] {
     dropUnits(loops),
     withUnits(parts.axes.slice(position + 1), withUnits(loops, [...body, over(store)])),
     workOf(parts) * strip,
+  );
+}
+
+/**
+ * A reduced axis in blocks of `block`, whose elements every load has side by side; undefined where
+ * there is none. Only for what does not depend on the order: least and greatest elements.
+ */
+function blocksSchedule(parts: Parts, { stage, buffers }: KernelContext): Stmt[] | undefined {
+  const { axes, inner, steps } = parts;
+  const [step] = steps;
+  if (step === undefined || steps.length !== 1 || parts.spans !== 'outer') return undefined;
+  if (step.op !== 'min' && step.op !== 'max') return undefined;
+  const sizes = stage.operands.map((view) => bufferAt(buffers, view).layout.block);
+  for (const block of new Set(sizes)) {
+    for (const reduced of block > 1 ? inner : []) {
+      if (reduced.limit !== undefined || reduced.extent % block !== 0) continue;
+      const [outer, lane] = [`${reduced.name}_block`, `${reduced.name}_lane`];
+      const whole = iadd(imul(axis(outer), block), axis(lane));
+      const loops = inner.map((a) =>
+        a === reduced ? { name: outer, extent: a.extent / block } : a,
+      );
+      const ranges = rangesOf([...axes, ...loops, { name: lane, extent: block }]);
+      const moved = intoLoops(step.value, new Map([[reduced.name, whole]]));
+      const value = simplifyExpr(moved, ranges);
+      if (readsAlong(value, lane, ranges))
+        return inBlocks(parts, { ...step, value }, loops, lane, block);
+    }
+  }
+  return undefined;
+}
+
+/** Does every load of an expression go from element to element along an axis? */
+function readsAlong(value: Expr, name: string, ranges: ReturnType<typeof rangesOf>): boolean {
+  let loads = 0;
+  let along = 0;
+  visitExpr(value, (node) => {
+    if (node.kind !== 'load') return;
+    loads++;
+    const sum = asAffine(simplifyExpr(at(node.index, 0), ranges));
+    if (sum?.terms.get(name) === 1) along++;
+  });
+  return loads > 0 && along === loads;
+}
+
+function inBlocks(
+  parts: Parts,
+  step: ReduceStep,
+  loops: readonly LoopAxis[],
+  lane: string,
+  block: number,
+): Stmt[] {
+  const [zero, position] = [index(0), axis(lane)];
+  const over = (body: Stmt): Stmt => forLoop(lane, 0, block, 'serial', [body]);
+  const each = load(accName(0), step.dtype, [position]);
+  const store: Stmt = {
+    kind: 'assign',
+    buffer: OUTPUT,
+    index: parts.address,
+    value: withAccs(parts.value, zero),
+  };
+  return nestLoops(
+    dropUnits(parts.axes),
+    withUnits(parts.axes, [
+      alloc(0, step, block),
+      over(set(0, position, identityOf(step.op, step.dtype))),
+      ...nestSerial(loops, [over(fold(step, 0, position))]),
+      // The first of them is folded into itself, which changes neither.
+      over(fold({ ...step, value: each }, 0, zero)),
+      store,
+    ]),
+    workOf(parts),
   );
 }
 
