@@ -287,7 +287,19 @@ test('what has no meaning is refused with a code', () => {
       /a scalar has no axes/,
     ],
   ];
-  for (const [use, message] of refused) {
+  // A node that leads to another and back, one beyond the table, a feature that is not there.
+  const walks: readonly (readonly [readonly number[], RegExp])[] = [
+    [[0, 1, 1, 0, 0, 0, 1, 0], /node 0 of its trees leads back to itself/],
+    [[0, 1, 2, 0, 0, 1, 1, 0], /node 0 of its trees leads to 1 and 2 of 2/],
+    [[2, 1, 1, 0, 0, 1, 1, 0], /node 0 of its trees reads feature 2 of 2/],
+    [[0, 1, 1, 6, 0, 1, 1, 0], /node 0 of its trees has the code 6/],
+  ];
+  const trees = walks.map(([nodes, message]): readonly [Use, RegExp] => {
+    const table = fromNumbers('i32', [2, 4], nodes);
+    const inputs = [full('f32', [3, 2]), table, full('f32', [2]), full('i32', [1])];
+    return [{ op: 'TreeLeaves', domain: 'hone', inputs, constant: [1, 2, 3] }, message];
+  });
+  for (const [use, message] of [...refused, ...trees]) {
     assert.throws(
       () => graphOf(caseOf(use)),
       (error) => error instanceof HoneError && message.test(error.message),

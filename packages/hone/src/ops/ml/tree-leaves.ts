@@ -9,16 +9,10 @@ import { inputType, int, intAttr, requireDType, shapeError } from '../checks.ts'
 import { defineOp } from '../define-op.ts';
 import { given } from '../math/loops.ts';
 import { f32, tensor } from '../math/samples.ts';
+import { checkTables, MIXED, MODE_BITS, NODE_WIDTH } from './tree-check.ts';
 import { MODES, saysYes } from './tree-table.ts';
 
 export const TREE_LEAVES = 'TreeLeaves';
-
-/** Numbers of a node: feature, way of "yes", way of "no", code. */
-const WIDTH = 4;
-/** Of a code: how to compare; behind it, whether a missing value takes the way of "yes". */
-const MODE_BITS = 3;
-/** Nodes compare in different ways, each by its own code; what missing values do is in the code anyway. */
-export const MIXED = -1;
 
 /** The code of a node that splits; a leaf, whose both ways are itself, has its number instead. */
 export function splitCode(mode: number, missingYes: boolean): number {
@@ -49,8 +43,14 @@ export const treeLeaves = defineOp({
     if (x.shape.length !== 2 || roots.shape.length !== 1 || limits.shape.length !== 1) {
       shapeError(ctx, `it takes rows and lists, not [${x.shape.join(',')}]`);
     }
-    if (nodes.shape.join() !== [count, WIDTH].join()) {
+    if (nodes.shape.join() !== [count, NODE_WIDTH].join()) {
       shapeError(ctx, `${count} thresholds are not those of nodes [${nodes.shape.join(',')}]`);
+    }
+    const [table, starts] = [1, 3].map((k) => ctx.inputs[k]?.constant);
+    if (table && starts) {
+      const mode = intAttr(ctx.attrs, 'mode');
+      const known = { nodes: table(), roots: starts(), features: at(x.shape, 1), mode };
+      checkTables(ctx, { ...known, modes: MODES.length });
     }
     return [{ dtype: 'i32', shape: [at(x.shape, 0), at(roots.shape, 0)] }];
   },
@@ -66,10 +66,10 @@ export const treeLeaves = defineOp({
     const nodes = at(inputType(ctx, 2).shape, 0);
     // A walk through a tree that is about balanced; a node, its threshold and a value a step.
     const steps = at(shape, 0) * trees * Math.log2(Math.max(2, nodes / Math.max(1, trees)));
-    const bytesRead = Math.ceil(steps * (WIDTH * 4 + 2 * dtypeBytes(dtype)));
+    const bytesRead = Math.ceil(steps * (NODE_WIDTH * 4 + 2 * dtypeBytes(dtype)));
     return [{ kind: 'routine', routine: `tree_leaves_${dtype}`, dims, scalars: [], bytesRead }];
   },
-  reference: (inputs, attrs) => {
+  reference: (inputs, attrs, { node: name }) => {
     const [x, nodes, limits, roots] = [0, 1, 2, 3].map((k) => given(inputs, k)) as [
       Tensor,
       Tensor,
@@ -79,7 +79,9 @@ export const treeLeaves = defineOp({
     const [rows, features] = x.shape as [number, number];
     const [values, table, thresholds] = [toNumbers(x), toNumbers(nodes), toNumbers(limits)];
     const shared = intAttr(attrs, 'mode');
-    const field = (node: number, k: number): number => table[node * WIDTH + k] as number;
+    const ref = { node: name, op: TREE_LEAVES };
+    checkTables(ref, { nodes, roots, features, mode: shared, modes: MODES.length });
+    const field = (node: number, k: number): number => table[node * NODE_WIDTH + k] as number;
     const leafOf = (row: number, root: number): number => {
       let node = root;
       while (field(node, 1) !== node || field(node, 2) !== node) {
@@ -107,7 +109,7 @@ export const treeLeaves = defineOp({
     const count = 3 * codes.length;
     const x = [0.5, 0.25, 1, 0.5, Number.NaN, Number.NaN, -1, 2];
     const trees = [
-      tensor('i32', [count, WIDTH], nodes),
+      tensor('i32', [count, NODE_WIDTH], nodes),
       f32(
         [count],
         Array.from({ length: count }, () => 0.5),
@@ -119,7 +121,7 @@ export const treeLeaves = defineOp({
       ),
     ];
     const one = [
-      tensor('i32', [3, WIDTH], nodes.slice(0, 3 * WIDTH)),
+      tensor('i32', [3, NODE_WIDTH], nodes.slice(0, 3 * NODE_WIDTH)),
       f32([3], [0.5, 0, 0]),
       tensor('i32', [9], new Array<number>(9).fill(0)),
     ];

@@ -9,7 +9,8 @@ import type { ValueId } from '../../graph/types.ts';
 import type { OpBuilder } from '../builder.ts';
 import { rowsOf } from './attributes.ts';
 import { toF32 } from './post-transform.ts';
-import { MIXED, splitCode, TREE_LEAVES } from './tree-leaves.ts';
+import { MIXED } from './tree-check.ts';
+import { splitCode, TREE_LEAVES } from './tree-leaves.ts';
 import { type Leaf, saysYes, type TreeTable } from './tree-table.ts';
 
 export type Aggregate = 'AVERAGE' | 'SUM' | 'MIN' | 'MAX';
