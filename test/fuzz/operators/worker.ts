@@ -3,6 +3,7 @@
  * may crash or hang, and then only the batch at hand is lost.
  */
 import { fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Batch, type BatchResult, runBatch } from './batch.ts';
 import type { CheckOptions } from './check-cases.ts';
@@ -10,6 +11,9 @@ import type { CheckOptions } from './check-cases.ts';
 /** Of a batch, on a crowded machine. */
 const TIMEOUT_MS = 60_000;
 const TIMEOUT_MS_PER_CASE = { compiled: 2_000, peer: 300, opset: 300, free: 3_000 };
+/** onnxruntime fills all memory there is at a few uses, and the machine stands still. */
+const MOST_BYTES = 4 * 2 ** 30;
+const LOOK_EVERY_MS = 500;
 /** What a process leaks ends with it. */
 const MOST_BATCHES = 20;
 
@@ -36,8 +40,12 @@ export class Worker {
     return new Promise((resolve) => {
       const limit = TIMEOUT_MS + order.batch.count * TIMEOUT_MS_PER_CASE[order.batch.against];
       const timer = setTimeout(() => process_.kill('SIGKILL'), limit);
+      const watch = setInterval(() => {
+        if (residentBytes(process_.pid) > MOST_BYTES) process_.kill('SIGKILL');
+      }, LOOK_EVERY_MS);
       const settle = (result: BatchResult | string): void => {
         clearTimeout(timer);
+        clearInterval(watch);
         process_.removeAllListeners();
         resolve(result);
       };
@@ -53,6 +61,16 @@ export class Worker {
   stop(): void {
     this.#process?.disconnect();
     this.#process = undefined;
+  }
+}
+
+/** What a process holds in memory; 0 where nothing tells. */
+function residentBytes(pid: number | undefined): number {
+  try {
+    const kilobytes = /VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return Number(kilobytes ?? 0) * 1024;
+  } catch {
+    return 0;
   }
 }
 
