@@ -51,10 +51,16 @@ function namesTwice({ op, inputs: [x, axes] }: OpCase): boolean {
   return new Set([...toNumbers(axes)].map((axis) => (axis + rank) % rank)).size < count;
 }
 
+/** No operator takes sizes of 16 bits; as inputs their type alone would bound each at 32,767 or more. */
+const hasShortSizes = ({ inputs, constant }: OpCase): boolean =>
+  inputs.some(
+    (x, k) => constant[k] === true && /^[iu]16$/.test(x?.dtype ?? '') && x?.shape.length === 1,
+  );
+
 export function freeGraph(item: OpCase, wanted: readonly Tensor[]): Free {
   const isParameter = item.inputs.some((tensor, k) => decides(tensor) || item.constant[k] === true);
   const isOwn = item.op.domain === 'hone' || APART.test(item.op.name);
-  if (isOwn || !isParameter || namesTwice(item)) return { kind: 'same' };
+  if (isOwn || !isParameter || namesTwice(item) || hasShortSizes(item)) return { kind: 'same' };
   const asked = { ...item, outputs: wanted.length };
   const { bytes, inputs: places } = write(item.op, asked, 'none', []);
   const inputs = places.map((k) => item.inputs[k] as Tensor);
