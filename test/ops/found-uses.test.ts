@@ -279,6 +279,10 @@ test('what has no meaning is refused with a code', () => {
       },
       /a scalar has no axes/,
     ],
+    [
+      { op: 'DequantizeLinear', inputs: [full('u8', []), full('f32', [0])], constant: [1] },
+      /a scalar takes one scale/,
+    ],
   ];
   // A node that leads to another and back, one beyond the table, a feature that is not there.
   const walks: readonly (readonly [readonly number[], RegExp])[] = [

@@ -29,6 +29,7 @@ export function granularityOf(
   if (block < 0) shapeError(node, `block_size is ${block}; it must not be negative`);
   if (block === 0 && scale.length <= 1 && elementCount(scale) === 1) return { kind: 'tensor' };
   if (scale.length === 0) return { kind: 'tensor' };
+  if (x.length === 0) shapeError(node, `${text}: a scalar takes one scale, without blocks`);
   const axis = normalizeAxis(node, intAttr(attrs, 'axis'), x.length);
   const extent = at(x, axis);
   if (block === 0) {

@@ -208,7 +208,7 @@ const spaceAndDepth: Rule = (use) => {
 const MS = 'com.microsoft:';
 const FREE = [
   ...['BitCast', 'Bernoulli', 'RandomNormalLike', 'RandomUniformLike', 'Dropout', 'EyeLike'],
-  ...['QuantizeLinear', 'DequantizeLinear', 'hone:PairwiseCoupling'],
+  ...['QuantizeLinear', 'DequantizeLinear', 'hone:PairwiseCoupling', 'hone:TreeLeaves'],
   ...['QuickGelu', 'Gelu', 'MatMulNBits'].map((op) => `${MS}${op}`),
 ];
 
