@@ -47,8 +47,9 @@ function wholeName(target: string): string {
   });
 }
 
+/** When it has ended and all that it printed was read. */
 function exitOf(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve) => child.on('exit', resolve));
+  return new Promise((resolve) => child.on('close', resolve));
 }
 
 test('two writers and a reader at one target: the reader always finds a whole artifact', async () => {

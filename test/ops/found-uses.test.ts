@@ -210,7 +210,7 @@ const FREE: readonly Use[] = [
       ...[full('f32', [1, 1, 16], 1), full('f32', [1, 1, 16], 1), full('f32', [1, 1, 16], 1)],
       ...[full('f32', [1, 1, 1, 16], 2), full('f32', [1, 1, 1, 16], 2)],
       ...[fromNumbers('i32', [1], [1]), fromNumbers('i32', [1], [2])],
-      ...[full('f32', [0, 0]), full('f32', [0, 0])],
+      ...[full('f32', [1, 0]), full('f32', [0, 0])],
     ],
     constant: [5, 6],
     attrs: { ...GROUPED, do_rotary: 1 },

@@ -23,9 +23,9 @@ export function rotated(use: Use, it: Rotation): ValueId {
   const { s, ints } = use;
   const { x, cos, sin, positions, isInterleaved } = it;
   const half = agreed(use, [sizeAt(cos, 1), sizeAt(sin, 1)], 'the widths of its caches');
-  agreed(use, [sizeAt(cos, 0), sizeAt(sin, 0)], 'the positions in its caches');
   // Of the operator itself, 0 means the whole head.
   if (half === 0) return x;
+  agreed(use, [sizeAt(cos, 0), sizeAt(sin, 0)], 'the positions in its caches');
   if (isKnown(half)) {
     const [c, d] = [cos, sin].map((cache) => s.first(cache, 1, half).id) as [ValueId, ValueId];
     const attrs = { interleaved: Number(isInterleaved), rotary_embedding_dim: 2 * half };
