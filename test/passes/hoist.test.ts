@@ -92,6 +92,16 @@ const PRODUCTS =
   return %y, %z
 }`);
 
+/** Undefined of a graph with a node that has no compiled form, which random ones may draw. */
+function unlessUncompiled(compile: () => CompiledGraph): CompiledGraph | undefined {
+  try {
+    return compile();
+  } catch (error) {
+    if (error instanceof HoneError && error.code === 'HONE-COMPILE-001') return undefined;
+    throw error;
+  }
+}
+
 test('transposes, masks and softmaxes of captured values leave the body', () => {
   assert.deepEqual(inside(optimized(DECODER)), ['MatMul', 'Add', 'Softmax', 'MatMul']);
   assert.ok(inside(optimized(PRODUCTS)).includes('Add'));
@@ -113,11 +123,13 @@ test('the results are the same bits', async (t) => {
     if (made === undefined) continue;
     cases.push(made);
   }
-  const pairs = cases.map(({ graph, inputs }) => {
-    const [plain, hoisted] = [compileUnhoisted(graph), compileGraph(graph)];
+  const pairs = cases.flatMap(({ graph, inputs }) => {
+    const plain = unlessUncompiled(() => compileUnhoisted(graph));
+    if (plain === undefined) return [];
+    const hoisted = compileGraph(graph);
     if (inside(hoisted.graph).length < inside(plain.graph).length) moved++;
     verifyOps(hoisted.graph);
-    return { inputs, both: [plain, hoisted] };
+    return [{ inputs, both: [plain, hoisted] }];
   });
   assert.ok(moved > pairs.length / 3, `${moved} of ${pairs.length}`);
   const library = await mergedLibrary(pairs.flatMap(({ both }) => both));
