@@ -54,7 +54,8 @@ function namesTwice({ op, inputs: [x, axes] }: OpCase): boolean {
 /** No operator takes sizes of 16 bits; as inputs their type alone would bound each at 32,767 or more. */
 const hasShortSizes = ({ inputs, constant }: OpCase): boolean =>
   inputs.some(
-    (x, k) => constant[k] === true && /^[iu]16$/.test(x?.dtype ?? '') && x?.shape.length === 1,
+    (x, k) =>
+      constant[k] === true && /^[iu]16$/.test(x?.dtype ?? '') && (x?.shape.length ?? 2) <= 1,
   );
 
 export function freeGraph(item: OpCase, wanted: readonly Tensor[]): Free {
