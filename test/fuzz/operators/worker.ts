@@ -11,7 +11,7 @@ import type { CheckOptions } from './check-cases.ts';
 /** Of a batch, on a crowded machine. */
 const TIMEOUT_MS = 60_000;
 const TIMEOUT_MS_PER_CASE = { compiled: 2_000, peer: 300, opset: 300, free: 3_000 };
-/** onnxruntime fills all memory there is at a few uses, and the machine stands still. */
+/** A use that takes all memory there is stops the machine, not only itself. */
 const MOST_BYTES = 4 * 2 ** 30;
 const LOOK_EVERY_MS = 500;
 /** What a process leaks ends with it. */
