@@ -5,6 +5,7 @@
 import { at } from 'hone-runtime/base/diagnostics';
 import { type Tensor, toNumbers } from 'hone-runtime/base/tensor';
 import { typeError } from '../checks.ts';
+import { MODES } from './tree-table.ts';
 
 /** Numbers of a node: feature, way of "yes", way of "no", code. */
 export const NODE_WIDTH = 4;
@@ -20,8 +21,6 @@ export interface WalkTables {
   readonly roots: Tensor;
   readonly features: number;
   readonly mode: number;
-  /** How many ways to compare there are. */
-  readonly modes: number;
 }
 
 /** What was found sound, by its elements: tables of millions of nodes are asked for in every pass. */
@@ -29,7 +28,8 @@ const sound = new WeakMap<object, string>();
 
 /** Throws HONE-OP-004 on tables that a walk would leave or never end in. */
 export function checkTables(ctx: { node: string; op: string }, tables: WalkTables): void {
-  const { nodes, roots, features, mode, modes } = tables;
+  const { nodes, roots, features, mode } = tables;
+  const modes = MODES.length;
   const asked = [features, mode, ...toNumbers(roots)].join();
   if (sound.get(nodes.data) === asked) return;
   if (!(mode >= MIXED && mode < modes)) typeError(ctx, `mode ${mode}`);

@@ -50,7 +50,7 @@ export const treeLeaves = defineOp({
     if (table && starts) {
       const mode = intAttr(ctx.attrs, 'mode');
       const known = { nodes: table(), roots: starts(), features: at(x.shape, 1), mode };
-      checkTables(ctx, { ...known, modes: MODES.length });
+      checkTables(ctx, known);
     }
     return [{ dtype: 'i32', shape: [at(x.shape, 0), at(roots.shape, 0)] }];
   },
@@ -80,7 +80,7 @@ export const treeLeaves = defineOp({
     const [values, table, thresholds] = [toNumbers(x), toNumbers(nodes), toNumbers(limits)];
     const shared = intAttr(attrs, 'mode');
     const ref = { node: name, op: TREE_LEAVES };
-    checkTables(ref, { nodes, roots, features, mode: shared, modes: MODES.length });
+    checkTables(ref, { nodes, roots, features, mode: shared });
     const field = (node: number, k: number): number => table[node * NODE_WIDTH + k] as number;
     const leafOf = (row: number, root: number): number => {
       let node = root;
